@@ -1,0 +1,59 @@
+/* node.h: the manager of one machine: leases, workers, the object store
+ * (Ray: the raylet with its object manager).
+ */
+#pragma once
+
+#include "runtime/process.h"
+
+typedef struct {
+    MobStr *name;         /* borrowed during the call */
+    MobResources total;   /* borrowed during the call; fixed for the life of the node */
+    uint64_t store_bytes; /* capacity of the object store */
+    uint32_t cores;       /* how many workers may start at once */
+    bool head;
+    MobAddress gcs;
+} MobNodeOptions;
+
+/* @config is borrowed and outlives the process. The address's local is
+ * MOB_LOCAL_NODE; workers get the locals from @first_worker on. */
+MobProcess *mob_node_new(MobAddress address, const MobConfig *config,
+                         const MobNodeOptions *options, uint32_t first_worker);
+
+/* --- for checks and c.state: what is really so --- */
+
+typedef struct {
+    uint64_t store_used;     /* bytes of sealed and created copies */
+    uint64_t store_capacity;
+    uint64_t store_pinned;   /* bytes that must not be evicted */
+    uint32_t objects;        /* copies, unsealed ones included */
+    uint32_t leases_granted;
+    uint32_t leases_waiting;
+    uint32_t workers;        /* registered and not known dead, drivers included */
+    uint32_t pulls;          /* under way */
+    MobResources total;      /* borrowed */
+    MobResources available;  /* borrowed; CPU below zero after a blocked worker went on */
+} MobNodeStats;
+
+void mob_node_stats(const MobProcess *process, MobNodeStats *stats);
+
+typedef struct {
+    MobObjectId object;
+    MobAddress owner;
+    uint64_t size;
+    uint64_t hash;
+    bool sealed;
+    bool primary;
+    uint32_t pins; /* by leases and reads */
+} MobCopyInfo;
+
+/* Walks the copies in the store in a fixed order; *at starts at 0. */
+bool mob_node_next_copy(const MobProcess *process, size_t *at, MobCopyInfo *copy);
+
+typedef struct {
+    MobLeaseId lease;
+    MobAddress worker; /* nobody: the lease is queued */
+    MobResources needs; /* borrowed */
+    bool blocked;      /* its CPU is lent */
+} MobLeaseInfo;
+
+bool mob_node_next_lease(const MobProcess *process, size_t *at, MobLeaseInfo *lease);

@@ -1,0 +1,210 @@
+/* state.h: what is true in a cluster, built from its notes.
+ *
+ * A watcher that keeps, for a whole run, who lived when, every task with its
+ * attempts, every object with its copies and references, every lease and what
+ * programs printed. c.state, selectors, claims, pictures and the run's
+ * database all read it. Nothing is ever removed: what ended has an end.
+ *
+ * Tasks and objects stand under their short names: the entry is about the
+ * newest execution of that path, and attempts count the executions of the
+ * path, across attempts of the parent.
+ *
+ * Times are MobTime, moments are event numbers; 0 is "not yet".
+ */
+#pragma once
+
+#include "runtime/watch.h"
+
+typedef struct {
+    MobNodeId node;
+    const char *name;
+    bool alive;         /* the machine, in truth */
+    bool declared_dead; /* as the GCS has it */
+    MobTime joined_at;
+    MobTime died_at;
+    uint64_t joined;
+    uint64_t died;
+    const char *reason;
+} MobStateNode;
+
+typedef struct {
+    MobAddress address;
+    const char *name;
+    const char *node_name;
+    MobRole role;
+    uint32_t incarnation;
+    bool alive;
+    bool blocked;
+    MobTime born_at;
+    MobTime died_at;
+    uint64_t born;
+    uint64_t died;
+    const char *why;
+} MobStateProc;
+
+typedef enum {
+    MOB_TASK_PENDING,  /* waits for arguments or a lease */
+    MOB_TASK_LEASED,   /* sent to a worker */
+    MOB_TASK_RUNNING,
+    MOB_TASK_FINISHED,
+    MOB_TASK_FAILED,   /* for good */
+} MobTaskState;
+
+const char *mob_task_state_name(MobTaskState state); /* "PENDING" */
+
+typedef struct MobStateTask MobStateTask;
+typedef struct MobStateObject MobStateObject;
+
+typedef struct {
+    MobStateTask *task;
+    uint32_t number;        /* "T2.1": the executions of the path, from 1 */
+    uint32_t attempt;       /* as its owner counts them */
+    MobTaskId id;           /* the identity of the task that this was an attempt of */
+    MobAddress worker;
+    MobAddress owner;
+    MobTime submitted_at;
+    MobTime leased_at;
+    MobTime started_at;
+    MobTime ended_at;
+    uint64_t submitted;     /* events */
+    uint64_t leased;
+    uint64_t started;
+    uint64_t ended;
+    uint64_t reason;        /* the event that asked for this attempt, if not the first */
+    const char *outcome;    /* NULL while it runs; "finished", "failed", "crashed" … */
+} MobStateAttempt;
+
+struct MobStateTask {
+    const char *name;     /* "T2" */
+    const char *label;    /* "parse" */
+    MobTaskSpec *spec;    /* of the newest execution, owned */
+    MobTaskState state;
+    uint32_t executions;  /* attempts that started running */
+    uint32_t last_attempt; /* number of the newest attempt, started or not */
+    MobAddress owner;
+    MobStateTask *parent; /* NULL: the driver's */
+    GPtrArray *attempts;  /* of MobStateAttempt, borrowed */
+    GPtrArray *args;      /* of MobStateObject: those it takes by reference, borrowed */
+    GPtrArray *returns;   /* of MobStateObject, borrowed */
+    uint64_t submitted;
+    MobTime submitted_at;
+    const char *error;    /* name of the fault it failed with for good */
+};
+
+typedef enum {
+    MOB_OBJECT_PENDING,   /* its task has not finished */
+    MOB_OBJECT_INLINE,    /* at its owner */
+    MOB_OBJECT_SEALED,    /* in at least one store */
+    MOB_OBJECT_LOST,      /* every copy gone */
+    MOB_OBJECT_FAILED,    /* an error stands in its place */
+    MOB_OBJECT_FREED,
+} MobObjectState;
+
+const char *mob_object_state_name(MobObjectState state); /* "SEALED" */
+
+typedef struct {
+    MobStateObject *object;
+    MobNodeId node;
+    bool primary;
+    uint64_t from;
+    uint64_t to;
+    MobTime from_at;
+    MobTime to_at;
+    const char *end_why;
+} MobStateCopy;
+
+typedef struct {
+    MobStateObject *object;
+    MobAddress holder;
+    const char *kind; /* "local", "argument", "nested", "borrowed" */
+    uint64_t from;
+    uint64_t to;
+    MobTime from_at;
+    MobTime to_at;
+} MobStateRef;
+
+struct MobStateObject {
+    const char *name;   /* "O2", "P1" */
+    MobObjectId id;     /* of the newest execution */
+    MobObjectState state;
+    bool put;
+    MobStateTask *maker; /* the task that returned or put it; NULL: the driver put it */
+    MobAddress owner;
+    uint64_t size;
+    GPtrArray *copies;  /* of MobStateCopy, all there ever were, borrowed */
+    GPtrArray *refs;    /* of MobStateRef, likewise */
+    uint32_t times_lost;
+    uint32_t times_made;
+    uint64_t created;
+    MobTime created_at;
+};
+
+typedef struct {
+    MobLeaseId lease;
+    MobAddress worker;
+    MobNodeId node;
+    uint64_t from;
+    uint64_t to;
+    MobTime from_at;
+    MobTime to_at;
+} MobStateLease;
+
+typedef struct {
+    uint64_t event;
+    MobTime at;
+    MobAddress worker;
+    MobStateTask *task; /* NULL: main */
+    const char *text;
+} MobStateLog;
+
+typedef struct {
+    MobAddress driver;
+    const char *name;
+    uint32_t number;
+    bool finished;
+    MobValue *result; /* a value or an error, owned; NULL until finished */
+    MobTime started_at;
+    MobTime ended_at;
+} MobStateJob;
+
+typedef struct {
+    MobWatcher watcher; /* add this to the world */
+    GPtrArray *nodes;    /* of MobStateNode, in order of joining */
+    GPtrArray *procs;    /* of MobStateProc, in order of birth */
+    GPtrArray *tasks;    /* of MobStateTask, in order of first submission */
+    GPtrArray *attempts; /* of MobStateAttempt, in order of starting to exist */
+    GPtrArray *objects;  /* of MobStateObject, in order of first being known */
+    GPtrArray *copies;
+    GPtrArray *refs;
+    GPtrArray *leases;
+    GPtrArray *logs;
+    GPtrArray *jobs;
+    uint64_t event;      /* the newest */
+    MobTime now;
+    bool gcs_alive;
+} MobState;
+
+MobState *mob_state_new(void);
+void mob_state_free(MobState *state);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(MobState, mob_state_free)
+
+/* By short name; NULL where there is none. */
+MobStateNode *mob_state_node(const MobState *state, const char *name);   /* the newest life */
+MobStateProc *mob_state_proc(const MobState *state, const char *name);   /* the newest of that name */
+MobStateTask *mob_state_task(const MobState *state, const char *name);
+MobStateObject *mob_state_object(const MobState *state, const char *name);
+
+/* By identity; NULL where there is none. */
+MobStateNode *mob_state_node_by_id(const MobState *state, MobNodeId node);
+MobStateProc *mob_state_proc_by_address(const MobState *state, MobAddress address);
+MobStateTask *mob_state_task_by_id(const MobState *state, MobTaskId id);
+MobStateObject *mob_state_object_by_id(const MobState *state, MobObjectId id);
+/* The number that people see for the attempt that its owner counts as @attempt. */
+MobStateAttempt *mob_state_attempt(const MobState *state, MobTaskId id, uint32_t attempt);
+
+/* "n1/w0", "driver", "gcs"; never NULL. */
+const char *mob_state_proc_name(const MobState *state, MobAddress address);
+const char *mob_state_node_name(const MobState *state, MobNodeId node);
+/* Live copies now, and the node that holds the only one (0 if there is none or another). */
+uint32_t mob_state_copy_count(const MobStateObject *object);
+MobNodeId mob_state_sole_holder(const MobStateObject *object);
