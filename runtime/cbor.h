@@ -26,7 +26,10 @@ void mob_cbor_array(MobCborWriter *writer, size_t count);
 void mob_cbor_map(MobCborWriter *writer, size_t count); /* the caller sorts the keys */
 void mob_cbor_tag(MobCborWriter *writer, uint64_t tag);
 void mob_cbor_ref(MobCborWriter *writer, const MobRef *ref);
+/* @size within MOB_FILL_MAX, @fill below 2^63. */
 void mob_cbor_fill(MobCborWriter *writer, uint64_t size, uint64_t fill);
+/* Copies a whole value in as the next item. */
+void mob_cbor_value(MobCborWriter *writer, const MobValue *value);
 /* Returns (transfer full) what was written and empties the writer for reuse. */
 MobValue *mob_cbor_finish(MobCborWriter *writer, uint32_t fault);
 

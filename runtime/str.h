@@ -17,6 +17,9 @@ typedef struct {
     char text[];
 } MobStr;
 
+/* The longest text that is accepted from a peer. */
+#define MOB_STR_MAX (64 * 1024)
+
 MobStr *mob_str_new(const char *text);
 MobStr *mob_str_new_len(const char *text, size_t length);
 MobStr *mob_str_printf(const char *format, ...) G_GNUC_PRINTF(1, 2);

@@ -29,6 +29,9 @@ enum {
     MOB_INLINE_TOTAL_MAX = 10 * 1024 * 1024, /* Ray: task_rpc_inlined_bytes_limit */
 };
 
+/* All the FILLs of one value together stand for at most so many bytes. */
+#define MOB_FILL_MAX (UINT64_C(1) << 60)
+
 /* A reference as it travels: an object, who owns it, and what people call it. */
 typedef struct {
     MobObjectId id;

@@ -1,0 +1,268 @@
+/* value.c: see value.h.
+ *
+ * A value is one block: the struct and its bytes behind it. Bytes from outside
+ * become a value only through mob_value_parse(), which walks them once and
+ * recurses at most MOB_VALUE_DEPTH_MAX deep.
+ */
+#include "runtime/value.h"
+
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "runtime/cbor.h"
+#include "runtime/fault.h"
+
+MobValue *
+mob_value_new(const uint8_t *bytes, uint32_t length, uint64_t size, MobRef *refs,
+              uint32_t ref_count, uint32_t fault)
+{
+    g_assert(size >= length);
+    MobValue *value = g_malloc(sizeof *value + length);
+
+    *value = (MobValue){
+        .refs_held = 1,
+        .length = length,
+        .size = size,
+        .hash = XXH3_64bits(bytes, length),
+        .fault = fault,
+        .ref_count = ref_count,
+        .refs = refs,
+        .bytes = (uint8_t *)(value + 1),
+    };
+    memcpy(value->bytes, bytes, length);
+    return value;
+}
+
+MobValue *
+mob_value_nil(void)
+{
+    static const uint8_t null = 0xf6;
+
+    return mob_value_new(&null, 1, 1, NULL, 0, 0);
+}
+
+void
+mob_value_unref(MobValue *value)
+{
+    if (value == NULL)
+        return;
+    g_assert(value->refs_held > 0);
+    if (--value->refs_held > 0)
+        return;
+    for (uint32_t i = 0; i < value->ref_count; i++)
+        mob_ref_clear(&value->refs[i]);
+    g_free(value->refs);
+    g_free(value);
+}
+
+void
+mob_ref_clear(MobRef *ref)
+{
+    mob_str_unref(ref->path);
+    *ref = (MobRef){0};
+}
+
+/* --- parsing --- */
+
+typedef struct {
+    MobCborReader reader;
+    GArray *refs; /* of MobRef, owned; NULL until there is one */
+    uint64_t unwritten;
+    const char *problem; /* static; NULL while all is well */
+} Walk;
+
+static bool walk_item(Walk *walk, uint32_t depth);
+
+static bool
+refuse(Walk *walk, const char *problem)
+{
+    if (walk->problem == NULL)
+        walk->problem = problem;
+    return false;
+}
+
+static bool
+walk_ref(Walk *walk)
+{
+    MobRef ref;
+
+    if (!mob_cbor_read_ref(&walk->reader, &ref))
+        return refuse(walk, "a reference in it is malformed");
+    if (walk->refs == NULL)
+        walk->refs = g_array_new(FALSE, FALSE, sizeof(MobRef));
+    g_array_append_val(walk->refs, ref);
+    return true;
+}
+
+static bool
+walk_fill(Walk *walk)
+{
+    uint64_t size;
+    uint64_t fill;
+
+    if (!mob_cbor_read_fill(&walk->reader, &size, &fill) ||
+        __builtin_add_overflow(walk->unwritten, size, &walk->unwritten) ||
+        walk->unwritten > MOB_FILL_MAX)
+        return refuse(walk, "a rule for bytes in it is malformed or makes too many");
+    return true;
+}
+
+/* The kind of an error whose map is about to be read; 0 if it is none. */
+static uint32_t
+peek_fault(MobCborReader reader)
+{
+    MobCborItem map = mob_cbor_next(&reader);
+
+    if (map.type != MOB_CBOR_MAP)
+        return 0;
+    for (uint64_t i = 0; i < map.length; i++) {
+        MobCborItem key = mob_cbor_next(&reader);
+        if (key.type != MOB_CBOR_STRING)
+            return 0;
+        if (key.length == 4 && memcmp(key.text, "name", 4) == 0) {
+            MobCborItem name = mob_cbor_next(&reader);
+            if (name.type != MOB_CBOR_STRING || name.length > 64)
+                return 0;
+            g_autofree char *text = g_strndup(name.text, name.length);
+            return mob_fault_by_name(text);
+        }
+        if (!mob_cbor_skip(&reader))
+            return 0;
+    }
+    return 0;
+}
+
+static bool
+walk_tag(Walk *walk, int64_t tag, uint32_t depth)
+{
+    if (tag == MOB_CBOR_REF)
+        return walk_ref(walk);
+    if (tag == MOB_CBOR_FILL)
+        return walk_fill(walk);
+    if (tag == MOB_CBOR_ERROR && peek_fault(walk->reader) == 0)
+        return refuse(walk, "an error in it has no name that is known");
+    return walk_item(walk, depth + 1);
+}
+
+/* Whether the encoded key [@at, @end) comes after [@before, @before_end). */
+static bool
+keys_ascend(const uint8_t *before, const uint8_t *before_end, const uint8_t *at, const uint8_t *end)
+{
+    size_t left = (size_t)(before_end - before);
+    size_t right = (size_t)(end - at);
+    int order = memcmp(before, at, MIN(left, right));
+
+    return order != 0 ? order < 0 : left < right;
+}
+
+static bool
+walk_map(Walk *walk, uint64_t pairs, uint32_t depth)
+{
+    const uint8_t *before = NULL;
+    const uint8_t *before_end = NULL;
+
+    for (uint64_t i = 0; i < pairs; i++) {
+        const uint8_t *key = walk->reader.at;
+        if (!walk_item(walk, depth + 1))
+            return false;
+        const uint8_t *key_end = walk->reader.at;
+        if (before != NULL && !keys_ascend(before, before_end, key, key_end))
+            return refuse(walk, "the keys of a map in it are not in order");
+        if (!walk_item(walk, depth + 1))
+            return false;
+        before = key;
+        before_end = key_end;
+    }
+    return true;
+}
+
+static bool
+walk_item(Walk *walk, uint32_t depth)
+{
+    if (depth > MOB_VALUE_DEPTH_MAX)
+        return refuse(walk, "it is nested too deeply");
+
+    MobCborItem item = mob_cbor_next(&walk->reader);
+    switch (item.type) {
+    case MOB_CBOR_END:
+        return refuse(walk, "it is not CBOR in the deterministic encoding");
+    case MOB_CBOR_ARRAY:
+        for (uint64_t i = 0; i < item.length; i++)
+            if (!walk_item(walk, depth + 1))
+                return false;
+        return true;
+    case MOB_CBOR_MAP:
+        return walk_map(walk, item.length, depth);
+    case MOB_CBOR_TAG:
+        return walk_tag(walk, item.number, depth);
+    default:
+        return true;
+    }
+}
+
+static void
+clear_refs(GArray *refs)
+{
+    if (refs == NULL)
+        return;
+    for (guint i = 0; i < refs->len; i++)
+        mob_ref_clear(&g_array_index(refs, MobRef, i));
+    g_array_free(refs, TRUE);
+}
+
+/* The kind of the error that a whole value is; 0 if it is none. */
+static uint32_t
+fault_of(MobCborReader reader)
+{
+    MobCborItem item = mob_cbor_next(&reader);
+
+    return item.type == MOB_CBOR_TAG && item.number == MOB_CBOR_ERROR ? peek_fault(reader) : 0;
+}
+
+MobValue *
+mob_value_parse(const uint8_t *bytes, size_t length, GError **error)
+{
+    Walk walk = {.reader = {bytes, bytes + length, false}};
+    bool ok = length < UINT32_MAX ? walk_item(&walk, 0) : refuse(&walk, "it is too long");
+
+    if (ok && walk.reader.at != walk.reader.end)
+        ok = refuse(&walk, "bytes follow its end");
+    if (!ok) {
+        clear_refs(walk.refs);
+        g_set_error(error, MOB_VALUE_ERROR, 0, "this is not a value: %s", walk.problem);
+        return NULL;
+    }
+    uint32_t count = walk.refs != NULL ? walk.refs->len : 0;
+    MobRef *refs = walk.refs != NULL ? (MobRef *)(void *)g_array_free(walk.refs, FALSE) : NULL;
+    return mob_value_new(bytes, (uint32_t)length, length + walk.unwritten, refs, count,
+                         fault_of((MobCborReader){bytes, bytes + length, false}));
+}
+
+/* --- arguments --- */
+
+MobArgs *
+mob_args_new(uint32_t count)
+{
+    MobArgs *args = g_malloc0(sizeof *args + count * sizeof args->items[0]);
+
+    args->refs_held = 1;
+    args->count = count;
+    return args;
+}
+
+void
+mob_args_unref(MobArgs *args)
+{
+    if (args == NULL)
+        return;
+    g_assert(args->refs_held > 0);
+    if (--args->refs_held > 0)
+        return;
+    for (uint32_t i = 0; i < args->count; i++) {
+        mob_ref_clear(&args->items[i].ref);
+        mob_value_unref(args->items[i].value);
+    }
+    g_free(args);
+}
