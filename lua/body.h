@@ -1,0 +1,26 @@
+/* body.h: task bodies that are Lua coroutines.
+ *
+ * A worker has one lua_State per program, made when the first body of it
+ * starts and closed when the worker ends; each body is a coroutine in it. A
+ * call is a yield: the library function fills in the MobCall and yields, and
+ * its continuation turns the answer into Lua values. A yield is impossible
+ * inside table.sort comparators and string.gsub callbacks, which is said.
+ *
+ * What the collector does has no effect that anybody could see: a reference
+ * ends when it is dropped or when its body ends.
+ */
+#pragma once
+
+#include "lua/program.h"
+#include "runtime/body.h"
+
+MobLoader *mob_lua_loader_new(void);
+void mob_lua_loader_free(MobLoader *loader);
+
+/* How many instructions a body may run without a call; 0: no limit. Holds for
+ * workers that start later. */
+void mob_lua_loader_set_budget(MobLoader *loader, uint64_t instructions);
+/* How many bytes the Lua state of one worker may hold; 0: no limit. */
+void mob_lua_loader_set_memory(MobLoader *loader, uint64_t bytes);
+/* What m.read reads with, in drivers; @reader is borrowed and may be NULL. */
+void mob_lua_loader_set_reader(MobLoader *loader, const MobLuaReader *reader);

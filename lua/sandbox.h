@@ -1,0 +1,111 @@
+/* sandbox.h: Lua without surprises.
+ *
+ * A state that is opened here behaves the same in every run and on every
+ * machine: walks over tables have a fixed order, tables print as serial
+ * numbers, time and chance are those of the world, and there is no way to
+ * files, the clock, bytecode or the collector. Memory is counted, and a body
+ * that runs too long without a call is stopped.
+ *
+ * Programs (body.c) and scenarios use the same layer; each says through the
+ * struct how its world tells time, draws numbers and prints.
+ */
+#pragma once
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+
+#include "runtime/ids.h"
+#include "runtime/str.h"
+
+#define MOB_LUA_BUDGET UINT64_C(200000000)
+#define MOB_LUA_MEMORY (UINT64_C(512) * 1024 * 1024)
+
+typedef struct MobLuaSandbox MobLuaSandbox;
+
+struct MobLuaSandbox {
+    /* Filled in by whoever opens the sandbox. Where a function is NULL, what
+     * needs it raises an error. All of them run inside Lua and may raise. */
+    MobTime (*now)(MobLuaSandbox *self, lua_State *lua);
+    /* A number below @n; n = 0 means any 64 bits. */
+    uint64_t (*random)(MobLuaSandbox *self, lua_State *lua, uint64_t n);
+    /* Writes one piece of output. Its result is that of print, so it may yield. */
+    int (*print)(MobLuaSandbox *self, lua_State *lua, const char *text, size_t length);
+    /* Pushes the module @name, which require remembers. */
+    void (*require)(MobLuaSandbox *self, lua_State *lua, const char *name);
+    uint64_t budget;     /* instructions without a call; 0: no limit */
+    uint64_t memory_max; /* bytes; 0: no limit */
+    bool defining;       /* the top level of a program runs: effects raise E102 */
+    bool keep_globals;   /* globals may be set for ever (scenarios) */
+
+    /* The sandbox's own. */
+    bool limited;  /* inside user code: the memory limit applies */
+    bool exceeded; /* the budget is used up: no pcall may catch it */
+    uint64_t spent;
+    uint64_t memory;
+    uint64_t serials; /* objects that were printed */
+    void *calling;    /* the call for which the innermost coroutine has yielded, or NULL */
+};
+
+/* Returns a new state for @self, which outlives it and is closed with lua_close().
+ * All the libraries are there; nothing is on the stack. */
+lua_State *mob_lua_sandbox_open(MobLuaSandbox *self);
+
+/* The sandbox of any thread of a state. */
+static inline MobLuaSandbox *
+mob_lua_sandbox(lua_State *lua)
+{
+    return *(MobLuaSandbox **)lua_getextraspace(lua);
+}
+
+/* Before user code runs: the budget is fresh and the memory limit applies. */
+static inline void
+mob_lua_sandbox_enter(MobLuaSandbox *self)
+{
+    self->limited = true;
+    self->exceeded = false;
+    self->spent = 0;
+}
+
+static inline void
+mob_lua_sandbox_leave(MobLuaSandbox *self)
+{
+    self->limited = false;
+}
+
+/* Starts a fresh count of printed objects. */
+void mob_lua_sandbox_forget_serials(lua_State *lua);
+
+/* Compiles @text under the name @path, with the sandbox's globals: pushes the
+ * function and returns LUA_OK, or pushes a message. Never bytecode. */
+int mob_lua_sandbox_load(lua_State *lua, const char *path, const char *text, size_t length);
+
+/* Raises E102 while the top level of a program runs. */
+void mob_lua_check_effect(lua_State *lua, const char *what);
+
+/* Raises an error of ours where a yield is impossible, see body.h. */
+void mob_lua_check_yieldable(lua_State *lua, const char *what);
+
+/* Pushes the text of the value at @index, as print and tostring show it. */
+const char *mob_lua_tostring(lua_State *lua, int index, size_t *length);
+
+/* Like print: pushes the texts of all arguments, with tabs between them and a newline. */
+void mob_lua_push_line(lua_State *lua, int first, int count);
+
+/* --- order.c: walks in a fixed order --- */
+int mob_lua_pairs(lua_State *lua);
+int mob_lua_next(lua_State *lua);
+int mob_lua_sort(lua_State *lua);
+/* Pushes a list of the keys of the table at @index in their fixed order. */
+void mob_lua_push_keys(lua_State *lua, int index);
+
+/* --- freeze.c: what may not change any more --- */
+/* Makes the table at @index read-only where it is, and all that it reaches. */
+void mob_lua_freeze(lua_State *lua, int index);
+/* Freezes what the function at @index has captured, and what that reaches. */
+void mob_lua_freeze_upvalues(lua_State *lua, int index);
+/* Ends the freezing: the globals become read-only. */
+void mob_lua_freeze_globals(lua_State *lua);
+/* Replaces the table at @index, if it is frozen, by what is behind it. */
+void mob_lua_thaw_view(lua_State *lua, int index);
+bool mob_lua_is_frozen(lua_State *lua, int index);
