@@ -10,6 +10,11 @@
  * path, across attempts of the parent.
  *
  * Times are MobTime, moments are event numbers; 0 is "not yet".
+ *
+ * It tells the truth, not what anybody believes: a copy ends when its machine
+ * dies, an attempt when its worker does, long before the owner hears of it.
+ *
+ * All arrays are for reading alone.
  */
 #pragma once
 
@@ -89,6 +94,7 @@ struct MobStateTask {
     uint64_t submitted;
     MobTime submitted_at;
     const char *error;    /* name of the fault it failed with for good */
+    GPtrArray *nested;    /* of MobStateObject: those that its arguments mention, borrowed */
 };
 
 typedef enum {
@@ -137,6 +143,9 @@ struct MobStateObject {
     uint32_t times_made;
     uint64_t created;
     MobTime created_at;
+    uint64_t ended;     /* freed, failed, or gone with its owner */
+    MobTime ended_at;
+    GPtrArray *nested;  /* of MobStateObject: those that its value mentions, if that is known */
 };
 
 typedef struct {

@@ -1,0 +1,368 @@
+/* state_objects.c: objects, their copies and who refers to them; see state.h.
+ *
+ * An object is LOST as soon as its last copy is gone, whoever knows.
+ */
+#include "runtime/state_parts.h"
+
+const char *
+mob_object_state_name(MobObjectState state)
+{
+    switch (state) {
+    case MOB_OBJECT_PENDING:
+        return "PENDING";
+    case MOB_OBJECT_INLINE:
+        return "INLINE";
+    case MOB_OBJECT_SEALED:
+        return "SEALED";
+    case MOB_OBJECT_LOST:
+        return "LOST";
+    case MOB_OBJECT_FAILED:
+        return "FAILED";
+    case MOB_OBJECT_FREED:
+        return "FREED";
+    }
+    g_assert_not_reached();
+}
+
+/* --- which object --- */
+
+/* The task that returned @id, or whose execution has put it. */
+static MobStateTask *
+find_maker(const State *state, MobObjectId id)
+{
+    if (!mob_object_is_put(id))
+        return mob_table_get(state->tasks, mob_key_task(id.task));
+    MobStateAttempt *attempt = mob_table_get(state->attempts, mob_key_task(id.task));
+    return attempt != NULL ? attempt->task : NULL;
+}
+
+static MobStateObject *
+new_object(State *state, MobObjectId id, const char *name, MobKey key)
+{
+    MobStateObject *object = mob_state_alloc(state, sizeof *object);
+    GPtrArray *none = (GPtrArray *)state->none;
+
+    object->name = g_string_chunk_insert(state->texts, name);
+    object->put = mob_object_is_put(id);
+    object->copies = object->refs = object->nested = none;
+    object->created = state->event;
+    object->created_at = state->now;
+    mob_table_add(state->names, key, object);
+    g_ptr_array_add(state->base.objects, object);
+    return object;
+}
+
+MobStateObject *
+mob_state_get_object(State *state, MobObjectId id, const MobStr *path)
+{
+    if (!mob_object_is(id))
+        return NULL;
+    MobStateObject *object = mob_table_get(state->objects, mob_key_object(id));
+    if (object != NULL)
+        return object;
+
+    MobStateTask *maker = find_maker(state, id);
+    if (path == NULL && maker != NULL && !mob_object_is_put(id))
+        path = maker->spec->path;
+    if (path == NULL)
+        return NULL;
+    g_string_truncate(state->scratch, 0);
+    mob_name_object(state->scratch, path, id.index);
+
+    MobKey key = mob_state_key(state->scratch->str);
+    object = mob_table_get(state->names, key);
+    if (object == NULL)
+        object = new_object(state, id, state->scratch->str, key);
+    object->id = id;
+    object->state = MOB_OBJECT_PENDING;
+    object->maker = maker;
+    mob_table_add(state->objects, mob_key_object(id), object);
+    return object;
+}
+
+/* --- copies --- */
+
+static MobKey
+copy_key(MobObjectId id, MobNodeId node)
+{
+    MobKey key = mob_key_object(id);
+
+    return (MobKey){key.a ^ mob_mix(node.v), key.b};
+}
+
+uint32_t
+mob_state_copy_count(const MobStateObject *object)
+{
+    uint32_t count = 0;
+
+    for (guint i = 0; i < object->copies->len; i++) {
+        const Copy *copy = g_ptr_array_index(object->copies, i);
+        count += copy->base.to == 0 && mob_object_eq(copy->id, object->id);
+    }
+    return count;
+}
+
+MobNodeId
+mob_state_sole_holder(const MobStateObject *object)
+{
+    MobNodeId holder = {0};
+
+    for (guint i = 0; i < object->copies->len; i++) {
+        const Copy *copy = g_ptr_array_index(object->copies, i);
+        if (copy->base.to != 0 || !mob_object_eq(copy->id, object->id))
+            continue;
+        if (holder.v != 0)
+            return (MobNodeId){0};
+        holder = copy->base.node;
+    }
+    return holder;
+}
+
+static Copy *
+open_copy(State *state, MobStateObject *object, MobObjectId id, MobNodeId where)
+{
+    MobKey key = copy_key(id, where);
+    Copy *copy = mob_table_get(state->copies, key);
+
+    if (copy != NULL)
+        return copy;
+    copy = mob_state_alloc(state, sizeof *copy);
+    copy->base.object = object;
+    copy->base.node = where;
+    copy->base.from = state->event;
+    copy->base.from_at = state->now;
+    copy->id = id;
+    copy->node = mob_state_get_node(state, where, NULL);
+    copy->next = copy->node->copies;
+    if (copy->next != NULL)
+        copy->next->previous = copy;
+    copy->node->copies = copy;
+    mob_table_add(state->copies, key, copy);
+    mob_state_append(state, &object->copies, copy);
+    g_ptr_array_add(state->base.copies, copy);
+    return copy;
+}
+
+static void
+end_object(State *state, MobStateObject *object, MobObjectState how)
+{
+    object->state = how;
+    object->ended = state->event;
+    object->ended_at = state->now;
+}
+
+static void
+lose(State *state, MobStateObject *object)
+{
+    if (object->state != MOB_OBJECT_SEALED && object->state != MOB_OBJECT_INLINE)
+        return;
+    end_object(state, object, MOB_OBJECT_LOST);
+    object->times_lost++;
+}
+
+static void
+close_copy(State *state, Copy *copy, const char *why)
+{
+    MobStateObject *object = copy->base.object;
+
+    copy->base.to = state->event;
+    copy->base.to_at = state->now;
+    copy->base.end_why = mob_state_text(state, why);
+    if (copy->previous != NULL)
+        copy->previous->next = copy->next;
+    else
+        copy->node->copies = copy->next;
+    if (copy->next != NULL)
+        copy->next->previous = copy->previous;
+    mob_table_take(state->copies, copy_key(copy->id, copy->base.node));
+
+    if (object->state == MOB_OBJECT_SEALED && mob_object_eq(copy->id, object->id) &&
+        mob_state_copy_count(object) == 0)
+        lose(state, object);
+}
+
+void
+mob_state_drop_copies(State *state, Node *node, const char *why)
+{
+    while (node->copies != NULL)
+        close_copy(state, node->copies, why);
+}
+
+void
+mob_state_drop_owner(State *state, MobAddress owner)
+{
+    for (guint i = 0; i < state->base.objects->len; i++) {
+        MobStateObject *object = g_ptr_array_index(state->base.objects, i);
+        if (object->state == MOB_OBJECT_INLINE && mob_address_eq(object->owner, owner))
+            lose(state, object);
+    }
+}
+
+/* --- notes about objects --- */
+
+static void
+learn_nested(State *state, MobStateObject *object, const MobValue *value)
+{
+    if (value == NULL || object->nested->len > 0)
+        return;
+    for (uint32_t i = 0; i < value->ref_count; i++) {
+        MobStateObject *inner = mob_state_get_object(state, value->refs[i].id, value->refs[i].path);
+        if (inner != NULL)
+            mob_state_append(state, &object->nested, inner);
+    }
+}
+
+static void
+on_created(State *state, const MobNote *note, MobStateObject *object)
+{
+    bool stored = note->node.v != 0;
+    bool here = stored && mob_table_get(state->copies, copy_key(note->object, note->node)) != NULL;
+
+    if (object->times_made == 0) {
+        object->created = state->event;
+        object->created_at = state->now;
+    }
+    if (mob_address_is(note->owner)) {
+        Proc *proc = mob_table_get(state->procs, mob_key_address(note->owner));
+        object->owner = note->owner;
+        if (proc != NULL)
+            proc->owns = true;
+    }
+    if (note->bytes != 0)
+        object->size = note->bytes;
+    learn_nested(state, object, note->value);
+    object->times_made += !here;
+    object->state = stored ? MOB_OBJECT_SEALED : MOB_OBJECT_INLINE;
+    object->ended = 0;
+    object->ended_at = 0;
+    if (stored)
+        open_copy(state, object, note->object, note->node)->base.primary = true;
+}
+
+static void
+on_recovered(State *state, const MobNote *note, MobStateObject *object)
+{
+    if (note->node.v == 0) {
+        if (object->state == MOB_OBJECT_LOST)
+            object->state = MOB_OBJECT_INLINE;
+    } else {
+        bool here = mob_table_get(state->copies, copy_key(note->object, note->node)) != NULL;
+        object->times_made += !here;
+        object->state = MOB_OBJECT_SEALED;
+        open_copy(state, object, note->object, note->node)->base.primary = true;
+    }
+    object->ended = 0;
+    object->ended_at = 0;
+}
+
+static const char *
+why_copy_ended(const MobNote *note)
+{
+    if (note->kind == MOB_NOTE_OBJECT_EVICTED)
+        return note->reason != NULL ? note->reason : "evicted";
+    if (note->kind == MOB_NOTE_OBJECT_DELETED)
+        return "freed";
+    return note->reason != NULL ? note->reason : "lost";
+}
+
+void
+mob_state_on_object(State *state, const MobNote *note)
+{
+    MobStateObject *object = mob_state_get_object(state, note->object, note->path);
+    Copy *copy;
+
+    if (object == NULL)
+        return;
+    switch ((int)note->kind) {
+    case MOB_NOTE_OBJECT_CREATED:
+        on_created(state, note, object);
+        break;
+    case MOB_NOTE_OBJECT_RECOVERED:
+        on_recovered(state, note, object);
+        break;
+    case MOB_NOTE_OBJECT_COPIED:
+        open_copy(state, object, note->object, note->node);
+        if (object->size == 0)
+            object->size = note->bytes;
+        break;
+    case MOB_NOTE_OBJECT_COPY_LOST:
+    case MOB_NOTE_OBJECT_EVICTED:
+    case MOB_NOTE_OBJECT_DELETED:
+        copy = mob_table_get(state->copies, copy_key(note->object, note->node));
+        if (copy != NULL)
+            close_copy(state, copy, why_copy_ended(note));
+        break;
+    case MOB_NOTE_OBJECT_LOST:
+        lose(state, object);
+        break;
+    case MOB_NOTE_OBJECT_FAILED:
+        end_object(state, object, MOB_OBJECT_FAILED);
+        break;
+    case MOB_NOTE_OBJECT_FREED:
+        if (mob_object_eq(object->id, note->object))
+            end_object(state, object, MOB_OBJECT_FREED);
+        break;
+    default:
+        g_assert_not_reached();
+    }
+}
+
+/* --- references --- */
+
+static void
+add_ref(State *state, MobStateObject *object, const MobNote *note, MobKey key)
+{
+    Ref *ref = mob_state_alloc(state, sizeof *ref);
+    const char *kind = note->kind == MOB_NOTE_REF_BORROWED ? "borrowed" : note->reason;
+
+    ref->base = (MobStateRef){
+        .object = object,
+        .holder = note->to,
+        .kind = mob_state_text(state, kind != NULL ? kind : "local"),
+        .from = state->event,
+        .from_at = state->now,
+    };
+    ref->next = mob_table_take(state->refs, key);
+    mob_table_add(state->refs, key, ref);
+    mob_state_append(state, &object->refs, ref);
+    g_ptr_array_add(state->base.refs, ref);
+}
+
+/* Ends the newest open reference of the holder, of the kind that was named if
+ * there is one of it. */
+static void
+drop_ref(State *state, const MobNote *note, MobKey key)
+{
+    Ref *newest = mob_table_take(state->refs, key);
+    Ref **link = &newest;
+
+    if (newest == NULL)
+        return;
+    if (note->reason != NULL)
+        while (*link != NULL && !g_str_equal((*link)->base.kind, note->reason))
+            link = &(*link)->next;
+    if (*link == NULL)
+        link = &newest;
+    (*link)->base.to = state->event;
+    (*link)->base.to_at = state->now;
+    *link = (*link)->next;
+    if (newest != NULL)
+        mob_table_add(state->refs, key, newest);
+}
+
+void
+mob_state_on_ref(State *state, const MobNote *note)
+{
+    MobStateObject *object = mob_state_get_object(state, note->object, note->path);
+    MobKey id = mob_key_object(note->object);
+    MobKey key = {id.a ^ mob_mix(mob_address_word(note->to)), id.b};
+
+    if (object == NULL)
+        return;
+    if (!mob_address_is(object->owner))
+        object->owner = note->owner;
+    if (note->kind == MOB_NOTE_REF_DROPPED)
+        drop_ref(state, note, key);
+    else
+        add_ref(state, object, note, key);
+}
