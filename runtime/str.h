@@ -18,7 +18,7 @@ typedef struct {
 } MobStr;
 
 /* The longest text that is accepted from a peer. */
-#define MOB_STR_MAX (64 * 1024)
+#define MOB_STR_MAX (1024 * 1024)
 
 MobStr *mob_str_new(const char *text);
 MobStr *mob_str_new_len(const char *text, size_t length);

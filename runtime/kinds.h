@@ -1,0 +1,35 @@
+/* kinds.h: what can be done with a field, by its kind; for msg.c alone.
+ *
+ * The wire form is little-endian and without padding; texts, values and lists
+ * begin with a 32-bit count. A count is checked against the bytes that are
+ * left before anything is allocated for it.
+ */
+#pragma once
+
+#include "runtime/msg.h"
+
+/* A cursor over bytes from outside. After a failure nothing more is read. */
+typedef struct {
+    const uint8_t *at;
+    const uint8_t *end;
+    bool failed;
+    MobWireError error;
+    const char *problem; /* static; NULL: the bytes end too early */
+} MobWire;
+
+typedef struct {
+    void (*put)(const void *field, MobBuf *into);
+    void (*get)(MobWire *from, void *field); /* the field is zero before */
+    void (*print)(const void *field, GString *into);
+} MobKindInfo;
+
+const MobKindInfo *mob_kind_info(MobKind kind);
+
+/* Marks the bytes as something that no peer of ours would send. */
+void mob_wire_refuse(MobWire *wire, const char *problem);
+
+/* The fields of a record or message, one after the other. */
+void mob_fields_put(const MobMsgInfo *info, const void *from, MobBuf *into);
+void mob_fields_get(const MobMsgInfo *info, MobWire *from, void *into);
+/* Clears every field of a record. */
+void mob_record_clear(MobRecord record, void *from);
