@@ -6,7 +6,9 @@
  */
 #include "runtime/cbor.h"
 
-#include <cbor.h>
+#include <cbor/callbacks.h>
+#include <cbor/encoding.h>
+#include <cbor/streaming.h>
 #include <float.h>
 #include <math.h>
 #include <string.h>
