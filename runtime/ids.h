@@ -60,7 +60,8 @@ typedef struct {
 enum {
     MOB_LOCAL_NODE = 0,   /* the node manager (Ray: raylet) */
     MOB_LOCAL_GCS = 1,    /* the global control store */
-    MOB_LOCAL_WORKER = 2, /* the first worker; drivers are workers too */
+    MOB_LOCAL_WORKER = 2, /* the first driver; a driver is a worker that nobody leases */
+    MOB_LOCAL_POOL = 1002, /* the first worker of the node's pool, "w0" */
 };
 
 /* A lease: the owner's address and its counter. */

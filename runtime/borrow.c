@@ -1,0 +1,261 @@
+/* borrow.c: references that cross processes.
+ *
+ * A reference nested in a value or returned by a task makes its holder a
+ * borrower, and a borrower is registered with the owner before whoever
+ * protected the reference lets go of it:
+ *
+ *  - a task's caller protects what is in its arguments until the reply, so the
+ *    reply waits until everything that the worker keeps is registered;
+ *  - a value protects what is nested in it, so get hands the value to a body
+ *    only when the nested references are registered;
+ *  - who returns a reference registers the caller in its stead.
+ *
+ * A registration is named by who counted it and a number (a token), so both
+ * adding and removing it may be repeated, and two registrations of the same
+ * holder never cancel each other. Ray reports borrowers up the tree of calls
+ * instead and asks them with WaitForRefRemoved.
+ */
+#include "runtime/worker_parts.h"
+
+uint64_t
+mob_borrow_token(MobWorker *worker, uint32_t count)
+{
+    uint64_t first = worker->next_token + 1;
+
+    worker->next_token += count;
+    return first;
+}
+
+static GArray *
+token_array(GArray **where)
+{
+    if (*where == NULL)
+        *where = g_array_new(FALSE, FALSE, sizeof(MobToken));
+    return *where;
+}
+
+static int
+find_token(const GArray *tokens, MobAddress registrar, uint64_t token)
+{
+    for (guint i = 0; tokens != NULL && i < tokens->len; i++) {
+        const MobToken *it = &g_array_index(tokens, MobToken, i);
+        if (it->token == token && mob_address_eq(it->registrar, registrar))
+            return (int)i;
+    }
+    return -1;
+}
+
+/* --- the owner's side --- */
+
+void
+mob_borrow_add(MobStep *step, MobRow *row, MobAddress borrower, MobAddress registrar,
+               uint64_t token)
+{
+    if (mob_worker_is_dead(step->worker, borrower))
+        return;
+    GArray *tokens = token_array(&mob_row_more(row)->borrowers);
+    if (find_token(tokens, registrar, token) >= 0)
+        return;
+    g_array_append_vals(tokens, &(MobToken){borrower, registrar, token}, 1);
+    NOTE(step->out, REF_BORROWED, .object = row->ref.id, .path = row->ref.path,
+         .owner = row->ref.owner, .to = borrower);
+}
+
+static void
+remove_at(MobStep *step, MobRow *row, guint at)
+{
+    GArray *tokens = row->more->borrowers;
+    MobToken gone = g_array_index(tokens, MobToken, at);
+
+    g_array_remove_index(tokens, at);
+    NOTE(step->out, REF_DROPPED, .object = row->ref.id, .owner = row->ref.owner,
+         .to = gone.borrower, .reason = "borrowed");
+}
+
+static void
+on_add_borrower(MobStep *step)
+{
+    const MobAddBorrower *add = mob_add_borrower(step->input->msg);
+
+    for (uint32_t i = 0; i < add->refs.count; i++) {
+        MobRow *row = mob_row_find(step->worker, add->refs.items[i].id);
+        if (row != NULL && row->owned)
+            mob_borrow_add(step, row, add->borrower, add->registrar, add->token + i);
+    }
+    MobBorrowerAdded *reply = mob_borrower_added_new();
+    reply->token = add->token;
+    mob_send(step->out, step->input->from, reply);
+}
+
+static void
+on_remove_borrower(MobStep *step)
+{
+    const MobRemoveBorrower *gone = mob_remove_borrower(step->input->msg);
+    MobRow *row = mob_row_find(step->worker, gone->object);
+    int at = row != NULL && row->more != NULL
+                 ? find_token(row->more->borrowers, gone->registrar, gone->token)
+                 : -1;
+    if (at < 0)
+        return;
+    remove_at(step, row, (guint)at);
+    mob_row_settle(step, row);
+}
+
+static bool
+is_gone(const MobToken *token, MobAddress worker, MobNodeId node)
+{
+    return node.v != 0 ? token->borrower.node == node.v
+                       : mob_address_eq(token->borrower, worker);
+}
+
+void
+mob_borrow_on_dead(MobStep *step, MobAddress worker, MobNodeId node)
+{
+    size_t at = 0;
+    MobRow *row;
+
+    while ((row = mob_table_next(step->worker->rows, &at))) {
+        GArray *tokens = row->more != NULL ? row->more->borrowers : NULL;
+        guint before = tokens != NULL ? tokens->len : 0;
+        for (guint i = before; i > 0; i--)
+            if (is_gone(&g_array_index(tokens, MobToken, i - 1), worker, node))
+                remove_at(step, row, i - 1);
+        if (tokens != NULL && tokens->len < before)
+            mob_row_settle(step, row);
+    }
+}
+
+/* --- the borrower's side --- */
+
+void
+mob_borrow_remember(MobRow *row, MobAddress self, MobAddress registrar, uint64_t token)
+{
+    GArray *tokens = token_array(&mob_row_more(row)->tokens);
+
+    if (find_token(tokens, registrar, token) < 0)
+        g_array_append_vals(tokens, &(MobToken){self, registrar, token}, 1);
+}
+
+static void
+send_removal(MobStep *step, const MobRef *ref, const MobToken *token)
+{
+    MobRemoveBorrower *gone = mob_remove_borrower_new();
+
+    gone->object = ref->id;
+    gone->registrar = token->registrar;
+    gone->token = token->token;
+    mob_send(step->out, ref->owner, gone);
+}
+
+void
+mob_borrow_end(MobStep *step, MobRow *row)
+{
+    GArray *tokens = row->more != NULL ? row->more->tokens : NULL;
+
+    for (guint i = 0; tokens != NULL && i < tokens->len; i++)
+        send_removal(step, &row->ref, &g_array_index(tokens, MobToken, i));
+    if (tokens != NULL)
+        g_array_set_size(tokens, 0);
+}
+
+static void
+send_registration(MobStep *step, const MobRegistration *registration)
+{
+    MobAddBorrower *add = mob_add_borrower_new();
+    uint32_t count = registration->refs.count;
+
+    add->refs = (MobRefs){g_new(MobRef, count), count};
+    for (uint32_t i = 0; i < count; i++)
+        add->refs.items[i] = mob_ref_copy(&registration->refs.items[i]);
+    add->borrower = registration->borrower;
+    add->registrar = step->worker->base.address;
+    add->token = registration->token;
+    mob_send(step->out, registration->owner, add);
+}
+
+void
+mob_borrow_register(MobStep *step, const MobRef *refs, uint32_t count, MobAddress borrower,
+                    uint64_t token, bool for_reply)
+{
+    MobRegistration *registration = g_new0(MobRegistration, 1);
+
+    registration->token = token;
+    registration->owner = refs[0].owner;
+    registration->refs = (MobRefs){g_new(MobRef, count), count};
+    for (uint32_t i = 0; i < count; i++)
+        registration->refs.items[i] = mob_ref_copy(&refs[i]);
+    registration->borrower = borrower;
+    registration->for_reply = for_reply;
+    mob_table_add(step->worker->registrations, mob_key_word(token), registration);
+    send_registration(step, registration);
+}
+
+void
+mob_registration_free(MobRegistration *registration)
+{
+    for (uint32_t i = 0; i < registration->refs.count; i++)
+        mob_ref_clear(&registration->refs.items[i]);
+    g_free(registration->refs.items);
+    g_free(registration);
+}
+
+/* The owner has it, or is dead: either way nobody waits for it any more. */
+static void
+settle_registration(MobStep *step, MobRegistration *registration)
+{
+    bool for_reply = registration->for_reply;
+
+    mob_table_take(step->worker->registrations, mob_key_word(registration->token));
+    mob_registration_free(registration);
+    if (for_reply)
+        mob_exec_registered(step);
+    else
+        mob_calls_registered(step);
+}
+
+static void
+on_borrower_added(MobStep *step)
+{
+    uint64_t token = mob_borrower_added(step->input->msg)->token;
+    MobRegistration *registration =
+        mob_table_get(step->worker->registrations, mob_key_word(token));
+
+    if (registration != NULL && mob_address_eq(registration->owner, step->input->from))
+        settle_registration(step, registration);
+}
+
+void
+mob_borrow_on_message(MobStep *step)
+{
+    switch (step->input->msg->type) {
+    case MOB_MSG_ADD_BORROWER:
+        on_add_borrower(step);
+        break;
+    case MOB_MSG_BORROWER_ADDED:
+        on_borrower_added(step);
+        break;
+    default:
+        on_remove_borrower(step);
+        break;
+    }
+}
+
+void
+mob_borrow_again(MobStep *step, MobAddress peer)
+{
+    bool dead = mob_worker_is_dead(step->worker, peer);
+    size_t at = 0;
+    MobRegistration *registration;
+    g_autoptr(GPtrArray) settled = g_ptr_array_new();
+
+    while ((registration = mob_table_next(step->worker->registrations, &at))) {
+        if (!mob_address_eq(registration->owner, peer))
+            continue;
+        if (dead)
+            g_ptr_array_add(settled, registration);
+        else
+            send_registration(step, registration);
+    }
+    for (guint i = 0; i < settled->len; i++)
+        settle_registration(step, g_ptr_array_index(settled, i));
+}

@@ -1,0 +1,426 @@
+/* objects.c: values and places. The owner of an object is its directory: it
+ * knows the value if that is small, and otherwise which nodes hold copies; and
+ * it tells whoever follows the object (Ray: the ownership-based object
+ * directory, future_resolver.cc, and the in-process memory store).
+ *
+ * An object becomes available once, by its task's reply or by the store's
+ * answer to a put. After that it may lose copies, be recovered, or be replaced
+ * by an error, but never change its value.
+ */
+#include "runtime/worker_parts.h"
+
+static GArray *
+nodes_of(MobRow *row)
+{
+    MobRowMore *more = mob_row_more(row);
+
+    if (more->nodes == NULL)
+        more->nodes = g_array_new(FALSE, FALSE, sizeof(MobNodeId));
+    return more->nodes;
+}
+
+static int
+find_node(const MobRow *row, MobNodeId node)
+{
+    const GArray *nodes = row->more != NULL ? row->more->nodes : NULL;
+
+    for (guint i = 0; nodes != NULL && i < nodes->len; i++)
+        if (g_array_index(nodes, MobNodeId, i).v == node.v)
+            return (int)i;
+    return -1;
+}
+
+static MobNodes
+copy_nodes(const MobRow *row)
+{
+    const GArray *nodes = row->more != NULL ? row->more->nodes : NULL;
+
+    if (nodes == NULL || nodes->len == 0)
+        return (MobNodes){0};
+    return (MobNodes){g_memdup2(nodes->data, nodes->len * sizeof(MobNodeId)), nodes->len};
+}
+
+/* --- telling others --- */
+
+MobValue *
+mob_object_freed_fault(MobStep *step, const MobRow *row)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    if (row != NULL)
+        mob_name_object(text, row->ref.path, row->ref.id.index);
+    g_string_append(text, row != NULL ? " was freed: nobody held a reference to it any more"
+                                      : "the object was freed: nobody held a reference to it");
+    return mob_worker_fault(step, MOB_FAULT_OBJECT_LOST, NULL, (MobAddress){0}, text->str, NULL);
+}
+
+static void
+send_locations(MobStep *step, const MobRow *row, MobObjectId object, MobAddress to)
+{
+    MobLocations *news = mob_locations_new();
+
+    news->object = object;
+    if (row == NULL || row->state == MOB_ROW_FREED) {
+        news->value = mob_object_freed_fault(step, row);
+    } else {
+        news->nodes = copy_nodes(row);
+        news->size = row->size;
+        news->hash = row->hash;
+        news->pending = !mob_row_is_available(row);
+        news->value = mob_value_ref(row->value);
+    }
+    mob_send(step->out, to, news);
+}
+
+static void
+send_status(MobStep *step, const MobRow *row, MobObjectId object, MobAddress to)
+{
+    MobObjectStatus *status = mob_object_status_new();
+
+    status->object = object;
+    if (row == NULL || row->state == MOB_ROW_FREED) {
+        status->value = mob_object_freed_fault(step, row);
+    } else {
+        status->value = mob_value_ref(row->value);
+        status->size = row->size;
+        status->nodes = copy_nodes(row);
+    }
+    mob_send(step->out, to, status);
+}
+
+void
+mob_object_tell(MobStep *step, MobRow *row)
+{
+    if (row->more == NULL || !row->owned)
+        return;
+    GArray *subscribers = row->more->subscribers;
+    for (guint i = 0; subscribers != NULL && i < subscribers->len; i++)
+        send_locations(step, row, row->ref.id, g_array_index(subscribers, MobAddress, i));
+
+    GArray *askers = row->more->askers;
+    if (askers == NULL || (!mob_row_is_available(row) && row->state != MOB_ROW_FREED))
+        return;
+    for (guint i = 0; i < askers->len; i++)
+        send_status(step, row, row->ref.id, g_array_index(askers, MobAddress, i));
+    g_array_set_size(askers, 0);
+}
+
+/* --- becoming available --- */
+
+static void
+wake(MobStep *step, MobRow *row)
+{
+    mob_object_tell(step, row);
+    if (row->waits != 0)
+        mob_calls_row_ready(step, row);
+    if (row->more == NULL || row->more->waiters == NULL)
+        return;
+    GPtrArray *waiters = g_steal_pointer(&row->more->waiters);
+    for (guint i = 0; i < waiters->len; i++)
+        mob_submit_arg_ready(step, g_ptr_array_index(waiters, i));
+    g_ptr_array_unref(waiters);
+}
+
+static void
+note_available(MobStep *step, const MobRow *row, bool again)
+{
+    const MobValue *value = row->value;
+
+    if (value != NULL && value->fault != 0)
+        NOTE(step->out, OBJECT_FAILED, .object = row->ref.id, .path = row->ref.path,
+             .owner = row->ref.owner, .value = value,
+             .reason = mob_fault_name((MobFaultKind)value->fault));
+    else if (again)
+        NOTE(step->out, OBJECT_RECOVERED, .object = row->ref.id, .path = row->ref.path,
+             .owner = row->ref.owner, .node = row->primary, .bytes = row->size);
+    else
+        NOTE(step->out, OBJECT_CREATED, .object = row->ref.id, .path = row->ref.path,
+             .owner = row->ref.owner, .node = row->primary, .bytes = row->size, .value = value);
+}
+
+void
+mob_object_set_inline(MobStep *step, MobRow *row, MobValue *value)
+{
+    bool again = row->lost != 0;
+
+    step->worker->inline_bytes += value->size;
+    if (row->value != NULL)
+        step->worker->inline_bytes -= row->value->size;
+    mob_value_unref(row->value);
+    row->value = value;
+    row->size = value->size;
+    row->hash = value->hash;
+    row->state = MOB_ROW_INLINE;
+    row->asked = false;
+    if (row->owned)
+        note_available(step, row, again);
+    wake(step, row);
+}
+
+void
+mob_object_set_stored(MobStep *step, MobRow *row, uint64_t size, uint64_t hash, MobNodeId node)
+{
+    bool again = row->lost != 0;
+    bool news = row->state != MOB_ROW_STORED;
+
+    row->state = MOB_ROW_STORED;
+    row->size = size;
+    row->hash = hash;
+    row->asked = false;
+    if (find_node(row, node) < 0)
+        g_array_append_vals(nodes_of(row), &node, 1);
+    if (row->primary.v == 0)
+        row->primary = node;
+    if (row->owned && news)
+        note_available(step, row, again);
+    wake(step, row);
+}
+
+/* --- losing copies --- */
+
+void
+mob_object_lose_copy(MobStep *step, MobRow *row, MobNodeId node, const char *why)
+{
+    int at = find_node(row, node);
+
+    if (at < 0)
+        return;
+    g_array_remove_index(row->more->nodes, (guint)at);
+    bool was_primary = row->primary.v == node.v;
+    if (was_primary)
+        row->primary = (MobNodeId){0};
+    if (!row->owned || row->state != MOB_ROW_STORED)
+        return;
+    NOTE(step->out, OBJECT_COPY_LOST, .object = row->ref.id, .path = row->ref.path,
+         .owner = row->ref.owner, .node = node, .reason = why);
+    if (row->more->nodes->len > 0) {
+        if (was_primary)
+            mob_recover_later(step, row);
+        mob_object_tell(step, row);
+        return;
+    }
+    row->state = MOB_ROW_LOST;
+    row->lost = step->input->event;
+    NOTE(step->out, OBJECT_LOST, .object = row->ref.id, .path = row->ref.path,
+         .owner = row->ref.owner, .node = node, .reason = why);
+    mob_object_tell(step, row);
+    mob_recover_later(step, row);
+}
+
+void
+mob_objects_on_node_dead(MobStep *step, MobNodeId node)
+{
+    MobWorker *worker = step->worker;
+    size_t at = 0;
+    MobRow *row;
+
+    while ((row = mob_table_next(worker->rows, &at)))
+        mob_object_lose_copy(step, row, node, "its node died");
+}
+
+/* --- objects of other owners --- */
+
+static void
+ask_owner(MobStep *step, MobRow *row)
+{
+    MobGetStatus *ask = mob_get_status_new();
+
+    ask->object = row->ref.id;
+    row->asked = true;
+    mob_send(step->out, row->ref.owner, ask);
+}
+
+static MobValue *
+owner_died_fault(MobStep *step, const MobRow *row, const char *why)
+{
+    g_autoptr(GString) text = g_string_new("the owner of ");
+
+    mob_name_object(text, row->ref.path, row->ref.id.index);
+    g_string_append(text, ", ");
+    mob_worker_name(step->worker, row->ref.owner, text);
+    g_string_append_printf(text, ", died%s%s", why != NULL ? ": " : "", why != NULL ? why : "");
+    return mob_worker_fault(step, MOB_FAULT_OWNER_DIED, NULL, row->ref.owner, text->str, NULL);
+}
+
+void
+mob_object_want(MobStep *step, MobRow *row)
+{
+    if (row->owned || row->asked || mob_row_is_available(row))
+        return;
+    if (mob_worker_is_dead(step->worker, row->ref.owner))
+        mob_object_set_inline(step, row, owner_died_fault(step, row, NULL));
+    else
+        ask_owner(step, row);
+}
+
+void
+mob_objects_on_owner_dead(MobStep *step, MobAddress worker, MobNodeId node, const char *why)
+{
+    if (step->worker->borrowed_rows == 0)
+        return;
+    g_autoptr(GPtrArray) hit = g_ptr_array_new();
+    size_t at = 0;
+    MobRow *row;
+    while ((row = mob_table_next(step->worker->rows, &at))) {
+        if (row->owned || (row->value != NULL && row->value->fault == MOB_FAULT_OWNER_DIED))
+            continue;
+        if (node.v != 0 ? row->ref.owner.node == node.v : mob_address_eq(row->ref.owner, worker))
+            g_ptr_array_add(hit, row);
+    }
+    for (guint i = 0; i < hit->len; i++) {
+        row = g_ptr_array_index(hit, i);
+        mob_object_set_inline(step, row, owner_died_fault(step, row, why));
+    }
+}
+
+void
+mob_objects_again(MobStep *step, MobAddress peer)
+{
+    size_t at = 0;
+    MobRow *row;
+
+    if (step->worker->borrowed_rows == 0)
+        return;
+    while ((row = mob_table_next(step->worker->rows, &at)))
+        if (!row->owned && row->asked && mob_address_eq(row->ref.owner, peer))
+            ask_owner(step, row);
+}
+
+/* --- what others ask and tell --- */
+
+static void
+remember(GArray **where, MobAddress who)
+{
+    if (*where == NULL)
+        *where = g_array_new(FALSE, FALSE, sizeof(MobAddress));
+    for (guint i = 0; i < (*where)->len; i++)
+        if (mob_address_eq(g_array_index(*where, MobAddress, i), who))
+            return;
+    g_array_append_vals(*where, &who, 1);
+}
+
+static void
+on_get_status(MobStep *step)
+{
+    MobObjectId object = mob_get_status(step->input->msg)->object;
+    MobRow *row = mob_row_find(step->worker, object);
+
+    if (row != NULL && row->owned && row->state != MOB_ROW_FREED && !mob_row_is_available(row))
+        remember(&mob_row_more(row)->askers, step->input->from);
+    else
+        send_status(step, row != NULL && row->owned ? row : NULL, object, step->input->from);
+}
+
+static void
+on_object_status(MobStep *step)
+{
+    const MobObjectStatus *status = mob_object_status(step->input->msg);
+    MobRow *row = mob_row_find(step->worker, status->object);
+
+    if (row == NULL || row->owned || !row->asked ||
+        !mob_address_eq(row->ref.owner, step->input->from))
+        return;
+    if (status->value != NULL) {
+        mob_object_set_inline(step, row, mob_value_ref(status->value));
+        return;
+    }
+    GArray *nodes = nodes_of(row);
+    g_array_set_size(nodes, 0);
+    g_array_append_vals(nodes, status->nodes.items, status->nodes.count);
+    row->size = status->size;
+    row->state = MOB_ROW_STORED;
+    row->asked = false;
+    wake(step, row);
+}
+
+static void
+on_subscribe(MobStep *step)
+{
+    MobObjectId object = mob_subscribe_locations(step->input->msg)->object;
+    MobRow *row = mob_row_find(step->worker, object);
+
+    if (row != NULL && !row->owned)
+        row = NULL;
+    if (row != NULL && row->state != MOB_ROW_FREED)
+        remember(&mob_row_more(row)->subscribers, step->input->from);
+    send_locations(step, row, object, step->input->from);
+}
+
+static void
+on_unsubscribe(MobStep *step)
+{
+    MobObjectId object = mob_unsubscribe_locations(step->input->msg)->object;
+    MobRow *row = mob_row_find(step->worker, object);
+    GArray *subscribers = row != NULL && row->more != NULL ? row->more->subscribers : NULL;
+
+    for (guint i = 0; subscribers != NULL && i < subscribers->len; i++)
+        if (mob_address_eq(g_array_index(subscribers, MobAddress, i), step->input->from)) {
+            g_array_remove_index(subscribers, i);
+            return;
+        }
+}
+
+static void
+refuse_copy(MobStep *step, MobObjectId object)
+{
+    MobFreeObjects *order = mob_free_objects_new();
+
+    order->objects = (MobObjects){g_new(MobObjectId, 1), 1};
+    order->objects.items[0] = object;
+    mob_send(step->out, step->input->from, order);
+}
+
+static void
+on_copy_made(MobStep *step, MobObjectId object, MobNodeId node)
+{
+    MobRow *row = mob_row_find(step->worker, object);
+
+    if (row == NULL || !row->owned || row->state == MOB_ROW_FREED) {
+        refuse_copy(step, object); /* it was freed while the copy was on its way */
+        return;
+    }
+    if (row->state == MOB_ROW_LOST) {
+        mob_object_set_stored(step, row, row->size, row->hash, node);
+    } else if (row->state == MOB_ROW_STORED && find_node(row, node) < 0) {
+        g_array_append_vals(nodes_of(row), &node, 1);
+        mob_object_tell(step, row);
+    } /* PENDING: the reply of its task or the answer to its put will say so */
+}
+
+static void
+on_object_moved(MobStep *step)
+{
+    const MobObjectMoved *moved = mob_object_moved(step->input->msg);
+    MobNodeId node = {step->input->from.node};
+
+    for (uint32_t i = 0; i < moved->moves.count; i++) {
+        const MobMove *move = &moved->moves.items[i];
+        MobRow *row = mob_row_find(step->worker, move->object);
+        if (move->here)
+            on_copy_made(step, move->object, node);
+        else if (row != NULL)
+            mob_object_lose_copy(step, row, node, "its node dropped it");
+    }
+}
+
+void
+mob_objects_on_message(MobStep *step)
+{
+    switch (step->input->msg->type) {
+    case MOB_MSG_GET_STATUS:
+        on_get_status(step);
+        break;
+    case MOB_MSG_OBJECT_STATUS:
+        on_object_status(step);
+        break;
+    case MOB_MSG_SUBSCRIBE_LOCATIONS:
+        on_subscribe(step);
+        break;
+    case MOB_MSG_UNSUBSCRIBE_LOCATIONS:
+        on_unsubscribe(step);
+        break;
+    default:
+        on_object_moved(step);
+        break;
+    }
+}

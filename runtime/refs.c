@@ -1,0 +1,317 @@
+/* refs.c: the reference table of a worker: who counts on each object, and what
+ * happens when nobody does (Ray: core_worker/reference_counter.cc).
+ *
+ * A row counts what this process itself holds: references of its body (local),
+ * of tasks it has submitted that are not finished (submitted), of finished
+ * tasks that might have to run again (lineage), and of values that live here
+ * (contained). Others count through it: if this process owns the object they
+ * are its borrowers, otherwise this process is one.
+ *
+ *  - in scope: anything but lineage counts. Out of scope the value goes.
+ *  - lineage alone keeps the row, so that the object can be made again. A value
+ *    that cannot be made again (a put) stays as long as lineage needs it.
+ *  - nothing counts: the row goes, and with it the lineage of its task.
+ */
+#include "runtime/worker_parts.h"
+
+MobRow *
+mob_row_find(const MobWorker *worker, MobObjectId object)
+{
+    return mob_table_get(worker->rows, mob_key_object(object));
+}
+
+MobRow *
+mob_row_of(MobWorker *worker, const MobRef *ref)
+{
+    MobRow *row = mob_row_find(worker, ref->id);
+
+    if (row != NULL)
+        return row;
+    row = g_new0(MobRow, 1);
+    row->ref = mob_ref_copy(ref);
+    row->owned = mob_address_eq(ref->owner, worker->base.address);
+    worker->borrowed_rows += !row->owned;
+    mob_table_add(worker->rows, mob_key_object(ref->id), row);
+    return row;
+}
+
+MobRow *
+mob_row_received(MobStep *step, const MobRef *ref)
+{
+    MobRow *row = mob_row_find(step->worker, ref->id);
+
+    if (row != NULL)
+        return row;
+    row = mob_row_of(step->worker, ref);
+    if (row->owned)
+        mob_object_set_inline(step, row, mob_object_freed_fault(step, row));
+    return row;
+}
+
+MobRowMore *
+mob_row_more(MobRow *row)
+{
+    if (row->more == NULL)
+        row->more = g_new0(MobRowMore, 1);
+    return row->more;
+}
+
+bool
+mob_row_is_available(const MobRow *row)
+{
+    return row->state == MOB_ROW_INLINE || row->state == MOB_ROW_STORED;
+}
+
+static bool
+has_borrowers(const MobRow *row)
+{
+    return row->more != NULL && row->more->borrowers != NULL && row->more->borrowers->len > 0;
+}
+
+bool
+mob_row_in_scope(const MobRow *row)
+{
+    return row->local + row->submitted + row->contained > 0 || has_borrowers(row);
+}
+
+static void
+clear_refs(MobRefs *refs)
+{
+    for (uint32_t i = 0; i < refs->count; i++)
+        mob_ref_clear(&refs->items[i]);
+    g_free(refs->items);
+    *refs = (MobRefs){0};
+}
+
+static void
+free_more(MobRowMore *more)
+{
+    if (more == NULL)
+        return;
+    clear_refs(&more->nested);
+    GArray *arrays[] = {more->borrowers, more->tokens, more->subscribers, more->askers,
+                        more->nodes};
+    for (size_t i = 0; i < G_N_ELEMENTS(arrays); i++)
+        if (arrays[i] != NULL)
+            g_array_unref(arrays[i]);
+    if (more->waiters != NULL)
+        g_ptr_array_unref(more->waiters);
+    g_free(more);
+}
+
+void
+mob_row_free(MobRow *row)
+{
+    if (row == NULL)
+        return;
+    free_more(row->more);
+    mob_value_unref(row->value);
+    mob_ref_clear(&row->ref);
+    g_free(row);
+}
+
+/* --- the body's references --- */
+
+/* Dropped references leave stale entries in the list; keep it in proportion. */
+static void
+compact_held(MobWorker *worker)
+{
+    MobExec *exec = &worker->exec;
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < exec->held->len; i++) {
+        MobObjectId id = g_array_index(exec->held, MobObjectId, i);
+        MobRow *row = mob_row_find(worker, id);
+        if (row != NULL && row->local > 0)
+            g_array_index(exec->held, MobObjectId, kept++) = id;
+    }
+    g_array_set_size(exec->held, kept);
+}
+
+void
+mob_row_hold(MobStep *step, MobRow *row)
+{
+    MobExec *exec = &step->worker->exec;
+
+    row->local++;
+    exec->held_live++;
+    if (exec->held->len > 256 && exec->held->len / 4 > exec->held_live)
+        compact_held(step->worker);
+    g_array_append_vals(exec->held, &row->ref.id, 1);
+    if (row->local == 1)
+        NOTE(step->out, REF_ADDED, .object = row->ref.id, .path = row->ref.path,
+             .owner = row->ref.owner, .to = step->worker->base.address, .reason = "local");
+}
+
+void
+mob_row_drop(MobStep *step, MobObjectId object)
+{
+    MobRow *row = mob_row_find(step->worker, object);
+
+    if (row == NULL || row->local == 0)
+        return; /* a body drops what it likes; twice does no harm */
+    row->local--;
+    step->worker->exec.held_live--;
+    if (row->local == 0)
+        NOTE(step->out, REF_DROPPED, .object = row->ref.id, .owner = row->ref.owner,
+             .to = step->worker->base.address, .reason = "local");
+    mob_row_settle(step, row);
+}
+
+void
+mob_row_drop_all(MobStep *step)
+{
+    GArray *held = step->worker->exec.held;
+
+    for (uint32_t i = 0; i < held->len; i++)
+        mob_row_drop(step, g_array_index(held, MobObjectId, i));
+    g_assert(step->worker->exec.held_live == 0);
+    g_array_set_size(held, 0);
+}
+
+/* --- arguments and nested references --- */
+
+static void
+count_one(MobStep *step, const MobRef *ref, int submitted, int lineage)
+{
+    MobRow *row = submitted > 0 || lineage > 0 ? mob_row_received(step, ref)
+                                               : mob_row_find(step->worker, ref->id);
+    if (row == NULL)
+        return; /* its owner died, and the row was given up */
+    if (submitted > 0 && row->submitted == 0)
+        NOTE(step->out, REF_ADDED, .object = row->ref.id, .path = row->ref.path,
+             .owner = row->ref.owner, .to = step->worker->base.address, .reason = "argument");
+    row->submitted = (uint32_t)((int64_t)row->submitted + submitted);
+    row->lineage = (uint32_t)((int64_t)row->lineage + lineage);
+    g_assert(row->submitted < G_MAXINT32 && row->lineage < G_MAXINT32);
+    if (submitted < 0 && row->submitted == 0)
+        NOTE(step->out, REF_DROPPED, .object = row->ref.id, .owner = row->ref.owner,
+             .to = step->worker->base.address, .reason = "argument");
+    if (submitted < 0 || lineage < 0)
+        mob_row_settle(step, row);
+}
+
+void
+mob_args_count(MobStep *step, const MobArgs *args, int submitted, int lineage)
+{
+    for (uint32_t i = 0; i < args->count; i++) {
+        const MobArg *arg = &args->items[i];
+        if (mob_object_is(arg->ref.id))
+            count_one(step, &arg->ref, submitted, lineage);
+        if (arg->value == NULL)
+            continue;
+        for (uint32_t k = 0; k < arg->value->ref_count; k++)
+            count_one(step, &arg->value->refs[k], submitted, lineage);
+    }
+}
+
+void
+mob_row_contain(MobStep *step, MobRow *row, const MobRef *refs, uint32_t count)
+{
+    if (count == 0)
+        return;
+    MobRowMore *more = mob_row_more(row);
+    g_assert(more->nested.count == 0);
+    more->nested = (MobRefs){g_new(MobRef, count), count};
+    for (uint32_t i = 0; i < count; i++) {
+        more->nested.items[i] = mob_ref_copy(&refs[i]);
+        MobRow *inner = mob_row_received(step, &refs[i]);
+        if (inner->contained++ == 0)
+            NOTE(step->out, REF_ADDED, .object = inner->ref.id, .path = inner->ref.path,
+                 .owner = inner->ref.owner, .to = step->worker->base.address, .reason = "nested");
+    }
+}
+
+/* The value is gone: what stood in it is held no more. */
+static void
+release_contained(MobStep *step, MobRow *row)
+{
+    if (row->more == NULL)
+        return;
+    MobRefs nested = row->more->nested;
+    row->more->nested = (MobRefs){0};
+    for (uint32_t i = 0; i < nested.count; i++) {
+        MobRow *inner = mob_row_find(step->worker, nested.items[i].id);
+        if (inner == NULL)
+            continue;
+        g_assert(inner->contained > 0);
+        if (--inner->contained == 0)
+            NOTE(step->out, REF_DROPPED, .object = inner->ref.id, .owner = inner->ref.owner,
+                 .to = step->worker->base.address, .reason = "nested");
+        mob_row_settle(step, inner);
+    }
+    clear_refs(&nested);
+}
+
+/* --- the end of an object --- */
+
+static void
+free_copies(MobStep *step, MobRow *row)
+{
+    GArray *nodes = row->more != NULL ? row->more->nodes : NULL;
+
+    for (uint32_t i = 0; nodes != NULL && i < nodes->len; i++) {
+        MobFreeObjects *order = mob_free_objects_new();
+        order->objects = (MobObjects){g_new(MobObjectId, 1), 1};
+        order->objects.items[0] = row->ref.id;
+        mob_send(step->out, mob_node_address(g_array_index(nodes, MobNodeId, i).v), order);
+    }
+    if (nodes != NULL)
+        g_array_set_size(nodes, 0);
+    row->primary = (MobNodeId){0};
+}
+
+/* Out of scope: the value goes; the row may stay for lineage. */
+static void
+free_value(MobStep *step, MobRow *row)
+{
+    if (row->value != NULL)
+        step->worker->inline_bytes -= row->value->size;
+    g_clear_pointer(&row->value, mob_value_unref);
+    free_copies(step, row);
+    NOTE(step->out, OBJECT_FREED, .object = row->ref.id, .path = row->ref.path,
+         .owner = row->ref.owner);
+    row->state = MOB_ROW_FREED;
+    release_contained(step, row);
+}
+
+static void
+erase(MobStep *step, MobRow *row)
+{
+    MobTask *task = row->task;
+
+    mob_object_tell(step, row); /* whoever still asks learns that it is gone */
+    mob_table_take(step->worker->rows, mob_key_object(row->ref.id));
+    step->worker->borrowed_rows -= !row->owned;
+    mob_row_free(row);
+    if (task != NULL)
+        mob_task_row_gone(step, task);
+}
+
+static bool
+task_is_pending(const MobRow *row)
+{
+    return row->task != NULL && row->task->place != MOB_TASK_DONE;
+}
+
+void
+mob_row_settle(MobStep *step, MobRow *row)
+{
+    if (mob_row_in_scope(row) || row->unsealed)
+        return;
+    if (!row->owned) {
+        if (row->lineage > 0)
+            return; /* a task that may run again needs it */
+        mob_borrow_end(step, row);
+        release_contained(step, row);
+        erase(step, row);
+        return;
+    }
+    if (task_is_pending(row))
+        return; /* W1: settled when the task ends */
+    bool can_be_made_again = row->task != NULL;
+    if (row->state != MOB_ROW_FREED && (row->lineage == 0 || can_be_made_again))
+        free_value(step, row);
+    if (row->lineage == 0)
+        erase(step, row);
+}

@@ -1,0 +1,500 @@
+/* worker.c: see worker.h. Dispatch only: which part handles which input, and
+ * who is told when somebody dies. What the parts do stands in worker_parts.h.
+ */
+#include "runtime/worker_parts.h"
+
+/* --- whom we know --- */
+
+MobPeerNode *
+mob_worker_peer(const MobWorker *worker, MobNodeId node)
+{
+    return mob_table_get(worker->nodes, mob_key_word(node.v));
+}
+
+bool
+mob_worker_is_dead(const MobWorker *worker, MobAddress process)
+{
+    const MobPeerNode *peer = mob_worker_peer(worker, (MobNodeId){process.node});
+
+    return (peer != NULL && !peer->alive) ||
+           mob_table_get(worker->dead, mob_key_address(process)) != NULL;
+}
+
+void
+mob_worker_name(const MobWorker *worker, MobAddress process, GString *into)
+{
+    const MobPeerNode *peer = mob_worker_peer(worker, (MobNodeId){process.node});
+
+    if (mob_address_eq(process, worker->gcs))
+        g_string_append(into, "gcs");
+    else if (process.local >= MOB_LOCAL_WORKER && process.local < MOB_LOCAL_POOL)
+        g_string_append(into, "driver");
+    else if (peer == NULL)
+        g_string_append_printf(into, "node %u", process.node);
+    else
+        g_string_append(into, mob_str(peer->name));
+    if (process.local >= MOB_LOCAL_POOL)
+        g_string_append_printf(into, "/w%u", process.local - MOB_LOCAL_POOL);
+}
+
+MobValue *
+mob_worker_fault(MobStep *step, MobFaultKind kind, const MobTask *task, MobAddress where,
+                 const char *message, const MobValue *cause)
+{
+    const MobExec *exec = &step->worker->exec;
+    const MobTaskSpec *spec = task != NULL ? task->spec : NULL;
+    uint32_t attempt = task != NULL ? task->attempt : 0;
+    g_autoptr(GString) name = g_string_new(NULL);
+    g_autoptr(GString) node = g_string_new(NULL);
+
+    if (spec == NULL && exec->spec != NULL && !step->worker->driver) {
+        spec = exec->spec;
+        attempt = exec->attempt;
+    }
+    if (spec != NULL) {
+        mob_name_task(name, spec->path);
+        g_string_append_printf(name, " %s", mob_str(spec->label));
+    }
+    if (mob_address_is(where))
+        mob_worker_name(step->worker, where, node);
+    MobFault fault = {
+        .kind = kind,
+        .message = message,
+        .task = name->len > 0 ? name->str : NULL,
+        .attempt = attempt,
+        .attempts_max = spec != NULL && spec->retries >= 0 ? (uint32_t)spec->retries + 1 : 0,
+        .node = node->len > 0 ? node->str : NULL,
+        .at = step->input->now,
+        .cause = cause != NULL ? cause : (task != NULL ? task->last_fault : NULL),
+    };
+    return mob_fault_value(&fault);
+}
+
+void
+mob_worker_pull(MobStep *step, const MobRef *ref, bool wait)
+{
+    MobGetObject *get = mob_get_object_new();
+
+    get->object = mob_ref_copy(ref);
+    get->wait = wait;
+    mob_send(step->out, step->worker->manager, get);
+}
+
+/* --- nodes and workers come and go --- */
+
+static void
+node_died(MobStep *step, MobPeerNode *peer)
+{
+    MobNodeId node = peer->node;
+    g_autofree char *why =
+        g_strdup_printf("%s died: %s", mob_str(peer->name), mob_str(peer->reason));
+
+    mob_objects_on_node_dead(step, node);
+    mob_own_leases_on_node_dead(step, node);
+    mob_objects_on_owner_dead(step, (MobAddress){0}, node, why);
+    mob_borrow_on_dead(step, (MobAddress){0}, node);
+}
+
+/* Takes in what is said of a node; true if it is news that it is dead. */
+static bool
+learn(MobWorker *worker, const MobView *view)
+{
+    MobPeerNode *peer = mob_worker_peer(worker, view->node);
+
+    if (peer == NULL) {
+        peer = g_new0(MobPeerNode, 1);
+        peer->node = view->node;
+        peer->name = mob_str_ref(view->name);
+        peer->alive = true;
+        mob_table_add(worker->nodes, mob_key_word(view->node.v), peer);
+        worker->alive_nodes++;
+    }
+    if (!peer->alive || view->alive)
+        return false; /* death is final */
+    peer->alive = false;
+    peer->reason = mob_str_ref(view->reason);
+    worker->alive_nodes--;
+    return true;
+}
+
+static void
+learn_all(MobStep *step, const MobViews *views)
+{
+    for (uint32_t i = 0; i < views->count; i++)
+        if (learn(step->worker, &views->items[i]))
+            node_died(step, mob_worker_peer(step->worker, views->items[i].node));
+}
+
+static void
+ask_again_everywhere(MobStep *step, MobAddress peer)
+{
+    mob_own_leases_again(step, peer);
+    mob_objects_again(step, peer);
+    mob_recover_again(step, peer);
+    mob_borrow_again(step, peer);
+    mob_exec_again(step, peer);
+}
+
+static void
+on_node_changed(MobStep *step)
+{
+    const MobViews *views = &mob_node_changed(step->input->msg)->views;
+
+    learn_all(step, views);
+    for (uint32_t i = 0; i < views->count; i++)
+        if (!views->items[i].alive) { /* registrations with its processes are settled */
+            size_t at = 0;
+            MobRegistration *registration;
+            g_autoptr(GArray) owners = g_array_new(FALSE, FALSE, sizeof(MobAddress));
+            while ((registration = mob_table_next(step->worker->registrations, &at)))
+                if (registration->owner.node == views->items[i].node.v)
+                    g_array_append_vals(owners, &registration->owner, 1);
+            for (guint k = 0; k < owners->len; k++)
+                mob_borrow_again(step, g_array_index(owners, MobAddress, k));
+        }
+}
+
+static void
+on_worker_died(MobStep *step)
+{
+    MobWorker *worker = step->worker;
+    const MobWorkerDied *news = mob_worker_died(step->input->msg);
+    MobKey key = mob_key_address(news->worker);
+
+    if (mob_address_eq(news->worker, worker->base.address) ||
+        mob_table_get(worker->dead, key) != NULL)
+        return;
+    mob_table_add(worker->dead, key, worker);
+    mob_own_leases_on_worker_dead(step, news->worker, mob_str(news->reason));
+    mob_objects_on_owner_dead(step, news->worker, (MobNodeId){0}, mob_str(news->reason));
+    mob_borrow_on_dead(step, news->worker, (MobNodeId){0});
+    mob_borrow_again(step, news->worker);
+}
+
+/* --- broken connections --- */
+
+void
+mob_worker_retry(MobStep *step, MobAddress peer)
+{
+    MobWorker *worker = step->worker;
+    MobTime at = step->input->now + worker->config->retry_delay;
+
+    for (guint i = 0; i < worker->broken->len; i++)
+        if (mob_address_eq(g_array_index(worker->broken, MobBroken, i).peer, peer))
+            return;
+    g_array_append_vals(worker->broken, &(MobBroken){peer, at}, 1);
+    if (worker->broken->len == 1)
+        mob_set_timer(step->out, MOB_TIMER_RETRY, at);
+}
+
+static void begin(MobStep *step);
+
+static void
+on_retry(MobStep *step)
+{
+    MobWorker *worker = step->worker;
+
+    while (worker->broken->len > 0) {
+        MobBroken broken = g_array_index(worker->broken, MobBroken, 0);
+        if (broken.at > step->input->now) {
+            mob_set_timer(step->out, MOB_TIMER_RETRY, broken.at);
+            return;
+        }
+        g_array_remove_index(worker->broken, 0);
+        ask_again_everywhere(step, broken.peer);
+        if (mob_address_eq(broken.peer, worker->gcs) ||
+            mob_address_eq(broken.peer, worker->manager))
+            begin(step);
+    }
+}
+
+static void
+on_reset(MobStep *step)
+{
+    mob_own_leases_on_reset(step, step->input->from);
+    mob_worker_retry(step, step->input->from);
+}
+
+/* --- the beginning and the end --- */
+
+static void
+send_register(MobStep *step)
+{
+    MobRegisterWorker *here = mob_register_worker_new();
+
+    here->driver = step->worker->driver;
+    mob_send(step->out, step->worker->manager, here);
+}
+
+static void
+send_job(MobStep *step)
+{
+    MobWorker *worker = step->worker;
+
+    if (!worker->job_known) {
+        MobAddJob *job = mob_add_job_new();
+        job->name = mob_str_ref(worker->job_name);
+        job->bundle = mob_str_ref(worker->bundle_id);
+        mob_send(step->out, worker->gcs, job);
+    }
+    if (!worker->bundle_stored) {
+        MobKvPut *put = mob_kv_put_new();
+        put->key = mob_str_printf("bundle:%s", mob_str(worker->bundle_id));
+        put->value = mob_value_ref(worker->bundle);
+        mob_send(step->out, worker->gcs, put);
+    }
+    if (worker->closing) {
+        MobFinishJob *over = mob_finish_job_new();
+        over->ok = worker->result->fault == 0;
+        mob_send(step->out, worker->gcs, over);
+    }
+}
+
+/* Says again whatever has not been answered yet. */
+static void
+begin(MobStep *step)
+{
+    MobWorker *worker = step->worker;
+    bool waits = !worker->registered;
+
+    if (!worker->registered)
+        send_register(step);
+    if (worker->driver) {
+        send_job(step);
+        waits = waits || !worker->job_known || !worker->bundle_stored || worker->closing;
+    }
+    if (waits)
+        mob_set_timer(step->out, MOB_TIMER_REGISTER,
+                      step->input->now + worker->config->register_retry);
+}
+
+static void
+start_main_if_ready(MobStep *step)
+{
+    MobWorker *worker = step->worker;
+
+    if (worker->driver && worker->registered && worker->job_known && worker->bundle_stored &&
+        worker->next_body == 0 && worker->exec.phase == MOB_EXEC_NONE && !worker->finished)
+        mob_exec_start_main(step);
+}
+
+static void
+on_registered(MobStep *step)
+{
+    learn_all(step, &mob_worker_registered(step->input->msg)->views);
+    step->worker->registered = true;
+    start_main_if_ready(step);
+}
+
+static void
+on_job_added(MobStep *step)
+{
+    MobWorker *worker = step->worker;
+
+    worker->job_known = true;
+    worker->job = mob_job_added(step->input->msg)->job;
+    start_main_if_ready(step);
+}
+
+static void
+on_kv_put_reply(MobStep *step)
+{
+    step->worker->bundle_stored = true;
+    start_main_if_ready(step);
+}
+
+static void
+on_job_finished(MobStep *step)
+{
+    MobWorker *worker = step->worker;
+
+    if (worker->closing && mob_address_eq(mob_job_finished(step->input->msg)->driver,
+                                          worker->base.address))
+        mob_exit(step->out, mob_str_new("its job is over"));
+}
+
+static void
+on_exit_worker(MobStep *step)
+{
+    MobWorker *worker = step->worker;
+
+    if (worker->exec.phase == MOB_EXEC_NONE && mob_table_count(worker->rows) == 0 &&
+        mob_table_count(worker->registrations) == 0 && !worker->driver)
+        mob_exit(step->out, mob_str_new("it was idle"));
+    else
+        mob_send(step->out, worker->manager, mob_exit_refused_new());
+}
+
+static void
+on_object_here(MobStep *step)
+{
+    const MobObjectHere *here = mob_object_here(step->input->msg);
+
+    if (here->value != NULL && mob_address_eq(step->input->from, step->worker->manager))
+        mob_exec_on_object(step, here->object, here->value);
+}
+
+/* --- dispatch --- */
+
+typedef void (*Handler)(MobStep *step);
+
+static const Handler on_message[MOB_MSG_COUNT] = {
+    [MOB_MSG_WORKER_REGISTERED] = on_registered,
+    [MOB_MSG_JOB_ADDED] = on_job_added,
+    [MOB_MSG_KV_PUT_REPLY] = on_kv_put_reply,
+    [MOB_MSG_KV_GET_REPLY] = mob_exec_on_bundle,
+    [MOB_MSG_JOB_FINISHED] = on_job_finished,
+    [MOB_MSG_NODE_CHANGED] = on_node_changed,
+    [MOB_MSG_WORKER_DIED] = on_worker_died,
+    [MOB_MSG_EXIT_WORKER] = on_exit_worker,
+    [MOB_MSG_OBJECT_STORED] = mob_exec_on_stored,
+    [MOB_MSG_OBJECT_HERE] = on_object_here,
+    [MOB_MSG_PUSH_TASK] = mob_exec_on_push,
+    [MOB_MSG_TASK_REPLY] = mob_submit_on_reply,
+    [MOB_MSG_LEASE_REPLY] = mob_own_leases_on_message,
+    [MOB_MSG_RECLAIM_LEASE] = mob_own_leases_on_message,
+    [MOB_MSG_FAILURE_CAUSE] = mob_own_leases_on_message,
+    [MOB_MSG_OBJECT_PINNED] = mob_recover_on_pinned,
+    [MOB_MSG_GET_STATUS] = mob_objects_on_message,
+    [MOB_MSG_OBJECT_STATUS] = mob_objects_on_message,
+    [MOB_MSG_SUBSCRIBE_LOCATIONS] = mob_objects_on_message,
+    [MOB_MSG_UNSUBSCRIBE_LOCATIONS] = mob_objects_on_message,
+    [MOB_MSG_OBJECT_MOVED] = mob_objects_on_message,
+    [MOB_MSG_ADD_BORROWER] = mob_borrow_on_message,
+    [MOB_MSG_BORROWER_ADDED] = mob_borrow_on_message,
+    [MOB_MSG_REMOVE_BORROWER] = mob_borrow_on_message,
+};
+
+static void
+on_timer(MobStep *step)
+{
+    switch (step->input->timer) {
+    case MOB_TIMER_REGISTER:
+        begin(step);
+        break;
+    case MOB_TIMER_LEASE_IDLE:
+        mob_own_leases_on_timer(step);
+        break;
+    case MOB_TIMER_RETRY:
+        on_retry(step);
+        break;
+    case MOB_TIMER_DEADLINE:
+        mob_calls_on_deadline(step);
+        break;
+    default:
+        g_assert_not_reached();
+    }
+}
+
+static void
+dispatch(MobStep *step)
+{
+    const MobInput *input = step->input;
+
+    switch (input->kind) {
+    case MOB_INPUT_START:
+        begin(step);
+        break;
+    case MOB_INPUT_MESSAGE:
+        if (on_message[input->msg->type] != NULL && !mob_worker_is_dead(step->worker, input->from))
+            on_message[input->msg->type](step); /* the dead are not believed */
+        break;
+    case MOB_INPUT_RESET:
+        on_reset(step);
+        break;
+    case MOB_INPUT_TIMER:
+        on_timer(step);
+        break;
+    case MOB_INPUT_CALL:
+        mob_calls_on_call(step);
+        break;
+    case MOB_INPUT_CHILD:
+    case MOB_INPUT_LEAVE:
+    case MOB_INPUT_EVICT:
+    case MOB_INPUT_COUNT:
+        break; /* for node managers */
+    }
+}
+
+static void
+worker_step(MobProcess *self, const MobInput *input, MobOutbox *out)
+{
+    MobStep step = {(MobWorker *)self, input, out};
+
+    dispatch(&step);
+    if (step.worker->lost->len > 0)
+        mob_recover_run(&step);
+}
+
+/* --- life --- */
+
+static void
+free_peer(gpointer data)
+{
+    MobPeerNode *peer = data;
+
+    mob_str_unref(peer->name);
+    mob_str_unref(peer->reason);
+    g_free(peer);
+}
+
+static void
+worker_free(MobProcess *self)
+{
+    MobWorker *worker = (MobWorker *)self;
+
+    mob_exec_clear(&worker->exec);
+    g_array_unref(worker->exec.held);
+    g_array_unref(worker->exec.registering);
+    mob_table_free_full(worker->shapes, (GDestroyNotify)mob_shape_free);
+    mob_table_free_full(worker->leases, g_free);
+    mob_table_free_full(worker->tasks, (GDestroyNotify)mob_task_free);
+    mob_table_free_full(worker->rows, (GDestroyNotify)mob_row_free);
+    mob_table_free_full(worker->nodes, free_peer);
+    mob_table_free(worker->dead);
+    mob_table_free_full(worker->registrations, (GDestroyNotify)mob_registration_free);
+    mob_table_free_full(worker->bundles, (GDestroyNotify)mob_value_unref);
+    g_array_unref(worker->broken);
+    g_array_unref(worker->lost);
+    mob_str_unref(worker->node_name);
+    mob_str_unref(worker->root_path);
+    mob_str_unref(worker->job_name);
+    mob_str_unref(worker->bundle_id);
+    mob_value_unref(worker->bundle);
+    mob_args_unref(worker->main_args);
+    mob_value_unref(worker->result);
+    g_free(worker);
+}
+
+static const MobProcessClass worker_class = {"worker", worker_step, mob_worker_dump, worker_free};
+
+MobProcess *
+mob_worker_new(MobAddress address, const MobConfig *config, const MobWorkerOptions *options)
+{
+    MobWorker *worker = g_new0(MobWorker, 1);
+
+    worker->base = (MobProcess){&worker_class, address};
+    worker->config = config;
+    worker->gcs = options->gcs;
+    worker->manager = options->node_manager;
+    worker->node_name = mob_str_ref(options->node_name);
+    worker->driver = options->driver;
+    MobTable **tables[] = {&worker->rows,  &worker->tasks, &worker->shapes, &worker->leases,
+                           &worker->nodes, &worker->dead,  &worker->registrations,
+                           &worker->bundles};
+    for (size_t i = 0; i < G_N_ELEMENTS(tables); i++)
+        *tables[i] = mob_table_new();
+    worker->broken = g_array_new(FALSE, FALSE, sizeof(MobBroken));
+    worker->lost = g_array_new(FALSE, FALSE, sizeof(MobObjectId));
+    worker->exec.held = g_array_new(FALSE, FALSE, sizeof(MobObjectId));
+    worker->exec.registering = g_array_new(FALSE, FALSE, sizeof(MobObjectId));
+    if (options->driver) {
+        worker->root = options->root;
+        worker->root_path = mob_str_ref(options->root_path);
+        worker->job_name = mob_str_ref(options->job_name);
+        worker->bundle_id = mob_str_ref(options->bundle_id);
+        worker->bundle = mob_value_ref(options->bundle);
+        worker->main_args = options->args != NULL ? mob_args_ref(options->args) : mob_args_new(0);
+    }
+    return &worker->base;
+}

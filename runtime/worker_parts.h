@@ -1,0 +1,419 @@
+/* worker_parts.h: what a worker is made of; for the files of the worker only.
+ *
+ * One process, two duties. It *owns* what it submits and puts: references,
+ * values, locations, lineage, retries. And it *runs* the body of one task (or,
+ * in a driver, of main). The parts, each in a file of its own:
+ *
+ *     refs.c     rows of the reference table: who holds what, and when it goes
+ *     objects.c  values and places: an object becomes known, moves, is asked for
+ *     submit.c   tasks on their way: arguments, scheduling keys, push, reply
+ *     owner_leases.c  leases seen from the owner: request, spill, keep, return
+ *     recover.c  objects that were lost, and tasks that run again
+ *     borrow.c   references of other owners, and others' references of ours
+ *     exec.c     the body: arguments, start, results, the reply
+ *     calls.c    what a body asks for: submit, get, wait, put
+ *
+ * worker.c dispatches, and tells the parts of deaths and broken connections.
+ *
+ * Invariants, quoted by assertions:
+ *  W1  A row is gone exactly when nothing counts on it: no local, submitted,
+ *      lineage or contained reference, no borrower, no pending task that makes it.
+ *  W2  A task is in exactly one place: waiting for arguments, in the queue of
+ *      its key, pushed under one lease, or finished and kept for its lineage.
+ *  W3  Only the newest attempt of a task can change anything.
+ *  W4  A body holds every reference that it was given until it drops it or ends.
+ */
+#pragma once
+
+#include "runtime/worker.h"
+
+typedef struct MobWorker MobWorker;
+typedef struct MobRow MobRow;
+typedef struct MobTask MobTask;
+typedef struct MobShape MobShape;
+typedef struct MobOwnLease MobOwnLease;
+
+#define NOTE(out, KIND, ...)                                                     \
+    do {                                                                         \
+        if (mob_wants(out, MOB_NOTE_##KIND))                                     \
+            mob_note(out, (MobNote){.kind = MOB_NOTE_##KIND, __VA_ARGS__});      \
+    } while (0)
+
+/* --- rows: one per object that this process owns or holds --- */
+
+typedef enum {
+    MOB_ROW_PENDING, /* owned: no value yet; borrowed: not known, asked or not */
+    MOB_ROW_INLINE,  /* the value or error is here */
+    MOB_ROW_STORED,  /* in at least one store (borrowed: as its owner said) */
+    MOB_ROW_LOST,    /* owned: no copy is left, recovery has begun */
+    MOB_ROW_FREED,   /* owned: out of scope, only lineage keeps the row */
+} MobRowState;
+
+/* One registration of a borrower; the registrar and its number are the key. */
+typedef struct {
+    MobAddress borrower;
+    MobAddress registrar;
+    uint64_t token;
+} MobToken;
+
+/* What few rows have. */
+typedef struct {
+    MobRefs nested;      /* owned: references inside the value, each counted in contained */
+    GArray *borrowers;   /* of MobToken: who else holds it (we own it) */
+    GArray *tokens;      /* of MobToken: how we are registered with its owner */
+    GArray *subscribers; /* of MobAddress: node managers that follow its places */
+    GArray *askers;      /* of MobAddress: borrowers that wait for it to exist */
+    GPtrArray *waiters;  /* of MobTask: tasks that take it as an argument */
+    GArray *nodes;       /* of MobNodeId: where sealed copies are, oldest first */
+} MobRowMore;
+
+struct MobRow {
+    MobRef ref;
+    MobRowState state;
+    bool owned;
+    bool asked;       /* borrowed: GetStatus is under way */
+    bool unsealed;    /* put: the store has not answered yet */
+    bool pinning;     /* PinObject is under way at nodes[0] */
+    uint32_t local;
+    uint32_t submitted;
+    uint32_t lineage;
+    uint32_t contained;
+    uint32_t waits;   /* position + 1 in the body's present get or wait, or 0 */
+    MobNodeId primary;
+    MobValue *value;  /* inline value or error, owned */
+    uint64_t size;
+    uint64_t hash;
+    uint64_t lost;    /* event: when the last copy was gone */
+    MobTask *task;    /* makes it; NULL: a put, or its lineage is gone */
+    MobRowMore *more; /* NULL until needed */
+};
+
+/* --- tasks: what this process has submitted --- */
+
+typedef enum {
+    MOB_TASK_ARGS,   /* waits for arguments */
+    MOB_TASK_QUEUED, /* in the queue of its shape */
+    MOB_TASK_PUSHED, /* under a lease */
+    MOB_TASK_DONE,   /* kept for its lineage */
+} MobTaskPlace;
+
+struct MobTask {
+    MobTaskSpec *spec; /* owned */
+    MobArgs *args;     /* owned; small values take the place of references once they exist */
+    MobTaskPlace place;
+    uint32_t attempt;
+    int64_t retries_left;
+    uint32_t missing;  /* arguments that are not available; valid in MOB_TASK_ARGS */
+    uint32_t rows;     /* rows of its returned values that still exist */
+    bool again;        /* it has succeeded before: others look for its results in stores */
+    bool lineage_evicted;
+    MobShape *shape;
+    MobTask *next;     /* in the queue of its shape */
+    MobOwnLease *lease;
+    MobValue *last_fault; /* what ended the attempt before, owned */
+    uint64_t lineage_bytes;
+};
+
+/* Tasks that can use each other's leases (Ray: SchedulingKey). */
+struct MobShape {
+    MobKey key;
+    MobTaskSpec *spec;  /* of one of them, owned */
+    MobRefs deps;       /* arguments in stores, owned */
+    MobTask *first;
+    MobTask *last;
+    uint32_t queued;
+    uint32_t leases;    /* held, idle or not */
+    uint32_t requests;  /* under way, cancelled ones not counted */
+    MobOwnLease *idle;  /* most recently used first */
+    MobOwnLease *asked; /* the requests, newest first */
+};
+
+typedef enum {
+    MOB_OWN_ASKED,      /* a request is under way */
+    MOB_OWN_IDLE,       /* granted, no task */
+    MOB_OWN_BUSY,       /* granted, one task in flight */
+    MOB_OWN_BROKEN,     /* the connection broke under a task; the node is asked why */
+    MOB_OWN_CANCELLING, /* not wanted; the node has not said that it knows */
+} MobOwnLeaseState;
+
+struct MobOwnLease {
+    MobLeaseId id;
+    MobOwnLeaseState state;
+    MobShape *shape; /* NULL once it is being cancelled */
+    MobAddress node; /* the node manager that was asked or that granted */
+    MobAddress worker;
+    MobTask *task;   /* in flight */
+    MobTime since;   /* granted at */
+    MobTime idle_since;
+    bool second_hop;
+    bool reclaimed;  /* its node wants it back */
+    MobOwnLease *next; /* in shape->idle or shape->asked */
+    MobOwnLease *prev;
+};
+
+/* --- the body --- */
+
+typedef enum {
+    MOB_EXEC_NONE,
+    MOB_EXEC_FETCHING, /* program and arguments */
+    MOB_EXEC_RUNNING,
+    MOB_EXEC_STORING,  /* results go to the store */
+    MOB_EXEC_HANDING,  /* references are being registered before the reply */
+} MobExecPhase;
+
+typedef struct {
+    MobExecPhase phase;
+    MobBodyId body;
+    MobTaskSpec *spec;  /* owned */
+    MobArgs *args;      /* owned; filled in as values arrive */
+    uint32_t attempt;
+    MobLeaseId lease;
+    bool store;         /* small results go to the store too */
+    MobTaskId execution;
+    uint32_t submits;
+    uint32_t puts;
+    uint32_t missing;   /* what the present phase still waits for */
+    bool bundle_missing;
+    GArray *held;       /* of MobObjectId, in order of acquisition: W4 */
+    uint32_t held_live;
+
+    /* the call that the body is stopped at, if it waits */
+    MobCallKind call;
+    bool waiting;
+    bool blocked;       /* the node manager was told */
+    MobRef *refs;       /* owned copies */
+    uint32_t ref_count;
+    uint32_t *same;     /* next position + 1 of the same object, or 0 */
+    MobValue **values;  /* by position, owned; NULL: not there yet */
+    uint8_t *ready;     /* by position, for wait */
+    uint32_t enough;    /* wait: how many */
+    uint32_t have;      /* positions that are ready */
+    uint32_t prefix;    /* get: all before it are ready and no errors */
+    uint32_t unregistered; /* get: answers to AddBorrower that are still to come, plus one */
+    GArray *registering;   /* of MobObjectId: rows kept while they are being registered */
+    bool noted;            /* the trace was told that the body waits */
+    MobTime deadline;   /* MOB_TIME_NEVER: none */
+    MobTime asked_at;
+    MobObjectId putting; /* put: the object that is being stored */
+
+    /* the reply that is being put together */
+    MobTaskReply *reply; /* owned */
+    MobValue **returned; /* owned: values on their way to the store, by result; NULL if inline */
+} MobExec;
+
+/* --- the process --- */
+
+/* Another node, as far as this process was told. */
+typedef struct {
+    MobNodeId node;
+    MobStr *name; /* owned */
+    bool alive;
+    MobStr *reason;
+} MobPeerNode;
+
+/* A process that a request was sent to and whose connection broke. */
+typedef struct {
+    MobAddress peer;
+    MobTime at;
+} MobBroken;
+
+/* AddBorrower that was not answered. */
+typedef struct {
+    uint64_t token;
+    MobAddress owner;
+    MobRefs refs;        /* owned */
+    MobAddress borrower;
+    bool for_reply;      /* the reply waits for it; otherwise the present get does */
+} MobRegistration;
+
+struct MobWorker {
+    MobProcess base;
+    const MobConfig *config;
+    MobAddress gcs;
+    MobAddress manager;   /* the node manager of this machine */
+    MobStr *node_name;
+    bool driver;
+    bool registered;
+
+    MobTable *rows;       /* object -> MobRow, owned */
+    MobTable *tasks;      /* task -> MobTask, owned */
+    MobTable *shapes;     /* key -> MobShape, owned */
+    MobTable *leases;     /* lease -> MobOwnLease, owned */
+    MobTable *nodes;      /* node -> MobPeerNode, owned */
+    MobTable *dead;       /* address of a dead worker -> itself (not NULL) */
+    MobTable *registrations; /* token -> MobRegistration, owned */
+    MobTable *bundles;    /* hash of id -> MobValue, owned */
+    GArray *broken;       /* of MobBroken, by time */
+    GArray *lost;         /* of MobObjectId: to be recovered in this step */
+    uint32_t alive_nodes;
+    uint64_t next_lease;
+    uint64_t next_token;
+    uint32_t next_body;
+    MobTime idle_alarm;   /* when LEASE_IDLE fires; 0: not set */
+    uint64_t lineage_bytes;
+    uint64_t inline_bytes;
+    uint64_t borrowed_rows;
+    uint32_t pending_tasks;
+
+    MobExec exec;
+
+    /* drivers */
+    MobTaskId root;
+    MobStr *root_path;
+    MobStr *job_name;
+    MobStr *bundle_id;
+    MobValue *bundle;
+    MobArgs *main_args;
+    uint32_t job;
+    bool job_known;       /* the GCS has numbered it */
+    bool bundle_stored;   /* the GCS has the program */
+    bool finished;
+    bool closing;         /* main has ended, FinishJob is under way */
+    MobValue *result;
+};
+
+/* One step's company: everything a part needs to act. */
+typedef struct {
+    MobWorker *worker;
+    const MobInput *input;
+    MobOutbox *out;
+} MobStep;
+
+/* --- refs.c --- */
+
+MobRow *mob_row_find(const MobWorker *worker, MobObjectId object);
+/* Finds the row of @ref or adds one (owned by whoever @ref says). */
+MobRow *mob_row_of(MobWorker *worker, const MobRef *ref);
+/* The same for a reference that came out of a value: one of ours that is gone
+ * already stands for an error. */
+MobRow *mob_row_received(MobStep *step, const MobRef *ref);
+MobRowMore *mob_row_more(MobRow *row);
+bool mob_row_is_available(const MobRow *row);
+/* Whether anything but lineage counts on it. */
+bool mob_row_in_scope(const MobRow *row);
+void mob_row_free(MobRow *row);
+void mob_row_hold(MobStep *step, MobRow *row); /* the body gets a reference */
+void mob_row_drop(MobStep *step, MobObjectId object); /* and gives it up */
+void mob_row_drop_all(MobStep *step); /* when a body ends */
+/* Looks again whether the row may be freed or erased, after a count went down. */
+void mob_row_settle(MobStep *step, MobRow *row);
+/* The row now contains @refs: each is counted. @refs is copied. */
+void mob_row_contain(MobStep *step, MobRow *row, const MobRef *refs, uint32_t count);
+/* Counts the arguments of a task: by reference and nested; settle when down. */
+void mob_args_count(MobStep *step, const MobArgs *args, int submitted, int lineage);
+
+/* --- objects.c --- */
+
+void mob_object_set_inline(MobStep *step, MobRow *row, MobValue *value); /* takes value */
+void mob_object_set_stored(MobStep *step, MobRow *row, uint64_t size, uint64_t hash, MobNodeId node);
+/* A copy on @node is known to be gone. */
+void mob_object_lose_copy(MobStep *step, MobRow *row, MobNodeId node, const char *why);
+/* Sees to it that the row becomes available: asks the owner of a borrowed one. */
+void mob_object_want(MobStep *step, MobRow *row);
+/* (transfer full) what stands in the place of an object that was freed; row may be NULL. */
+MobValue *mob_object_freed_fault(MobStep *step, const MobRow *row);
+void mob_object_tell(MobStep *step, MobRow *row); /* all subscribers and askers */
+void mob_objects_on_message(MobStep *step); /* GetStatus, ObjectStatus, SubscribeLocations … */
+void mob_objects_on_node_dead(MobStep *step, MobNodeId node);
+void mob_objects_on_owner_dead(MobStep *step, MobAddress worker, MobNodeId node, const char *why);
+void mob_objects_again(MobStep *step, MobAddress peer); /* after a reset */
+
+/* --- submit.c --- */
+
+/* Takes spec and args; adds the rows of what it returns. */
+MobTask *mob_submit(MobStep *step, MobTaskSpec *spec, MobArgs *args);
+void mob_submit_arg_ready(MobStep *step, MobTask *task);
+void mob_submit_on_reply(MobStep *step);
+/* The newest attempt ended without a reply: run it again or fail it. */
+void mob_submit_attempt_failed(MobStep *step, MobTask *task, MobFaultKind kind, const char *why,
+                               bool charge);
+/* Ends the task with @fault (taken) as the value of all that it returns. */
+void mob_submit_fail(MobStep *step, MobTask *task, MobValue *fault);
+/* Looks at the arguments and queues the task when all are there. */
+void mob_submit_resolve(MobStep *step, MobTask *task);
+void mob_task_free(MobTask *task);
+/* A returned row is gone; when none is left the lineage goes. */
+void mob_task_row_gone(MobStep *step, MobTask *task);
+void mob_submit_abandon_all(MobStep *step); /* the driver ends */
+
+/* --- owner_leases.c --- */
+
+void mob_own_leases_enqueue(MobStep *step, MobTask *task);
+void mob_own_leases_pump(MobStep *step, MobShape *shape);
+/* The task under @lease has ended: the lease is free for the next. */
+void mob_own_leases_task_over(MobStep *step, MobOwnLease *lease);
+void mob_own_leases_give_back(MobStep *step, MobOwnLease *lease, bool kill);
+void mob_own_leases_on_message(MobStep *step); /* LeaseReply, ReclaimLease, FailureCause */
+void mob_own_leases_on_timer(MobStep *step);   /* LEASE_IDLE */
+void mob_own_leases_on_reset(MobStep *step, MobAddress peer);
+void mob_own_leases_on_node_dead(MobStep *step, MobNodeId node);
+void mob_own_leases_on_worker_dead(MobStep *step, MobAddress worker, const char *why);
+void mob_own_leases_again(MobStep *step, MobAddress peer);
+void mob_own_leases_close(MobStep *step); /* the driver ends: return everything */
+void mob_shape_free(MobShape *shape);
+
+/* --- recover.c --- */
+
+/* The row has no copy left and somebody needs it; works off worker->lost. */
+void mob_recover_later(MobStep *step, MobRow *row);
+void mob_recover_run(MobStep *step);
+void mob_recover_on_pinned(MobStep *step);
+void mob_recover_again(MobStep *step, MobAddress peer);
+void mob_recover_evict_lineage(MobStep *step);
+
+/* --- borrow.c --- */
+
+uint64_t mob_borrow_token(MobWorker *worker, uint32_t count);
+/* Registers @borrower with the owner of @refs (all of one owner). */
+void mob_borrow_register(MobStep *step, const MobRef *refs, uint32_t count, MobAddress borrower,
+                         uint64_t token, bool for_reply);
+void mob_borrow_add(MobStep *step, MobRow *row, MobAddress borrower, MobAddress registrar,
+                    uint64_t token);
+void mob_borrow_remember(MobRow *row, MobAddress self, MobAddress registrar, uint64_t token);
+void mob_borrow_end(MobStep *step, MobRow *row); /* the last reference went: tell the owner */
+void mob_borrow_on_message(MobStep *step); /* AddBorrower, BorrowerAdded, RemoveBorrower */
+void mob_borrow_on_dead(MobStep *step, MobAddress worker, MobNodeId node);
+void mob_borrow_again(MobStep *step, MobAddress peer);
+void mob_registration_free(MobRegistration *registration);
+
+/* --- exec.c --- */
+
+void mob_exec_on_push(MobStep *step);
+void mob_exec_start_main(MobStep *step);
+void mob_exec_on_bundle(MobStep *step);
+void mob_exec_on_object(MobStep *step, MobObjectId object, MobValue *value); /* ObjectHere */
+void mob_exec_on_stored(MobStep *step); /* ObjectStored */
+void mob_exec_return(MobStep *step, const MobCall *call);
+void mob_exec_raise(MobStep *step, MobValue *fault); /* takes fault */
+void mob_exec_registered(MobStep *step); /* every AddBorrower for the reply was answered */
+void mob_exec_again(MobStep *step, MobAddress peer);
+void mob_exec_clear(MobExec *exec);
+
+/* --- calls.c --- */
+
+void mob_calls_on_call(MobStep *step);
+/* A row that the body waits for has become available. */
+void mob_calls_row_ready(MobStep *step, MobRow *row);
+/* The node manager has handed over a value that the body waits for. */
+void mob_calls_on_object(MobStep *step, MobObjectId object, MobValue *value);
+void mob_calls_on_deadline(MobStep *step);
+void mob_calls_registered(MobStep *step);
+void mob_calls_put_stored(MobStep *step, bool ok, uint64_t used, uint64_t capacity);
+void mob_calls_again(MobStep *step);
+
+/* --- worker_look.c --- */
+
+void mob_worker_dump(const MobProcess *process, GString *into);
+
+/* --- worker.c --- */
+
+MobPeerNode *mob_worker_peer(const MobWorker *worker, MobNodeId node);
+bool mob_worker_is_dead(const MobWorker *worker, MobAddress process);
+/* After retry_delay, ask @peer again what it has not answered. */
+void mob_worker_retry(MobStep *step, MobAddress peer);
+/* (transfer full) an error value about @task (may be NULL) on @where (may be nobody). */
+MobValue *mob_worker_fault(MobStep *step, MobFaultKind kind, const MobTask *task, MobAddress where,
+                           const char *message, const MobValue *cause);
+/* "n2/w0" */
+void mob_worker_name(const MobWorker *worker, MobAddress process, GString *into);
+void mob_worker_pull(MobStep *step, const MobRef *ref, bool wait); /* GetObject */
