@@ -95,6 +95,10 @@ on_remove_borrower(MobStep *step)
     int at = row != NULL && row->more != NULL
                  ? find_token(row->more->borrowers, gone->registrar, gone->token)
                  : -1;
+    MobBorrowerRemoved *reply = mob_borrower_removed_new();
+    reply->token = gone->token;
+    reply->registrar = gone->registrar;
+    mob_send(step->out, step->input->from, reply);
     if (at < 0)
         return;
     remove_at(step, row, (guint)at);
@@ -136,15 +140,40 @@ mob_borrow_remember(MobRow *row, MobAddress self, MobAddress registrar, uint64_t
         g_array_append_vals(tokens, &(MobToken){self, registrar, token}, 1);
 }
 
+static MobKey
+registration_key(MobAddress registrar, uint64_t token)
+{
+    return (MobKey){mob_address_word(registrar), token};
+}
+
 static void
-send_removal(MobStep *step, const MobRef *ref, const MobToken *token)
+send_removal(MobStep *step, const MobRegistration *removal)
 {
     MobRemoveBorrower *gone = mob_remove_borrower_new();
 
-    gone->object = ref->id;
-    gone->registrar = token->registrar;
-    gone->token = token->token;
-    mob_send(step->out, ref->owner, gone);
+    gone->object = removal->refs.items[0].id;
+    gone->registrar = removal->registrar;
+    gone->token = removal->token;
+    mob_send(step->out, removal->owner, gone);
+}
+
+static void
+end_token(MobStep *step, const MobRow *row, const MobToken *token)
+{
+    MobKey key = registration_key(token->registrar, token->token);
+
+    if (mob_worker_is_dead(step->worker, row->ref.owner) ||
+        mob_table_get(step->worker->registrations, key) != NULL)
+        return; /* in the second case it was never answered: the owner has died meanwhile */
+    MobRegistration *removal = g_new0(MobRegistration, 1);
+    removal->removal = true;
+    removal->token = token->token;
+    removal->registrar = token->registrar;
+    removal->owner = row->ref.owner;
+    removal->refs = (MobRefs){g_new(MobRef, 1), 1};
+    removal->refs.items[0] = mob_ref_copy(&row->ref);
+    mob_table_add(step->worker->registrations, key, removal);
+    send_removal(step, removal);
 }
 
 void
@@ -153,7 +182,7 @@ mob_borrow_end(MobStep *step, MobRow *row)
     GArray *tokens = row->more != NULL ? row->more->tokens : NULL;
 
     for (guint i = 0; tokens != NULL && i < tokens->len; i++)
-        send_removal(step, &row->ref, &g_array_index(tokens, MobToken, i));
+        end_token(step, row, &g_array_index(tokens, MobToken, i));
     if (tokens != NULL)
         g_array_set_size(tokens, 0);
 }
@@ -185,8 +214,10 @@ mob_borrow_register(MobStep *step, const MobRef *refs, uint32_t count, MobAddres
     for (uint32_t i = 0; i < count; i++)
         registration->refs.items[i] = mob_ref_copy(&refs[i]);
     registration->borrower = borrower;
+    registration->registrar = step->worker->base.address;
     registration->for_reply = for_reply;
-    mob_table_add(step->worker->registrations, mob_key_word(token), registration);
+    mob_table_add(step->worker->registrations, registration_key(registration->registrar, token),
+                  registration);
     send_registration(step, registration);
 }
 
@@ -204,24 +235,43 @@ static void
 settle_registration(MobStep *step, MobRegistration *registration)
 {
     bool for_reply = registration->for_reply;
+    bool removal = registration->removal;
 
-    mob_table_take(step->worker->registrations, mob_key_word(registration->token));
+    mob_table_take(step->worker->registrations,
+                   registration_key(registration->registrar, registration->token));
     mob_registration_free(registration);
+    if (removal)
+        return;
     if (for_reply)
         mob_exec_registered(step);
     else
-        mob_calls_registered(step);
+        mob_waits_registered(step);
+}
+
+static void
+on_answer(MobStep *step, MobAddress registrar, uint64_t token, bool removal)
+{
+    MobRegistration *registration =
+        mob_table_get(step->worker->registrations, registration_key(registrar, token));
+
+    if (registration != NULL && registration->removal == removal &&
+        mob_address_eq(registration->owner, step->input->from))
+        settle_registration(step, registration);
 }
 
 static void
 on_borrower_added(MobStep *step)
 {
-    uint64_t token = mob_borrower_added(step->input->msg)->token;
-    MobRegistration *registration =
-        mob_table_get(step->worker->registrations, mob_key_word(token));
+    on_answer(step, step->worker->base.address, mob_borrower_added(step->input->msg)->token,
+              false);
+}
 
-    if (registration != NULL && mob_address_eq(registration->owner, step->input->from))
-        settle_registration(step, registration);
+static void
+on_borrower_removed(MobStep *step)
+{
+    const MobBorrowerRemoved *answer = mob_borrower_removed(step->input->msg);
+
+    on_answer(step, answer->registrar, answer->token, true);
 }
 
 void
@@ -233,6 +283,9 @@ mob_borrow_on_message(MobStep *step)
         break;
     case MOB_MSG_BORROWER_ADDED:
         on_borrower_added(step);
+        break;
+    case MOB_MSG_BORROWER_REMOVED:
+        on_borrower_removed(step);
         break;
     default:
         on_remove_borrower(step);
@@ -253,6 +306,8 @@ mob_borrow_again(MobStep *step, MobAddress peer)
             continue;
         if (dead)
             g_ptr_array_add(settled, registration);
+        else if (registration->removal)
+            send_removal(step, registration);
         else
             send_registration(step, registration);
     }

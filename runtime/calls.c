@@ -1,12 +1,5 @@
-/* calls.c: what a body asks for while it runs.
- *
- * Submit and put make objects, get and wait stop the body until objects exist.
- * A body that waits lends the CPU of its lease, so that whatever it waits for
- * can run: without that a tree of tasks would starve itself.
- *
- * Objects that a call waits for are marked in their rows with their position,
- * and positions of the same object are chained, so that waiting for a million
- * of them costs the same for each.
+/* calls.c: what a body asks for while it runs. Submit and put make objects;
+ * get and wait, which stop the body until objects exist, are in waits.c.
  */
 #include "runtime/worker_parts.h"
 
@@ -16,8 +9,8 @@ exec_of(MobStep *step)
     return &step->worker->exec;
 }
 
-static void
-resume(MobStep *step, MobAnswer answer)
+void
+mob_calls_resume(MobStep *step, MobAnswer answer)
 {
     answer.now = step->input->now;
     mob_resume(step->out, exec_of(step)->body, answer);
@@ -26,7 +19,7 @@ resume(MobStep *step, MobAnswer answer)
 static void
 raise_in_body(MobStep *step, MobValue *fault)
 {
-    resume(step, (MobAnswer){.fault = fault});
+    mob_calls_resume(step, (MobAnswer){.fault = fault});
 }
 
 static MobAnswer
@@ -40,6 +33,16 @@ answer_with_ref(const MobRow *row)
 
 /* --- put --- */
 
+static void
+send_put(MobStep *step, const MobRow *row)
+{
+    MobStoreObject *store = mob_store_object_new();
+
+    store->object = mob_ref_copy(&row->ref);
+    store->value = mob_value_ref(row->value);
+    mob_send(step->out, step->worker->manager, store);
+}
+
 static MobRow *
 put(MobStep *step, MobValue *value)
 {
@@ -48,14 +51,11 @@ put(MobStep *step, MobValue *value)
     g_autoptr(MobStr) path = mob_path_child(exec->spec->path, index);
     MobRef ref = {mob_object_put(exec->execution, index), step->worker->base.address, path};
     MobRow *row = mob_row_of(step->worker, &ref);
-    MobStoreObject *store = mob_store_object_new();
 
     row->unsealed = true;
     row->value = value; /* until the store has it, to be sent again if need be */
     mob_row_contain(step, row, value->refs, value->ref_count);
-    store->object = mob_ref_copy(&ref);
-    store->value = mob_value_ref(value);
-    mob_send(step->out, step->worker->manager, store);
+    send_put(step, row);
     return row;
 }
 
@@ -79,7 +79,7 @@ mob_calls_put_stored(MobStep *step, bool ok, uint64_t used, uint64_t capacity)
 
     exec->waiting = false;
     if (ok) {
-        resume(step, answer_with_ref(row));
+        mob_calls_resume(step, answer_with_ref(row));
         return;
     }
     g_autofree char *text = g_strdup_printf(
@@ -146,405 +146,21 @@ on_submit(MobStep *step, const MobCall *call)
         mob_row_hold(step, mob_row_of(step->worker, &ref));
     }
     mob_submit(step, spec, args);
-    resume(step, answer);
+    mob_calls_resume(step, answer);
 }
 
-/* --- waiting --- */
-
-static void
-tell_blocked(MobStep *step, bool blocked)
-{
-    MobExec *exec = exec_of(step);
-
-    if (step->worker->driver || exec->blocked == blocked)
-        return;
-    exec->blocked = blocked;
-    MobWorkerBlocked *news = mob_worker_blocked_new();
-    news->blocked = blocked;
-    mob_send(step->out, step->worker->manager, news);
-}
-
-static const MobRef *
-first_missing(const MobExec *exec)
-{
-    for (uint32_t i = 0; i < exec->ref_count; i++)
-        if (!exec->ready[i])
-            return &exec->refs[i];
-    return &exec->refs[0];
-}
-
-static void
-release_registering(MobStep *step)
-{
-    GArray *rows = exec_of(step)->registering;
-
-    for (guint i = 0; i < rows->len; i++) {
-        MobRow *row = mob_row_find(step->worker, g_array_index(rows, MobObjectId, i));
-        row->contained--;
-        mob_row_settle(step, row);
-    }
-    g_array_set_size(rows, 0);
-}
-
-static void
-stop_waiting(MobStep *step)
-{
-    MobExec *exec = exec_of(step);
-
-    for (uint32_t i = 0; i < exec->ref_count; i++) {
-        MobRow *row = mob_row_find(step->worker, exec->refs[i].id);
-        if (row != NULL)
-            row->waits = 0;
-        mob_ref_clear(&exec->refs[i]);
-        if (exec->values != NULL)
-            mob_value_unref(exec->values[i]);
-    }
-    g_clear_pointer(&exec->refs, g_free);
-    g_clear_pointer(&exec->same, g_free);
-    g_clear_pointer(&exec->values, g_free);
-    g_clear_pointer(&exec->ready, g_free);
-    exec->ref_count = 0;
-    exec->waiting = false;
-    if (exec->deadline != MOB_TIME_NEVER)
-        mob_stop_timer(step->out, MOB_TIMER_DEADLINE);
-    exec->deadline = MOB_TIME_NEVER;
-    exec->unregistered = 0;
-    release_registering(step);
-    if (exec->noted)
-        NOTE(step->out, GET_RESUMED, .spec = exec->spec, .attempt = exec->attempt,
-             .worker = step->worker->base.address);
-    exec->noted = false;
-    tell_blocked(step, false);
-}
-
-static void
-cancel_fetches(MobStep *step)
-{
-    MobExec *exec = exec_of(step);
-
-    if (exec->call != MOB_CALL_GET)
-        return;
-    for (uint32_t i = 0; i < exec->ref_count; i++) {
-        MobRow *row = mob_row_find(step->worker, exec->refs[i].id);
-        if (exec->values[i] != NULL || row == NULL || row->state != MOB_ROW_STORED)
-            continue;
-        MobCancelGet *cancel = mob_cancel_get_new();
-        cancel->object = exec->refs[i].id;
-        mob_send(step->out, step->worker->manager, cancel);
-    }
-}
-
-/* --- get --- */
-
-static void
-finish_get(MobStep *step)
-{
-    MobExec *exec = exec_of(step);
-    MobAnswer answer = {.values = g_steal_pointer(&exec->values), .value_count = exec->ref_count};
-
-    for (uint32_t i = 0; i < answer.value_count; i++)
-        for (uint32_t k = 0; k < answer.values[i]->ref_count; k++)
-            mob_row_hold(step, mob_row_received(step, &answer.values[i]->refs[k]));
-    stop_waiting(step);
-    resume(step, answer);
-}
-
-static bool
-needs_registration(const MobWorker *worker, const MobRef *ref)
-{
-    if (mob_address_eq(ref->owner, worker->base.address) ||
-        mob_worker_is_dead(worker, ref->owner))
-        return false;
-    MobRow *row = mob_row_find(worker, ref->id);
-    return row == NULL || !mob_row_in_scope(row);
-}
-
-/* What is nested in the values must be known to its owners before the body
- * has it: until then the outer objects, which the body holds, protect it. */
-static void
-register_nested(MobStep *step)
-{
-    MobWorker *worker = step->worker;
-    MobExec *exec = exec_of(step);
-
-    exec->unregistered = 1;
-    for (uint32_t i = 0; i < exec->ref_count; i++) {
-        const MobValue *value = exec->values[i];
-        for (uint32_t k = 0; k < value->ref_count; k++) {
-            const MobRef *ref = &value->refs[k];
-            if (!needs_registration(worker, ref))
-                continue;
-            MobRow *row = mob_row_of(worker, ref);
-            uint64_t token = mob_borrow_token(worker, 1);
-            mob_borrow_remember(row, worker->base.address, worker->base.address, token);
-            row->contained++; /* until the body holds it; the next of the same name sees it */
-            g_array_append_vals(exec->registering, &ref->id, 1);
-            exec->unregistered++;
-            mob_borrow_register(step, ref, 1, worker->base.address, token, false);
-        }
-    }
-    mob_calls_registered(step);
-}
-
-void
-mob_calls_registered(MobStep *step)
-{
-    MobExec *exec = exec_of(step);
-
-    if (!exec->waiting || exec->call != MOB_CALL_GET || exec->unregistered == 0)
-        return;
-    if (--exec->unregistered == 0)
-        finish_get(step);
-}
-
-static void
-get_failed(MobStep *step, MobValue *fault)
-{
-    cancel_fetches(step);
-    stop_waiting(step);
-    raise_in_body(step, fault);
-}
-
-/* Moves over what is ready, and stops at the first error in the list. */
-static void
-get_advance(MobStep *step)
-{
-    MobExec *exec = exec_of(step);
-
-    while (exec->prefix < exec->ref_count && exec->values[exec->prefix] != NULL) {
-        MobValue *value = exec->values[exec->prefix];
-        if (value->fault != 0) {
-            get_failed(step, mob_value_ref(value));
-            return;
-        }
-        exec->prefix++;
-    }
-    if (exec->prefix == exec->ref_count && exec->unregistered == 0)
-        register_nested(step);
-}
-
-static void
-set_value(MobStep *step, uint32_t at, MobValue *value)
-{
-    MobExec *exec = exec_of(step);
-
-    for (uint32_t i = at; i != 0; i = exec->same[i - 1]) {
-        if (exec->values[i - 1] != NULL)
-            continue;
-        exec->values[i - 1] = mob_value_ref(value);
-        exec->ready[i - 1] = 1;
-        exec->have++;
-    }
-}
-
-static void
-set_ready(MobStep *step, uint32_t at)
-{
-    MobExec *exec = exec_of(step);
-
-    for (uint32_t i = at; i != 0; i = exec->same[i - 1]) {
-        exec->have += !exec->ready[i - 1];
-        exec->ready[i - 1] = 1;
-    }
-}
-
-/* --- wait --- */
-
-static void
-finish_wait(MobStep *step)
-{
-    MobExec *exec = exec_of(step);
-    MobAnswer answer = {.ready = g_new(uint32_t, MAX(1, MIN(exec->enough, exec->have)))};
-
-    for (uint32_t i = 0; i < exec->ref_count && answer.ready_count < exec->enough; i++)
-        if (exec->ready[i])
-            answer.ready[answer.ready_count++] = i;
-    stop_waiting(step);
-    resume(step, answer);
-}
-
-/* --- both --- */
-
-/* Takes note of a row that is available; a value in a store is fetched. */
-static void
-take_row(MobStep *step, MobRow *row)
-{
-    MobExec *exec = exec_of(step);
-
-    if (exec->call == MOB_CALL_WAIT)
-        set_ready(step, row->waits);
-    else if (row->state == MOB_ROW_INLINE)
-        set_value(step, row->waits, row->value);
-    else
-        mob_worker_pull(step, &row->ref, false);
-}
-
-static void
-advance(MobStep *step)
-{
-    MobExec *exec = exec_of(step);
-
-    if (exec->call == MOB_CALL_GET)
-        get_advance(step);
-    else if (exec->have >= exec->enough)
-        finish_wait(step);
-}
-
-void
-mob_calls_row_ready(MobStep *step, MobRow *row)
-{
-    MobExec *exec = exec_of(step);
-
-    if (!exec->waiting || row->waits == 0 || exec->call == MOB_CALL_PUT)
-        return;
-    take_row(step, row);
-    if (exec->refs != NULL)
-        advance(step);
-}
-
-void
-mob_calls_on_object(MobStep *step, MobObjectId object, MobValue *value)
-{
-    MobExec *exec = exec_of(step);
-    MobRow *row = mob_row_find(step->worker, object);
-
-    if (exec->call != MOB_CALL_GET || row == NULL || row->waits == 0)
-        return;
-    set_value(step, row->waits, value);
-    get_advance(step);
-}
-
-static void
-mark_rows(MobStep *step)
-{
-    MobExec *exec = exec_of(step);
-
-    for (uint32_t i = exec->ref_count; i > 0; i--) { /* backwards: the first position wins */
-        MobRow *row = mob_row_received(step, &exec->refs[i - 1]);
-        exec->same[i - 1] = row->waits;
-        row->waits = i;
-    }
-}
-
-static void
-look_at_rows(MobStep *step)
-{
-    MobExec *exec = exec_of(step);
-
-    for (uint32_t i = 0; i < exec->ref_count; i++) {
-        MobRow *row = mob_row_find(step->worker, exec->refs[i].id);
-        if (row->waits != i + 1)
-            continue; /* it stands in the list before */
-        if (mob_row_is_available(row))
-            take_row(step, row);
-        else
-            mob_object_want(step, row);
-    }
-}
-
-static void
-start_waiting(MobStep *step, const MobCall *call)
-{
-    MobExec *exec = exec_of(step);
-
-    exec->waiting = true;
-    exec->call = call->kind;
-    exec->ref_count = call->ref_count;
-    exec->refs = g_new(MobRef, call->ref_count);
-    for (uint32_t i = 0; i < call->ref_count; i++)
-        exec->refs[i] = mob_ref_copy(&call->refs[i]);
-    exec->same = g_new0(uint32_t, call->ref_count);
-    exec->ready = g_new0(uint8_t, call->ref_count);
-    exec->values = call->kind == MOB_CALL_GET ? g_new0(MobValue *, call->ref_count) : NULL;
-    exec->enough = MIN(call->count, call->ref_count);
-    exec->have = 0;
-    exec->prefix = 0;
-    exec->unregistered = 0;
-    exec->asked_at = step->input->now;
-    exec->deadline = MOB_TIME_NEVER;
-}
-
-static void
-on_get_or_wait(MobStep *step, const MobCall *call)
-{
-    MobExec *exec = exec_of(step);
-
-    if (call->ref_count == 0) {
-        resume(step, (MobAnswer){0});
-        return;
-    }
-    start_waiting(step, call);
-    mark_rows(step);
-    look_at_rows(step);
-    if (exec->refs != NULL)
-        advance(step);
-    if (exec->refs == NULL)
-        return; /* it did not have to wait */
-    if (call->timeout == 0) {
-        mob_calls_on_deadline(step);
-        return;
-    }
-    if (call->timeout != MOB_TIME_NEVER) {
-        exec->deadline = step->input->now + call->timeout;
-        mob_set_timer(step->out, MOB_TIMER_DEADLINE, exec->deadline);
-    }
-    if (mob_wants(step->out, MOB_NOTE_GET_BLOCKED)) {
-        const MobRef *missing = first_missing(exec);
-        exec->noted = true;
-        NOTE(step->out, GET_BLOCKED, .spec = exec->spec, .attempt = exec->attempt,
-             .worker = step->worker->base.address, .object = missing->id, .path = missing->path);
-    }
-    tell_blocked(step, true);
-}
-
-void
-mob_calls_on_deadline(MobStep *step)
-{
-    MobExec *exec = exec_of(step);
-
-    if (!exec->waiting || exec->call == MOB_CALL_PUT || exec->refs == NULL ||
-        exec->unregistered > 0)
-        return; /* in the last case every value is there, and on its way to the body */
-    if (exec->call == MOB_CALL_WAIT) {
-        finish_wait(step);
-        return;
-    }
-    const MobRef *missing = first_missing(exec);
-    g_autoptr(GString) text = g_string_new("");
-    mob_name_object(text, missing->path, missing->id.index);
-    MobTime waited = step->input->now - exec->asked_at;
-    g_string_append_printf(text, " was not there after %" G_GUINT64_FORMAT ".%03u ms",
-                           waited / MOB_MS, (unsigned)(waited % MOB_MS / MOB_US));
-    get_failed(step, mob_worker_fault(step, MOB_FAULT_GET_TIMEOUT, NULL,
-                                      step->worker->base.address, text->str, NULL));
-}
-
+/* After a broken connection: what the store has not acknowledged, and what the
+ * body waits for. */
 void
 mob_calls_again(MobStep *step)
 {
-    MobExec *exec = exec_of(step);
     size_t at = 0;
     MobRow *row;
 
-    while ((row = mob_table_next(step->worker->rows, &at))) {
-        if (!row->unsealed)
-            continue;
-        MobStoreObject *store = mob_store_object_new();
-        store->object = mob_ref_copy(&row->ref);
-        store->value = mob_value_ref(row->value);
-        mob_send(step->out, step->worker->manager, store);
-    }
-    if (exec->phase != MOB_EXEC_RUNNING || !exec->waiting || exec->call != MOB_CALL_GET)
-        return;
-    for (uint32_t i = 0; i < exec->ref_count; i++) {
-        row = mob_row_find(step->worker, exec->refs[i].id);
-        if (exec->values[i] == NULL && row->state == MOB_ROW_STORED && row->waits == i + 1)
-            mob_worker_pull(step, &row->ref, false);
-    }
-    if (exec->blocked) {
-        exec->blocked = false;
-        tell_blocked(step, true);
-    }
+    while ((row = mob_table_next(step->worker->rows, &at)))
+        if (row->unsealed)
+            send_put(step, row);
+    mob_waits_again(step);
 }
 
 /* --- dispatch --- */
@@ -557,7 +173,7 @@ on_output(MobStep *step, const MobCall *call)
     NOTE(step->out, OUTPUT, .worker = step->worker->base.address, .spec = exec->spec,
          .attempt = exec->attempt, .text = mob_str(call->text));
     mob_output(step->out, exec->body, call->text);
-    resume(step, (MobAnswer){0});
+    mob_calls_resume(step, (MobAnswer){0});
 }
 
 void
@@ -575,7 +191,7 @@ mob_calls_on_call(MobStep *step)
         break;
     case MOB_CALL_GET:
     case MOB_CALL_WAIT:
-        on_get_or_wait(step, call);
+        mob_waits_on_call(step, call);
         break;
     case MOB_CALL_PUT:
         on_put(step, call);

@@ -20,14 +20,40 @@ nodes_of(MobRow *row)
 }
 
 static int
-find_node(const MobRow *row, MobNodeId node)
+find_in(const GArray *nodes, MobNodeId node)
 {
-    const GArray *nodes = row->more != NULL ? row->more->nodes : NULL;
-
     for (guint i = 0; nodes != NULL && i < nodes->len; i++)
         if (g_array_index(nodes, MobNodeId, i).v == node.v)
             return (int)i;
     return -1;
+}
+
+static int
+find_node(const MobRow *row, MobNodeId node)
+{
+    return row->more != NULL ? find_in(row->more->nodes, node) : -1;
+}
+
+/* An attempt has sealed a copy and its reply has not come, or never will: the
+ * copy counts for nothing, but it must go when the object goes. */
+static void
+add_stray(MobRow *row, MobNodeId node)
+{
+    MobRowMore *more = mob_row_more(row);
+
+    if (more->strays == NULL)
+        more->strays = g_array_new(FALSE, FALSE, sizeof(MobNodeId));
+    if (find_in(more->strays, node) < 0)
+        g_array_append_vals(more->strays, &node, 1);
+}
+
+static void
+remove_stray(MobRow *row, MobNodeId node)
+{
+    int at = row->more != NULL ? find_in(row->more->strays, node) : -1;
+
+    if (at >= 0)
+        g_array_remove_index(row->more->strays, (guint)at);
 }
 
 static MobNodes
@@ -112,7 +138,7 @@ wake(MobStep *step, MobRow *row)
 {
     mob_object_tell(step, row);
     if (row->waits != 0)
-        mob_calls_row_ready(step, row);
+        mob_waits_row_ready(step, row);
     if (row->more == NULL || row->more->waiters == NULL)
         return;
     GPtrArray *waiters = g_steal_pointer(&row->more->waiters);
@@ -169,6 +195,7 @@ mob_object_set_stored(MobStep *step, MobRow *row, uint64_t size, uint64_t hash, 
     row->asked = false;
     if (find_node(row, node) < 0)
         g_array_append_vals(nodes_of(row), &node, 1);
+    remove_stray(row, node);
     if (row->primary.v == 0)
         row->primary = node;
     if (row->owned && news)
@@ -183,6 +210,7 @@ mob_object_lose_copy(MobStep *step, MobRow *row, MobNodeId node, const char *why
 {
     int at = find_node(row, node);
 
+    remove_stray(row, node);
     if (at < 0)
         return;
     g_array_remove_index(row->more->nodes, (guint)at);
@@ -384,7 +412,9 @@ on_copy_made(MobStep *step, MobObjectId object, MobNodeId node)
     } else if (row->state == MOB_ROW_STORED && find_node(row, node) < 0) {
         g_array_append_vals(nodes_of(row), &node, 1);
         mob_object_tell(step, row);
-    } /* PENDING: the reply of its task or the answer to its put will say so */
+    } else if (row->state != MOB_ROW_STORED) {
+        add_stray(row, node); /* the reply of its task or the answer to its put makes it count */
+    }
 }
 
 static void

@@ -16,8 +16,8 @@
  */
 #include "runtime/worker_parts.h"
 
-static void
-unlink_lease(MobOwnLease **list, MobOwnLease *lease)
+void
+mob_lease_unlink(MobOwnLease **list, MobOwnLease *lease)
 {
     if (lease->prev != NULL)
         lease->prev->next = lease->next;
@@ -48,8 +48,8 @@ mob_shape_free(MobShape *shape)
     g_free(shape);
 }
 
-static void
-drop_shape_if_unused(MobStep *step, MobShape *shape)
+void
+mob_shape_drop_if_unused(MobStep *step, MobShape *shape)
 {
     if (shape->queued + shape->leases + shape->requests > 0)
         return;
@@ -141,8 +141,8 @@ mob_own_leases_enqueue(MobStep *step, MobTask *task)
 }
 
 /* No lease will ever come for this shape: its tasks fail. */
-static void
-fail_shape(MobStep *step, MobShape *shape, MobValue *fault)
+void
+mob_shape_fail(MobStep *step, MobShape *shape, MobValue *fault)
 {
     g_autoptr(MobValue) owned = fault;
 
@@ -150,7 +150,7 @@ fail_shape(MobStep *step, MobShape *shape, MobValue *fault)
     while (shape->first != NULL)
         mob_submit_fail(step, take_task(shape), mob_value_ref(owned));
     shape->requests--;
-    drop_shape_if_unused(step, shape);
+    mob_shape_drop_if_unused(step, shape);
 }
 
 /* --- where to ask --- */
@@ -234,8 +234,8 @@ first_choice(const MobWorker *worker, const MobShape *shape)
     return nearest_node(worker, shape);
 }
 
-static void
-send_request(MobStep *step, const MobOwnLease *lease)
+void
+mob_lease_send_request(MobStep *step, const MobOwnLease *lease)
 {
     const MobShape *shape = lease->shape;
     MobRequestLease *ask = mob_request_lease_new();
@@ -254,12 +254,12 @@ send_request(MobStep *step, const MobOwnLease *lease)
          .owner = step->worker->base.address, .node = {lease->node.node});
 }
 
-static void
-ask_first(MobStep *step, MobOwnLease *lease)
+void
+mob_lease_ask_first(MobStep *step, MobOwnLease *lease)
 {
     lease->second_hop = false;
     lease->node = first_choice(step->worker, lease->shape);
-    send_request(step, lease);
+    mob_lease_send_request(step, lease);
 }
 
 static void
@@ -274,13 +274,13 @@ request(MobStep *step, MobShape *shape)
     mob_table_add(worker->leases, mob_key_lease(lease->id), lease);
     link_lease(&shape->asked, lease);
     shape->requests++;
-    ask_first(step, lease);
+    mob_lease_ask_first(step, lease);
 }
 
 /* --- cancelling and returning --- */
 
-static void
-send_cancel(MobStep *step, const MobOwnLease *lease)
+void
+mob_lease_send_cancel(MobStep *step, const MobOwnLease *lease)
 {
     MobCancelLease *cancel = mob_cancel_lease_new();
 
@@ -293,36 +293,36 @@ cancel_requests(MobStep *step, MobShape *shape)
 {
     while (shape->asked != NULL) {
         MobOwnLease *lease = shape->asked;
-        unlink_lease(&shape->asked, lease);
+        mob_lease_unlink(&shape->asked, lease);
         shape->requests--;
         lease->state = MOB_OWN_CANCELLING;
         lease->shape = NULL;
-        send_cancel(step, lease);
+        mob_lease_send_cancel(step, lease);
     }
 }
 
-static void
-forget(MobStep *step, MobOwnLease *lease)
+void
+mob_lease_forget(MobStep *step, MobOwnLease *lease)
 {
     mob_table_take(step->worker->leases, mob_key_lease(lease->id));
     g_free(lease);
 }
 
 /* Takes a held lease away from its shape. */
-static void
-detach(MobStep *step, MobOwnLease *lease)
+void
+mob_lease_detach(MobStep *step, MobOwnLease *lease)
 {
     MobShape *shape = lease->shape;
 
     if (lease->state == MOB_OWN_IDLE)
-        unlink_lease(&shape->idle, lease);
+        mob_lease_unlink(&shape->idle, lease);
     lease->shape = NULL;
     shape->leases--;
-    drop_shape_if_unused(step, shape);
+    mob_shape_drop_if_unused(step, shape);
 }
 
-static void
-send_return(MobStep *step, MobAddress node, MobLeaseId id, bool kill)
+void
+mob_lease_send_return(MobStep *step, MobAddress node, MobLeaseId id, bool kill)
 {
     MobReturnLease *back = mob_return_lease_new();
 
@@ -334,9 +334,9 @@ send_return(MobStep *step, MobAddress node, MobLeaseId id, bool kill)
 void
 mob_own_leases_give_back(MobStep *step, MobOwnLease *lease, bool kill)
 {
-    send_return(step, lease->node, lease->id, kill);
-    detach(step, lease);
-    forget(step, lease);
+    mob_lease_send_return(step, lease->node, lease->id, kill);
+    mob_lease_detach(step, lease);
+    mob_lease_forget(step, lease);
 }
 
 /* --- pushing --- */
@@ -360,8 +360,8 @@ push(MobStep *step, MobOwnLease *lease, MobTask *task)
          .owner = task->spec->owner, .worker = lease->worker, .args = task->args);
 }
 
-static void
-become_idle(MobStep *step, MobOwnLease *lease)
+void
+mob_lease_become_idle(MobStep *step, MobOwnLease *lease)
 {
     MobWorker *worker = step->worker;
     MobTime at = step->input->now + worker->config->lease_idle;
@@ -384,7 +384,7 @@ mob_own_leases_pump(MobStep *step, MobShape *shape)
         return;
     while (shape->first != NULL && shape->idle != NULL) {
         MobOwnLease *lease = shape->idle;
-        unlink_lease(&shape->idle, lease);
+        mob_lease_unlink(&shape->idle, lease);
         push(step, lease, take_task(shape));
     }
     while (shape->requests < most && shape->queued > shape->requests)
@@ -407,251 +407,7 @@ mob_own_leases_task_over(MobStep *step, MobOwnLease *lease)
         if (shape->queued == 0)
             cancel_requests(step, shape);
     } else {
-        become_idle(step, lease);
-    }
-}
-
-/* --- what node managers say --- */
-
-static void
-on_granted(MobStep *step, MobOwnLease *lease, MobAddress worker)
-{
-    MobShape *shape = lease->shape;
-
-    if (lease->state != MOB_OWN_ASKED)
-        return; /* said twice, or crossed with our cancelling, which returns it */
-    unlink_lease(&shape->asked, lease);
-    shape->requests--;
-    shape->leases++;
-    lease->node = step->input->from;
-    lease->worker = worker;
-    lease->since = step->input->now;
-    become_idle(step, lease);
-    if (mob_worker_is_dead(step->worker, worker))
-        mob_own_leases_give_back(step, lease, false);
-    else
-        mob_own_leases_pump(step, shape);
-}
-
-static void
-on_spilled(MobStep *step, MobOwnLease *lease, MobNodeId target)
-{
-    MobPeerNode *peer = mob_worker_peer(step->worker, target);
-
-    if (lease->state != MOB_OWN_ASKED || !mob_address_eq(lease->node, step->input->from))
-        return;
-    if (lease->second_hop || (peer != NULL && !peer->alive)) {
-        ask_first(step, lease);
-        return;
-    }
-    lease->second_hop = true;
-    lease->node = mob_node_address(target.v);
-    send_request(step, lease);
-}
-
-static void
-on_refused(MobStep *step, MobOwnLease *lease, const MobValue *fault)
-{
-    MobShape *shape = lease->shape;
-
-    if (lease->state == MOB_OWN_CANCELLING) {
-        forget(step, lease);
-        return;
-    }
-    if (lease->state != MOB_OWN_ASKED)
-        return;
-    unlink_lease(&shape->asked, lease);
-    shape->requests--;
-    forget(step, lease);
-    if (fault != NULL && fault->fault != 0)
-        fail_shape(step, shape, mob_value_ref((MobValue *)fault));
-    else
-        mob_own_leases_pump(step, shape);
-}
-
-static void
-on_lease_reply(MobStep *step)
-{
-    const MobLeaseReply *reply = mob_lease_reply(step->input->msg);
-    MobOwnLease *lease = mob_table_get(step->worker->leases, mob_key_lease(reply->lease));
-
-    if (lease == NULL) {
-        if (reply->answer == MOB_LEASE_GRANTED) /* we gave it up long ago */
-            send_return(step, step->input->from, reply->lease, false);
-        return;
-    }
-    switch ((MobLeaseAnswer)reply->answer) {
-    case MOB_LEASE_GRANTED:
-        on_granted(step, lease, reply->worker);
-        break;
-    case MOB_LEASE_SPILLED:
-        on_spilled(step, lease, reply->retry_at);
-        break;
-    case MOB_LEASE_REJECTED:
-        if (lease->state == MOB_OWN_ASKED && mob_address_eq(lease->node, step->input->from))
-            ask_first(step, lease);
-        break;
-    case MOB_LEASE_CANCELLED:
-        on_refused(step, lease, reply->fault);
-        break;
-    }
-}
-
-static void
-on_reclaim(MobStep *step)
-{
-    MobLeaseId id = mob_reclaim_lease(step->input->msg)->lease;
-    MobOwnLease *lease = mob_table_get(step->worker->leases, mob_key_lease(id));
-
-    if (lease == NULL)
-        send_return(step, step->input->from, id, false);
-    else if (lease->state == MOB_OWN_IDLE)
-        mob_own_leases_give_back(step, lease, false);
-    else
-        lease->reclaimed = true;
-}
-
-/* --- failures --- */
-
-/* The attempt under @lease is lost; the lease is given back, or is gone too. */
-static void
-attempt_lost(MobStep *step, MobOwnLease *lease, MobFaultKind kind, const char *why, bool gone,
-             bool kill)
-{
-    MobTask *task = g_steal_pointer(&lease->task);
-    MobShape *shape = lease->shape;
-
-    g_assert(task != NULL);
-    shape->requests++; /* keeps the shape while its lease goes and its task returns */
-    if (!gone)
-        send_return(step, lease->node, lease->id, kill);
-    detach(step, lease);
-    mob_submit_attempt_failed(step, task, kind, why, true);
-    forget(step, lease);
-    shape->requests--;
-    drop_shape_if_unused(step, shape);
-}
-
-static void
-ask_cause(MobStep *step, const MobOwnLease *lease)
-{
-    MobAskFailureCause *ask = mob_ask_failure_cause_new();
-
-    ask->lease = lease->id;
-    ask->worker = lease->worker;
-    mob_send(step->out, lease->node, ask);
-}
-
-static void
-on_failure_cause(MobStep *step)
-{
-    const MobFailureCause *cause = mob_failure_cause(step->input->msg);
-    MobOwnLease *lease = mob_table_get(step->worker->leases, mob_key_lease(cause->lease));
-
-    if (lease == NULL || lease->state != MOB_OWN_BROKEN ||
-        !mob_address_eq(lease->worker, cause->worker))
-        return;
-    g_autoptr(MobStr) why = cause->alive ? mob_str_new("the connection to its worker broke")
-                                         : mob_str_ref(cause->reason);
-    attempt_lost(step, lease, MOB_FAULT_WORKER_CRASHED, mob_str(why), false, cause->alive);
-}
-
-typedef bool (*LeaseTest)(const MobOwnLease *lease, MobAddress peer);
-
-/* Handling a lease may add others, so those that are meant are collected first. */
-static GPtrArray *
-collect(const MobWorker *worker, LeaseTest test, MobAddress peer)
-{
-    GPtrArray *hit = g_ptr_array_new();
-    size_t at = 0;
-    MobOwnLease *lease;
-
-    while ((lease = mob_table_next(worker->leases, &at)))
-        if (test(lease, peer))
-            g_ptr_array_add(hit, lease);
-    return hit;
-}
-
-static bool
-is_of_worker(const MobOwnLease *lease, MobAddress peer)
-{
-    return mob_address_eq(lease->worker, peer);
-}
-
-static bool
-is_at_node(const MobOwnLease *lease, MobAddress peer)
-{
-    return lease->node.node == peer.node;
-}
-
-void
-mob_own_leases_on_reset(MobStep *step, MobAddress peer)
-{
-    g_autoptr(GPtrArray) hit = collect(step->worker, is_of_worker, peer);
-
-    for (guint i = 0; i < hit->len; i++) {
-        MobOwnLease *lease = g_ptr_array_index(hit, i);
-        if (lease->state == MOB_OWN_BUSY) {
-            lease->state = MOB_OWN_BROKEN;
-            ask_cause(step, lease);
-        } else if (lease->state == MOB_OWN_IDLE) {
-            mob_own_leases_give_back(step, lease, false);
-        }
-    }
-}
-
-void
-mob_own_leases_on_worker_dead(MobStep *step, MobAddress worker, const char *why)
-{
-    g_autoptr(GPtrArray) hit = collect(step->worker, is_of_worker, worker);
-
-    for (guint i = 0; i < hit->len; i++) {
-        MobOwnLease *lease = g_ptr_array_index(hit, i);
-        if (lease->task != NULL)
-            attempt_lost(step, lease, MOB_FAULT_WORKER_CRASHED, why, false, false);
-        else if (lease->shape != NULL)
-            mob_own_leases_give_back(step, lease, false);
-    }
-}
-
-void
-mob_own_leases_on_node_dead(MobStep *step, MobNodeId node)
-{
-    g_autoptr(GPtrArray) hit = collect(step->worker, is_at_node, mob_node_address(node.v));
-    const MobPeerNode *peer = mob_worker_peer(step->worker, node);
-    g_autofree char *why = g_strdup_printf("%s died: %s", mob_str(peer->name),
-                                           mob_str(peer->reason));
-
-    for (guint i = 0; i < hit->len; i++) {
-        MobOwnLease *lease = g_ptr_array_index(hit, i);
-        if (lease->state == MOB_OWN_ASKED) {
-            ask_first(step, lease);
-        } else if (lease->state == MOB_OWN_CANCELLING) {
-            forget(step, lease);
-        } else if (lease->task != NULL) {
-            attempt_lost(step, lease, MOB_FAULT_NODE_DIED, why, true, false);
-        } else {
-            detach(step, lease);
-            forget(step, lease);
-        }
-    }
-}
-
-void
-mob_own_leases_again(MobStep *step, MobAddress peer)
-{
-    g_autoptr(GPtrArray) hit = collect(step->worker, is_at_node, peer);
-
-    if (peer.local != MOB_LOCAL_NODE)
-        return;
-    for (guint i = 0; i < hit->len; i++) {
-        MobOwnLease *lease = g_ptr_array_index(hit, i);
-        if (lease->state == MOB_OWN_ASKED)
-            send_request(step, lease);
-        else if (lease->state == MOB_OWN_CANCELLING)
-            send_cancel(step, lease);
-        else if (lease->state == MOB_OWN_BROKEN)
-            ask_cause(step, lease);
+        mob_lease_become_idle(step, lease);
     }
 }
 
@@ -696,22 +452,6 @@ mob_own_leases_close(MobStep *step)
         if (lease->state == MOB_OWN_ASKED)
             cancel_requests(step, lease->shape);
         else if (lease->state != MOB_OWN_CANCELLING)
-            send_return(step, lease->node, lease->id, lease->state != MOB_OWN_IDLE);
-    }
-}
-
-void
-mob_own_leases_on_message(MobStep *step)
-{
-    switch (step->input->msg->type) {
-    case MOB_MSG_LEASE_REPLY:
-        on_lease_reply(step);
-        break;
-    case MOB_MSG_RECLAIM_LEASE:
-        on_reclaim(step);
-        break;
-    default:
-        on_failure_cause(step);
-        break;
+            mob_lease_send_return(step, lease->node, lease->id, lease->state != MOB_OWN_IDLE);
     }
 }

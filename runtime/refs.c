@@ -89,8 +89,8 @@ free_more(MobRowMore *more)
     if (more == NULL)
         return;
     clear_refs(&more->nested);
-    GArray *arrays[] = {more->borrowers, more->tokens, more->subscribers, more->askers,
-                        more->nodes};
+    GArray *arrays[] = {more->borrowers, more->tokens, more->subscribers,
+                        more->askers,    more->nodes,  more->strays};
     for (size_t i = 0; i < G_N_ELEMENTS(arrays); i++)
         if (arrays[i] != NULL)
             g_array_unref(arrays[i]);
@@ -246,10 +246,8 @@ release_contained(MobStep *step, MobRow *row)
 /* --- the end of an object --- */
 
 static void
-free_copies(MobStep *step, MobRow *row)
+free_on(MobStep *step, const MobRow *row, GArray *nodes)
 {
-    GArray *nodes = row->more != NULL ? row->more->nodes : NULL;
-
     for (uint32_t i = 0; nodes != NULL && i < nodes->len; i++) {
         MobFreeObjects *order = mob_free_objects_new();
         order->objects = (MobObjects){g_new(MobObjectId, 1), 1};
@@ -258,6 +256,15 @@ free_copies(MobStep *step, MobRow *row)
     }
     if (nodes != NULL)
         g_array_set_size(nodes, 0);
+}
+
+static void
+free_copies(MobStep *step, MobRow *row)
+{
+    if (row->owned && row->more != NULL) {
+        free_on(step, row, row->more->nodes);
+        free_on(step, row, row->more->strays);
+    }
     row->primary = (MobNodeId){0};
 }
 
@@ -294,8 +301,8 @@ task_is_pending(const MobRow *row)
     return row->task != NULL && row->task->place != MOB_TASK_DONE;
 }
 
-void
-mob_row_settle(MobStep *step, MobRow *row)
+static void
+settle_one(MobStep *step, MobRow *row)
 {
     if (mob_row_in_scope(row) || row->unsealed)
         return;
@@ -314,4 +321,25 @@ mob_row_settle(MobStep *step, MobRow *row)
         free_value(step, row);
     if (row->lineage == 0)
         erase(step, row);
+}
+
+/* What one row lets go may let go of the next, along a lineage as long as one
+ * likes; so rows are worked off from a list and not by recursion. A row may be
+ * gone when this returns, or a little later in the same step. */
+void
+mob_row_settle(MobStep *step, MobRow *row)
+{
+    MobWorker *worker = step->worker;
+
+    g_array_append_vals(worker->settling, &row->ref.id, 1);
+    if (worker->is_settling)
+        return;
+    worker->is_settling = true;
+    for (guint i = 0; i < worker->settling->len; i++) {
+        row = mob_row_find(worker, g_array_index(worker->settling, MobObjectId, i));
+        if (row != NULL)
+            settle_one(step, row);
+    }
+    g_array_set_size(worker->settling, 0);
+    worker->is_settling = false;
 }

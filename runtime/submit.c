@@ -102,13 +102,26 @@ args_are_there(MobStep *step, MobTask *task)
 {
     fill_in(step, task);
     const MobValue *failed = failed_argument(task);
-    if (failed != NULL) {
+    if (failed != NULL)
+        g_ptr_array_add(step->worker->doomed, task);
+    else
+        mob_own_leases_enqueue(step, task);
+}
+
+/* A task whose argument is an error fails without running. The tasks behind it
+ * fail in turn, as many as there are, so this is a list and not recursion. */
+void
+mob_submit_fail_doomed(MobStep *step)
+{
+    GPtrArray *doomed = step->worker->doomed;
+
+    for (guint i = 0; i < doomed->len; i++) {
+        MobTask *task = g_ptr_array_index(doomed, i);
         mob_submit_fail(step, task,
                         mob_worker_fault(step, MOB_FAULT_TASK, task, (MobAddress){0},
-                                         "an argument is an error", failed));
-        return;
+                                         "an argument is an error", failed_argument(task)));
     }
-    mob_own_leases_enqueue(step, task);
+    g_ptr_array_set_size(doomed, 0);
 }
 
 void

@@ -362,6 +362,7 @@ static const Handler on_message[MOB_MSG_COUNT] = {
     [MOB_MSG_OBJECT_MOVED] = mob_objects_on_message,
     [MOB_MSG_ADD_BORROWER] = mob_borrow_on_message,
     [MOB_MSG_BORROWER_ADDED] = mob_borrow_on_message,
+    [MOB_MSG_BORROWER_REMOVED] = mob_borrow_on_message,
     [MOB_MSG_REMOVE_BORROWER] = mob_borrow_on_message,
 };
 
@@ -379,7 +380,7 @@ on_timer(MobStep *step)
         on_retry(step);
         break;
     case MOB_TIMER_DEADLINE:
-        mob_calls_on_deadline(step);
+        mob_waits_on_deadline(step);
         break;
     default:
         g_assert_not_reached();
@@ -422,8 +423,10 @@ worker_step(MobProcess *self, const MobInput *input, MobOutbox *out)
     MobStep step = {(MobWorker *)self, input, out};
 
     dispatch(&step);
-    if (step.worker->lost->len > 0)
+    while (step.worker->lost->len + step.worker->doomed->len > 0) {
         mob_recover_run(&step);
+        mob_submit_fail_doomed(&step);
+    }
 }
 
 /* --- life --- */
@@ -456,6 +459,8 @@ worker_free(MobProcess *self)
     mob_table_free_full(worker->bundles, (GDestroyNotify)mob_value_unref);
     g_array_unref(worker->broken);
     g_array_unref(worker->lost);
+    g_array_unref(worker->settling);
+    g_ptr_array_unref(worker->doomed);
     mob_str_unref(worker->node_name);
     mob_str_unref(worker->root_path);
     mob_str_unref(worker->job_name);
@@ -486,6 +491,8 @@ mob_worker_new(MobAddress address, const MobConfig *config, const MobWorkerOptio
         *tables[i] = mob_table_new();
     worker->broken = g_array_new(FALSE, FALSE, sizeof(MobBroken));
     worker->lost = g_array_new(FALSE, FALSE, sizeof(MobObjectId));
+    worker->settling = g_array_new(FALSE, FALSE, sizeof(MobObjectId));
+    worker->doomed = g_ptr_array_new();
     worker->exec.held = g_array_new(FALSE, FALSE, sizeof(MobObjectId));
     worker->exec.registering = g_array_new(FALSE, FALSE, sizeof(MobObjectId));
     if (options->driver) {

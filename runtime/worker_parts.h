@@ -7,11 +7,14 @@
  *     refs.c     rows of the reference table: who holds what, and when it goes
  *     objects.c  values and places: an object becomes known, moves, is asked for
  *     submit.c   tasks on their way: arguments, scheduling keys, push, reply
- *     owner_leases.c  leases seen from the owner: request, spill, keep, return
+ *     owner_leases.c  leases seen from the owner: shapes, requests, push, return
+ *     owner_answers.c  what node managers say of leases, and what failures mean
  *     recover.c  objects that were lost, and tasks that run again
  *     borrow.c   references of other owners, and others' references of ours
- *     exec.c     the body: arguments, start, results, the reply
- *     calls.c    what a body asks for: submit, get, wait, put
+ *     exec.c     the body: program, arguments, start
+ *     results.c  its end: results to the store, references handed over, the reply
+ *     calls.c    what a body asks for: submit, put, output
+ *     waits.c    get and wait
  *
  * worker.c dispatches, and tells the parts of deaths and broken connections.
  *
@@ -65,6 +68,7 @@ typedef struct {
     GArray *askers;      /* of MobAddress: borrowers that wait for it to exist */
     GPtrArray *waiters;  /* of MobTask: tasks that take it as an argument */
     GArray *nodes;       /* of MobNodeId: where sealed copies are, oldest first */
+    GArray *strays;      /* of MobNodeId: copies of attempts that did not count, to be freed */
 } MobRowMore;
 
 struct MobRow {
@@ -217,12 +221,14 @@ typedef struct {
     MobTime at;
 } MobBroken;
 
-/* AddBorrower that was not answered. */
+/* AddBorrower or RemoveBorrower that was not answered. */
 typedef struct {
     uint64_t token;
     MobAddress owner;
     MobRefs refs;        /* owned */
     MobAddress borrower;
+    MobAddress registrar; /* of a removal */
+    bool removal;
     bool for_reply;      /* the reply waits for it; otherwise the present get does */
 } MobRegistration;
 
@@ -241,7 +247,10 @@ struct MobWorker {
     MobTable *leases;     /* lease -> MobOwnLease, owned */
     MobTable *nodes;      /* node -> MobPeerNode, owned */
     MobTable *dead;       /* address of a dead worker -> itself (not NULL) */
-    MobTable *registrations; /* token -> MobRegistration, owned */
+    MobTable *registrations; /* registrar, token -> MobRegistration, owned */
+    GArray *settling;     /* of MobObjectId: rows to look at again; see mob_row_settle() */
+    bool is_settling;
+    GPtrArray *doomed;    /* of MobTask: an argument is an error; failed at the end of the step */
     MobTable *bundles;    /* hash of id -> MobValue, owned */
     GArray *broken;       /* of MobBroken, by time */
     GArray *lost;         /* of MobObjectId: to be recovered in this step */
@@ -331,6 +340,7 @@ void mob_submit_attempt_failed(MobStep *step, MobTask *task, MobFaultKind kind, 
 void mob_submit_fail(MobStep *step, MobTask *task, MobValue *fault);
 /* Looks at the arguments and queues the task when all are there. */
 void mob_submit_resolve(MobStep *step, MobTask *task);
+void mob_submit_fail_doomed(MobStep *step);
 void mob_task_free(MobTask *task);
 /* A returned row is gone; when none is left the lineage goes. */
 void mob_task_row_gone(MobStep *step, MobTask *task);
@@ -338,19 +348,33 @@ void mob_submit_abandon_all(MobStep *step); /* the driver ends */
 
 /* --- owner_leases.c --- */
 
+void mob_lease_unlink(MobOwnLease **list, MobOwnLease *lease);
+void mob_lease_send_request(MobStep *step, const MobOwnLease *lease);
+void mob_lease_ask_first(MobStep *step, MobOwnLease *lease); /* the first choice, for the first hop */
+void mob_lease_send_cancel(MobStep *step, const MobOwnLease *lease);
+void mob_lease_send_return(MobStep *step, MobAddress node, MobLeaseId id, bool kill);
+void mob_lease_become_idle(MobStep *step, MobOwnLease *lease);
+void mob_lease_detach(MobStep *step, MobOwnLease *lease); /* from its shape */
+void mob_lease_forget(MobStep *step, MobOwnLease *lease);
+void mob_shape_fail(MobStep *step, MobShape *shape, MobValue *fault); /* takes fault */
+void mob_shape_drop_if_unused(MobStep *step, MobShape *shape);
+
 void mob_own_leases_enqueue(MobStep *step, MobTask *task);
 void mob_own_leases_pump(MobStep *step, MobShape *shape);
 /* The task under @lease has ended: the lease is free for the next. */
 void mob_own_leases_task_over(MobStep *step, MobOwnLease *lease);
 void mob_own_leases_give_back(MobStep *step, MobOwnLease *lease, bool kill);
-void mob_own_leases_on_message(MobStep *step); /* LeaseReply, ReclaimLease, FailureCause */
 void mob_own_leases_on_timer(MobStep *step);   /* LEASE_IDLE */
+void mob_own_leases_close(MobStep *step); /* the driver ends: return everything */
+void mob_shape_free(MobShape *shape);
+
+/* --- owner_answers.c --- */
+
+void mob_own_leases_on_message(MobStep *step); /* LeaseReply, ReclaimLease, FailureCause */
 void mob_own_leases_on_reset(MobStep *step, MobAddress peer);
 void mob_own_leases_on_node_dead(MobStep *step, MobNodeId node);
 void mob_own_leases_on_worker_dead(MobStep *step, MobAddress worker, const char *why);
 void mob_own_leases_again(MobStep *step, MobAddress peer);
-void mob_own_leases_close(MobStep *step); /* the driver ends: return everything */
-void mob_shape_free(MobShape *shape);
 
 /* --- recover.c --- */
 
@@ -382,24 +406,34 @@ void mob_exec_on_push(MobStep *step);
 void mob_exec_start_main(MobStep *step);
 void mob_exec_on_bundle(MobStep *step);
 void mob_exec_on_object(MobStep *step, MobObjectId object, MobValue *value); /* ObjectHere */
-void mob_exec_on_stored(MobStep *step); /* ObjectStored */
+void mob_exec_again(MobStep *step, MobAddress peer);
+void mob_exec_clear(MobExec *exec);
+
+/* --- results.c --- */
+
 void mob_exec_return(MobStep *step, const MobCall *call);
 void mob_exec_raise(MobStep *step, MobValue *fault); /* takes fault */
 void mob_exec_registered(MobStep *step); /* every AddBorrower for the reply was answered */
-void mob_exec_again(MobStep *step, MobAddress peer);
-void mob_exec_clear(MobExec *exec);
+void mob_exec_on_stored(MobStep *step); /* ObjectStored */
+void mob_results_again(MobStep *step);
 
 /* --- calls.c --- */
 
 void mob_calls_on_call(MobStep *step);
-/* A row that the body waits for has become available. */
-void mob_calls_row_ready(MobStep *step, MobRow *row);
-/* The node manager has handed over a value that the body waits for. */
-void mob_calls_on_object(MobStep *step, MobObjectId object, MobValue *value);
-void mob_calls_on_deadline(MobStep *step);
-void mob_calls_registered(MobStep *step);
 void mob_calls_put_stored(MobStep *step, bool ok, uint64_t used, uint64_t capacity);
+void mob_calls_resume(MobStep *step, MobAnswer answer); /* takes what is in answer */
 void mob_calls_again(MobStep *step);
+
+/* --- waits.c --- */
+
+void mob_waits_on_call(MobStep *step, const MobCall *call);
+void mob_waits_again(MobStep *step);
+/* A row that the body waits for has become available. */
+void mob_waits_row_ready(MobStep *step, MobRow *row);
+/* The node manager has handed over a value that the body waits for. */
+void mob_waits_on_object(MobStep *step, MobObjectId object, MobValue *value);
+void mob_waits_on_deadline(MobStep *step);
+void mob_waits_registered(MobStep *step);
 
 /* --- worker_look.c --- */
 
