@@ -1,0 +1,314 @@
+/* flags.c: reading the words of a command line. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+/* One flag; GOption fills in the field of MobFlags at @offset. */
+typedef struct {
+    MobFlag bit;
+    const char *name;
+    char letter;
+    GOptionArg arg;
+    size_t offset;
+    const char *value; /* what stands for the value in the help */
+    const char *help;
+} FlagInfo;
+
+#define AT(field) offsetof(MobFlags, field)
+
+static const FlagInfo flags[] = {
+    {MOB_FLAG_SEED, "seed", 0, G_OPTION_ARG_STRING, AT(seed_text), "N",
+     "the run's chance; 0, the default, is the textbook run"},
+    {MOB_FLAG_SEEDS, "seeds", 0, G_OPTION_ARG_STRING, AT(seeds_text), "N",
+     "every test with the seeds 0 to N-1"},
+    {MOB_FLAG_JOBS, "jobs", 'j', G_OPTION_ARG_INT, AT(jobs), "N",
+     "so many processes; default: one a core"},
+    {MOB_FLAG_KEEP_GOING, "keep-going", 'k', G_OPTION_ARG_NONE, AT(keep_going), NULL,
+     "go on after a test that failed"},
+    {MOB_FLAG_TAP, "tap", 0, G_OPTION_ARG_NONE, AT(tap), NULL, "TAP on stdout"},
+    {MOB_FLAG_JUNIT, "junit", 0, G_OPTION_ARG_FILENAME, AT(junit), "FILE", "a JUnit report"},
+    {MOB_FLAG_ON, "on", 0, G_OPTION_ARG_STRING, AT(on), "WORLD", "where it runs: sim"},
+    {MOB_FLAG_LIMIT, "limit", 0, G_OPTION_ARG_STRING, AT(limit_text), "TIME",
+     "a run that takes longer, in its own time, hangs"},
+    {MOB_FLAG_AT, "at", 0, G_OPTION_ARG_STRING, AT(at), "TIME|@EVENT",
+     "the moment: 28.6ms, 1.5s, @57"},
+    {MOB_FLAG_DOT, "dot", 0, G_OPTION_ARG_NONE, AT(dot), NULL, "DOT, whatever the file is called"},
+    {MOB_FLAG_FRAMES, "frames", 0, G_OPTION_ARG_CALLBACK, 0, "T1,T2",
+     "one picture for each change (of these tasks), all with one layout"},
+    {MOB_FLAG_OUT, "output", 'o', G_OPTION_ARG_FILENAME, AT(out), "FILE", "where to; - is stdout"},
+    {MOB_FLAG_JSON, "json", 0, G_OPTION_ARG_NONE, AT(json), NULL,
+     "one JSON object a line on stdout"},
+    {MOB_FLAG_PLAIN, "plain", 0, G_OPTION_ARG_NONE, AT(plain), NULL,
+     "the story with tabs between its fields"},
+    {MOB_FLAG_TRACE, "trace", 0, G_OPTION_ARG_NONE, AT(trace), NULL,
+     "write the run folder, also with -q"},
+    {MOB_FLAG_NO_CHECK, "no-check", 0, G_OPTION_ARG_NONE, AT(no_check), NULL,
+     "do not evaluate the built-in properties"},
+    {MOB_FLAG_EVENTS, "events", 0, G_OPTION_ARG_STRING, AT(events_text), "A..B",
+     "print these events, as JSON, on stdout"},
+    {MOB_FLAG_QUIET, "quiet", 'q', G_OPTION_ARG_NONE, AT(quiet), NULL,
+     "no story and no run folder"},
+    {MOB_FLAG_VERBOSE, "verbose", 'v', G_OPTION_ARG_CALLBACK, 0, NULL,
+     "say more; -vv also tells every message"},
+    {MOB_FLAG_ALWAYS, "color", 0, G_OPTION_ARG_STRING, AT(color), "WHEN", "auto, always or never"},
+    {MOB_FLAG_ALWAYS, "ascii", 0, G_OPTION_ARG_NONE, AT(ascii), NULL, "no glyphs"},
+    {MOB_FLAG_ALWAYS, "help", 'h', G_OPTION_ARG_NONE, AT(help), NULL, "this page"},
+};
+
+bool
+mob_parse_time(const char *text, MobTime *time)
+{
+    static const struct {
+        const char *unit;
+        uint64_t scale;
+    } units[] = {{"ns", 1},         {"us", MOB_US},           {"ms", MOB_MS},
+                 {"s", MOB_SECOND}, {"min", 60 * MOB_SECOND}, {"", MOB_SECOND}};
+    char *end = NULL;
+    if (!g_ascii_isdigit(*text))
+        return false;
+    double number = g_ascii_strtod(text, &end);
+    while (*end == ' ')
+        end++;
+    for (size_t i = 0; i < G_N_ELEMENTS(units); i++) {
+        double scaled = number * (double)units[i].scale;
+        if (strcmp(end, units[i].unit) != 0 || scaled >= 9e18)
+            continue;
+        *time = (MobTime)(scaled + 0.5);
+        return true;
+    }
+    return false;
+}
+
+/* The number of single-letter changes between the two, swaps included. */
+static size_t
+distance(const char *a, const char *b)
+{
+    size_t m = strlen(a);
+    size_t n = strlen(b);
+    if (m > 40 || n > 40)
+        return 99;
+    size_t d[42][42];
+    for (size_t i = 0; i <= m; i++) {
+        for (size_t j = 0; j <= n; j++) {
+            if (i == 0 || j == 0) {
+                d[i][j] = i + j;
+                continue;
+            }
+            size_t change = d[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
+            d[i][j] = MIN(change, MIN(d[i - 1][j], d[i][j - 1]) + 1);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                d[i][j] = MIN(d[i][j], d[i - 2][j - 2] + 1);
+        }
+    }
+    return d[m][n];
+}
+
+const char *
+mob_nearest(const char *name, const char *const *names)
+{
+    const char *nearest = NULL;
+    size_t least = MAX(strlen(name) / 2, 1) + 1;
+    for (; *names != NULL; names++) {
+        bool begins = strlen(name) >= 2 && g_str_has_prefix(*names, name);
+        size_t far = begins ? 1 : distance(name, *names);
+        if (far < least) {
+            least = far;
+            nearest = *names;
+        }
+    }
+    return nearest;
+}
+
+static gboolean
+on_flag(const char *name, const char *value, void *data, GError **error)
+{
+    MobFlags *into = data;
+    if (strcmp(name, "--frames") == 0) {
+        g_free(into->frames);
+        into->frames = g_strdup(value != NULL ? value : "");
+    } else {
+        into->verbose++;
+    }
+    return TRUE;
+}
+
+/* Says what is wrong with @error, with the nearest flag there is. */
+static void
+explain(MobTerm *term, const MobCommand *command, const GError *error)
+{
+    const char *dash = strstr(error->message, "-");
+    if (!g_error_matches(error, G_OPTION_ERROR, G_OPTION_ERROR_UNKNOWN_OPTION) || dash == NULL) {
+        mob_term_complain(term, "mobula %s: %s", command->name, error->message);
+        return;
+    }
+    g_auto(GStrv) split = g_strsplit(dash + strspn(dash, "-"), "=", 2);
+    const char *mine[G_N_ELEMENTS(flags) + 1] = {NULL};
+    const char *other = NULL;
+    size_t count = 0;
+    for (size_t i = 0; i < G_N_ELEMENTS(flags); i++) {
+        if ((flags[i].bit & (command->flags | MOB_FLAG_ALWAYS)) != 0)
+            mine[count++] = flags[i].name;
+        else if (strcmp(flags[i].name, split[0]) == 0)
+            other = flags[i].name;
+    }
+    const char *nearest = mob_nearest(split[0], mine);
+    const char *dashes = strlen(split[0]) > 1 ? "--" : "-";
+    if (other != NULL)
+        mob_term_complain(term, "mobula %s has no option --%s, other verbs do", command->name,
+                          other);
+    else if (nearest != NULL)
+        mob_term_complain(term, "there is no option %s%s; did you mean --%s?", dashes, split[0],
+                          nearest);
+    else
+        mob_term_complain(term, "there is no option %s%s", dashes, split[0]);
+    mob_term_complain(term, "next: mobula help %s", command->name);
+}
+
+static bool
+read_number(MobTerm *term, const char *flag, const char *text, uint64_t least, uint64_t *number)
+{
+    if (text == NULL || g_ascii_string_to_unsigned(text, 10, least, UINT64_MAX, number, NULL))
+        return true;
+    mob_term_complain(term, "--%s %s: a whole number from %" G_GUINT64_FORMAT " is expected", flag,
+                      text, least);
+    return false;
+}
+
+/* "57" or "57..90", with or without @ before the numbers */
+static bool
+read_events(MobTerm *term, MobFlags *into)
+{
+    if (into->events_text == NULL)
+        return true;
+    g_auto(GStrv) ends = g_strsplit(into->events_text, "..", 2);
+    const char *from = ends[0] != NULL && *ends[0] == '@' ? ends[0] + 1 : ends[0];
+    const char *to = ends[0] != NULL && ends[1] != NULL ? ends[1] : from;
+    to = to != NULL && *to == '@' ? to + 1 : to;
+    if (from != NULL &&
+        g_ascii_string_to_unsigned(from, 10, 1, UINT64_MAX, &into->events_from, NULL) &&
+        g_ascii_string_to_unsigned(to, 10, 1, UINT64_MAX, &into->events_to, NULL))
+        return true;
+    mob_term_complain(term, "--events %s: two numbers are expected: 1..100", into->events_text);
+    return false;
+}
+
+/* What GOption cannot check. */
+static bool
+check_values(MobTerm *term, MobFlags *into)
+{
+    into->limit = MOB_TIME_NEVER;
+    if (!mob_term_init(term, into->color, into->ascii)) {
+        mob_term_complain(term, "--color %s: it is auto, always or never", into->color);
+        return false;
+    }
+    if (into->on != NULL && strcmp(into->on, "sim") != 0) {
+        mob_term_complain(term, "--on %s: only the simulated cluster is here yet: --on sim",
+                          into->on);
+        return false;
+    }
+    if (into->limit_text != NULL && !mob_parse_time(into->limit_text, &into->limit)) {
+        mob_term_complain(term, "--limit %s: a time is expected: 500ms, 20s", into->limit_text);
+        return false;
+    }
+    if (into->jobs < 0) {
+        mob_term_complain(term, "-j %d: at least one process is needed", into->jobs);
+        return false;
+    }
+    return read_events(term, into) && read_number(term, "seed", into->seed_text, 0, &into->seed) &&
+           read_number(term, "seeds", into->seeds_text, 1, &into->seeds);
+}
+
+static GOptionContext *
+make_context(const MobCommand *command, MobFlags *into)
+{
+    GOptionContext *context = g_option_context_new(command->args);
+    GOptionGroup *group = g_option_group_new("main", "", "", into, NULL);
+    for (size_t i = 0; i < G_N_ELEMENTS(flags); i++) {
+        const FlagInfo *flag = &flags[i];
+        if ((flag->bit & (command->flags | MOB_FLAG_ALWAYS)) == 0)
+            continue;
+        bool callback = flag->arg == G_OPTION_ARG_CALLBACK;
+        GOptionEntry entries[2] = {
+            {.long_name = flag->name,
+             .short_name = flag->letter,
+             .arg = flag->arg,
+             .arg_data = callback ? (void *)on_flag : (char *)into + flag->offset,
+             .description = flag->help,
+             .arg_description = flag->value}};
+        if (callback)
+            entries[0].flags =
+                flag->value != NULL ? G_OPTION_FLAG_OPTIONAL_ARG : G_OPTION_FLAG_NO_ARG;
+        g_option_group_add_entries(group, entries);
+    }
+    g_option_context_set_main_group(context, group);
+    g_option_context_set_help_enabled(context, FALSE);
+    return context;
+}
+
+bool
+mob_cli_parse(MobCli *cli, const MobCommand *command, char **argv)
+{
+    guint dashes = 0;
+    while (argv[dashes] != NULL && strcmp(argv[dashes], "--") != 0)
+        dashes++;
+    cli->program_words = g_strdupv(argv[dashes] != NULL ? argv + dashes + 1 : argv + dashes);
+    cli->words = g_new0(char *, dashes + 1);
+    for (guint i = 0; i < dashes; i++)
+        cli->words[i] = g_strdup(argv[i]);
+
+    g_autoptr(GError) error = NULL;
+    GOptionContext *context = make_context(command, &cli->flags);
+    bool ok = g_option_context_parse_strv(context, &cli->words, &error);
+    g_option_context_free(context);
+    if (!ok) {
+        explain(cli->term, command, error);
+        return false;
+    }
+    cli->word_count = (int)g_strv_length(cli->words);
+    if (cli->word_count > 0) { /* the verb itself */
+        g_free(cli->words[0]);
+        memmove(cli->words, cli->words + 1, sizeof(char *) * (size_t)cli->word_count);
+        cli->word_count--;
+    }
+    return check_values(cli->term, &cli->flags);
+}
+
+void
+mob_cli_clear(MobCli *cli)
+{
+    g_strfreev(cli->words);
+    g_strfreev(cli->program_words);
+    char *texts[] = {cli->flags.seed_text,  cli->flags.on,          cli->flags.at,
+                     cli->flags.out,        cli->flags.color,       cli->flags.limit_text,
+                     cli->flags.seeds_text, cli->flags.events_text, cli->flags.junit,
+                     cli->flags.frames};
+    for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
+        g_free(texts[i]);
+}
+
+void
+mob_help_command(MobTerm *term, const MobCommand *command)
+{
+    GString *page = g_string_new(NULL);
+    g_string_append_printf(page, "mobula %s %s\n\n%s\n\nOptions\n", command->name, command->args,
+                           command->help);
+    for (size_t i = 0; i < G_N_ELEMENTS(flags); i++) {
+        if ((flags[i].bit & (command->flags | MOB_FLAG_ALWAYS)) == 0)
+            continue;
+        g_autofree char *letter =
+            flags[i].letter != 0 ? g_strdup_printf("-%c, ", flags[i].letter) : g_strdup("");
+        g_autofree char *left = g_strdup_printf("  %s--%s %s", letter, flags[i].name,
+                                                flags[i].value != NULL ? flags[i].value : "");
+        mob_text_pad(page, left, 26, 2);
+        g_string_append_printf(page, "%s\n", flags[i].help);
+    }
+    g_string_append(page, "\nExamples\n");
+    g_auto(GStrv) examples = g_strsplit(command->example, "\n", -1);
+    for (char **line = examples; *line != NULL; line++)
+        g_string_append_printf(page, "  mobula %s\n", *line);
+    g_autofree char *shown = mob_term_render(&(MobTerm){.ascii = term->ascii}, page->str);
+    g_print("%s", shown);
+    g_string_free(page, TRUE);
+}

@@ -1,0 +1,401 @@
+/* host.c: see host.h. */
+#include "cli/host.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/folder.h"
+#include "cli/json.h"
+#include "lua/body.h"
+#include "sim/world.h"
+
+typedef struct Cluster Cluster;
+
+/* What programs print, and the events that somebody wants to see. */
+typedef struct {
+    MobWatcher watcher;
+    Cluster *cluster;
+} Printer;
+
+struct Cluster {
+    MobHostCluster base;
+    MobHost *host;
+    MobWorld *world; /* NULL once it is closed */
+    MobTeller *teller;
+    Printer printer;
+    MobPickConfig picks;
+};
+
+/* Bodies of Lua and of C programs, told apart by their bundle. */
+typedef struct {
+    MobLoader loader;
+    MobLoader *lua;
+} Loaders;
+
+struct MobHost {
+    MobHostOptions options;
+    MobScenarioHost scenario;
+    MobLuaReader reader;
+    Loaders loaders;
+    GPtrArray *clusters; /* of Cluster, owned */
+};
+
+/* --- loaders --- */
+
+static MobBody *
+start_body(MobLoader *self, const MobBodyContext *context, const MobValue *bundle,
+           const MobArgs *args)
+{
+    Loaders *loaders = (Loaders *)self;
+    return loaders->lua->start(loaders->lua, context, bundle, args);
+}
+
+static void
+drop_worker(MobLoader *self, MobAddress worker)
+{
+    Loaders *loaders = (Loaders *)self;
+    loaders->lua->drop(loaders->lua, worker);
+}
+
+/* --- what is printed --- */
+
+static void
+print_output(Cluster *cluster, const MobNote *note)
+{
+    const MobHostOptions *options = &cluster->host->options;
+    const char *text = note->text != NULL ? note->text : "";
+    if (options->mute)
+        return;
+    if (!options->json) {
+        fputs(text, stdout);
+        if (!g_str_has_suffix(text, "\n"))
+            fputc('\n', stdout);
+        fflush(stdout);
+        return;
+    }
+    g_autoptr(GString) line = g_string_new(NULL);
+    MobJson json = mob_json(line);
+    mob_json_open(&json, '{');
+    mob_json_put_text(&json, "type", "output");
+    mob_json_put_text(&json, "text", text);
+    if (cluster->base.state != NULL) {
+        const MobStateTask *task = mob_state_task_by_id(
+            cluster->base.state, note->spec != NULL ? note->spec->id : note->task);
+        mob_json_put_text(&json, "task", task != NULL ? task->name : NULL);
+        mob_json_put_text(&json, "worker", mob_state_proc_name(cluster->base.state, note->worker));
+        mob_json_put_uint(&json, "at_ns", cluster->base.state->now);
+    }
+    mob_json_close(&json, '}');
+    puts(line->str);
+}
+
+/* One event with all that decides it: what a hash covers, in words. */
+static void
+print_event(Cluster *cluster, const MobEvent *event)
+{
+    g_autoptr(GString) line = g_string_new(NULL);
+    g_autoptr(GString) text = g_string_new(NULL);
+    MobJson json = mob_json(line);
+    mob_json_open(&json, '{');
+    mob_json_put_text(&json, "type", "event");
+    mob_json_put_uint(&json, "event", event->number);
+    mob_json_put_uint(&json, "cause", event->cause);
+    mob_json_put_uint(&json, "at_ns", event->at);
+    mob_json_put_text(&json, "process", mob_state_proc_name(cluster->base.state, event->process));
+    if (event->input != NULL) {
+        mob_json_put_text(&json, "input", mob_input_name(event->input->kind));
+        if (event->input->kind == MOB_INPUT_MESSAGE)
+            mob_msg_print(event->input->msg, text);
+        else if (event->input->kind == MOB_INPUT_TIMER)
+            g_string_assign(text, mob_timer_name(event->input->timer));
+        else if (event->input->kind == MOB_INPUT_CALL)
+            g_string_assign(text, mob_call_name(event->input->call->kind));
+        mob_json_put_text(&json, "detail", text->str);
+    }
+    mob_json_key(&json, "notes");
+    mob_json_open(&json, '[');
+    for (size_t i = 0; i < event->note_count; i++)
+        mob_json_text(&json, mob_note_name(event->notes[i].kind));
+    mob_json_close(&json, ']');
+    mob_json_close(&json, '}');
+    puts(line->str);
+}
+
+static void
+on_event(MobWatcher *self, const MobEvent *event)
+{
+    Cluster *cluster = ((Printer *)self)->cluster;
+    const MobHostOptions *options = &cluster->host->options;
+    for (size_t i = 0; i < event->note_count; i++)
+        if (event->notes[i].kind == MOB_NOTE_OUTPUT)
+            print_output(cluster, &event->notes[i]);
+    if (event->number >= options->print_from && event->number <= options->print_to)
+        print_event(cluster, event);
+}
+
+/* --- clusters --- */
+
+static void
+watch(Cluster *cluster)
+{
+    const MobHostOptions *options = &cluster->host->options;
+    MobControl *control = cluster->base.control;
+
+    if (cluster->base.state != NULL)
+        control->watch(control, &cluster->base.state->watcher);
+    if (cluster->base.trace != NULL)
+        control->watch(control, &cluster->base.trace->watcher);
+    if (options->story) {
+        cluster->teller = mob_teller_new(&(MobTellerOptions){
+            .term = options->term,
+            .state = cluster->base.state,
+            .verbose = options->verbose,
+            .plain = options->plain,
+        });
+        control->watch(control, mob_teller_watcher(cluster->teller));
+    }
+    cluster->printer = (Printer){
+        .watcher = {.wanted = MOB_WANT(OUTPUT), .event = on_event},
+        .cluster = cluster,
+    };
+    control->watch(control, &cluster->printer.watcher);
+}
+
+static void
+announce(Cluster *cluster, const MobClusterOptions *wanted)
+{
+    const MobHostOptions *options = &cluster->host->options;
+    g_autofree char *name = g_path_get_basename(options->file);
+    g_autoptr(GString) line = g_string_new(NULL);
+
+    if (!options->story)
+        return;
+    if (wanted->number > 1)
+        mob_term_say(options->term, " ");
+    g_string_printf(line, "seed %" G_GUINT64_FORMAT "   %u node%s", wanted->seed,
+                    (unsigned)wanted->machine_count, wanted->machine_count == 1 ? "" : "s");
+    if (wanted->profile != MOB_PROFILE_IDEAL)
+        g_string_append_printf(line, "   %s", mob_profile_name(wanted->profile));
+    if (wanted->number > 1)
+        g_string_append_printf(line, "   cluster %u, %s:%u", wanted->number, name, wanted->line);
+    mob_term_say(options->term, "%s", line->str);
+}
+
+static MobControl *
+make_cluster(void *data, const MobClusterOptions *wanted, GError **error)
+{
+    MobHost *host = data;
+    Cluster *cluster = g_new0(Cluster, 1);
+
+    cluster->host = host;
+    cluster->base.line = wanted->line;
+    cluster->base.seed = wanted->seed;
+    if (host->options.state || host->options.trace || host->options.story)
+        cluster->base.state = mob_state_new();
+    if (host->options.trace)
+        cluster->base.trace = mob_trace_new(cluster->base.state, 0);
+    cluster->picks = (MobPickConfig){
+        .seed = wanted->seed,
+        .listener = cluster->base.trace != NULL ? mob_trace_pick : NULL,
+        .listener_data = cluster->base.trace,
+    };
+    cluster->world = mob_world_new(&(MobWorldOptions){
+        .config = wanted->config,
+        .picks = cluster->picks,
+        .encode = host->options.encode,
+        .shuffle = wanted->seed != 0,
+        .loader = &host->loaders.loader,
+        .machines = wanted->machines,
+        .machine_count = wanted->machine_count,
+        .latency = wanted->latency,
+        .jitter = wanted->jitter,
+        .bps = wanted->bps,
+    });
+    cluster->base.control = mob_world_control(cluster->world);
+    g_ptr_array_add(host->clusters, cluster);
+    announce(cluster, wanted);
+    watch(cluster);
+    return cluster->base.control;
+}
+
+static Cluster *
+find_cluster(MobHost *host, MobControl *control)
+{
+    for (guint i = host->clusters->len; i-- > 0;) {
+        Cluster *cluster = g_ptr_array_index(host->clusters, i);
+        if (cluster->base.control == control)
+            return cluster;
+    }
+    return NULL;
+}
+
+static void
+close_cluster(Cluster *cluster)
+{
+    size_t count = 0;
+    MobControl *control = cluster->base.control;
+    if (control == NULL)
+        return;
+    mob_teller_free(g_steal_pointer(&cluster->teller));
+    const uint64_t *checkpoints = mob_world_checkpoints(cluster->world, &count);
+    cluster->base.checkpoints = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+    if (count > 0)
+        g_array_append_vals(cluster->base.checkpoints, checkpoints, (guint)count);
+    cluster->base.events = control->events(control);
+    cluster->base.hash = control->hash(control);
+    cluster->base.now = control->now(control);
+    cluster->base.control = NULL;
+    g_clear_pointer(&cluster->world, mob_world_free);
+}
+
+void
+mob_host_close(MobHost *host, MobControl *control)
+{
+    Cluster *cluster = find_cluster(host, control);
+    g_assert(cluster != NULL);
+    close_cluster(cluster);
+}
+
+static void
+on_close(void *data, MobControl *control)
+{
+    mob_host_close(data, control);
+}
+
+static MobState *
+on_state(void *data, MobControl *control)
+{
+    Cluster *cluster = find_cluster(data, control);
+    return cluster != NULL ? cluster->base.state : NULL;
+}
+
+static void
+on_say(void *data, const char *text)
+{
+    MobHost *host = data;
+    if (host->options.mute)
+        return;
+    if (!host->options.json) {
+        puts(text);
+        fflush(stdout);
+        return;
+    }
+    g_autoptr(GString) line = g_string_new(NULL);
+    MobJson json = mob_json(line);
+    mob_json_open(&json, '{');
+    mob_json_put_text(&json, "type", "print");
+    mob_json_put_text(&json, "text", text);
+    mob_json_close(&json, '}');
+    puts(line->str);
+}
+
+/* A file that the scenario or program names stands beside it; what a program
+ * reads as data stands where the user is. */
+static char *
+on_read(void *data, const char *path, size_t *length, GError **error)
+{
+    MobHost *host = data;
+    g_autofree char *folder = g_path_get_dirname(host->options.file);
+    g_autofree char *beside =
+        g_path_is_absolute(path) ? g_strdup(path) : g_build_filename(folder, path, NULL);
+    const char *found = g_file_test(beside, G_FILE_TEST_IS_REGULAR) ? beside : path;
+    return mob_read_whole(found, length, error);
+}
+
+MobControl *
+mob_host_default_cluster(MobHost *host, GError **error)
+{
+    static const char *const names[] = {"head", "n1", "n2"};
+    MobMachine machines[G_N_ELEMENTS(names)] = {0};
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
+        machines[i] = (MobMachine){
+            .name = names[i],
+            .cpus = 2 * 10000,
+            .cores = 2,
+            .speed_ppm = 1000000,
+            .memory = INT64_C(8) << 30,
+            .store_bytes = UINT64_C(2) << 30,
+            .head = i == 0,
+        };
+    MobClusterOptions options = {
+        .machines = machines,
+        .machine_count = G_N_ELEMENTS(machines),
+        .profile = MOB_PROFILE_IDEAL,
+        .latency = MOB_TIME_NEVER,
+        .seed = host->options.seed,
+        .oracle = host->options.oracle,
+        .check = host->options.check,
+        .number = 1,
+    };
+    mob_config_init(&options.config, options.profile);
+    return make_cluster(host, &options, error);
+}
+
+/* --- the host --- */
+
+static void
+cluster_free(void *data)
+{
+    Cluster *cluster = data;
+    close_cluster(cluster);
+    if (cluster->base.checkpoints != NULL)
+        g_array_unref(cluster->base.checkpoints);
+    mob_trace_free(cluster->base.trace);
+    mob_state_free(cluster->base.state);
+    g_free(cluster);
+}
+
+MobHost *
+mob_host_new(const MobHostOptions *options)
+{
+    MobHost *host = g_new0(MobHost, 1);
+    host->options = *options;
+    host->clusters = g_ptr_array_new_with_free_func(cluster_free);
+    host->loaders = (Loaders){
+        .loader = {.start = start_body, .drop = drop_worker},
+        .lua = mob_lua_loader_new(),
+    };
+    host->reader = (MobLuaReader){.read = on_read, .data = host};
+    mob_lua_loader_set_reader(host->loaders.lua, &host->reader);
+    mob_lua_loader_set_budget(host->loaders.lua, options->budget);
+    host->scenario = (MobScenarioHost){
+        .cluster = make_cluster,
+        .close = on_close,
+        .state = on_state,
+        .read = on_read,
+        .say = on_say,
+        .data = host,
+        .seed = options->seed,
+        .check = options->check,
+        .oracle = options->oracle,
+    };
+    return host;
+}
+
+void
+mob_host_free(MobHost *host)
+{
+    if (host == NULL)
+        return;
+    g_ptr_array_unref(host->clusters);
+    mob_lua_loader_free(host->loaders.lua);
+    g_free(host);
+}
+
+const MobScenarioHost *
+mob_host_scenario(MobHost *host)
+{
+    return &host->scenario;
+}
+
+guint
+mob_host_count(const MobHost *host)
+{
+    return host->clusters->len;
+}
+
+const MobHostCluster *
+mob_host_cluster(const MobHost *host, guint index)
+{
+    return &((Cluster *)g_ptr_array_index(host->clusters, index))->base;
+}

@@ -1,0 +1,124 @@
+/* main.c: the mobula command: its verbs, and which of them was meant.
+ *
+ * Only this file and its neighbours know the world outside: files, the
+ * terminal, other processes. The one mutable global of the whole command is
+ * malloc's, which is set up here.
+ */
+#include <errno.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+#define RUN_FLAGS                                                                                  \
+    (MOB_FLAG_SEED | MOB_FLAG_ON | MOB_FLAG_LIMIT | MOB_FLAG_JSON | MOB_FLAG_PLAIN |               \
+     MOB_FLAG_QUIET | MOB_FLAG_VERBOSE | MOB_FLAG_TRACE | MOB_FLAG_NO_CHECK | MOB_FLAG_EVENTS)
+
+static const MobCommand commands[] = {
+    {"run", "FILE [-- WORD…]", RUN_FLAGS,
+     "Runs a scenario, a Lua program or a C program (.so) on a simulated cluster and tells its "
+     "story.",
+     "run scenarios/kill-task-2.lua\nrun wordcount.lua -- a.txt b.txt\nrun ./chain.so --seed 7",
+     mob_cli_run},
+    {"test", "[FILE…]",
+     MOB_FLAG_SEED | MOB_FLAG_SEEDS | MOB_FLAG_JOBS | MOB_FLAG_TAP | MOB_FLAG_JUNIT |
+         MOB_FLAG_KEEP_GOING | MOB_FLAG_LIMIT | MOB_FLAG_NO_CHECK | MOB_FLAG_QUIET |
+         MOB_FLAG_VERBOSE,
+     "Runs tests: spec/*_spec.lua, or the files and folders given; a scenario is one test.",
+     "test\ntest spec/checkout_spec.lua --seeds 1000 -j 8\ntest --tap --junit junit.xml",
+     mob_cli_test},
+    {"replay", "[RUN-FOLDER|SEED]",
+     MOB_FLAG_JSON | MOB_FLAG_PLAIN | MOB_FLAG_QUIET | MOB_FLAG_VERBOSE | MOB_FLAG_TRACE,
+     "Runs again what a run folder holds, or one seed of the last test, and compares the traces.",
+     "replay runs/kill-task-2/0\nreplay 812", mob_cli_replay},
+    {"check", "FILE [-- WORD…]", MOB_FLAG_SEED | MOB_FLAG_LIMIT | MOB_FLAG_QUIET | MOB_FLAG_VERBOSE,
+     "Runs a file twice under different conditions; both must give the same trace.",
+     "check scenarios/kill-task-2.lua\ncheck scenarios/spot-fleet.lua --seed 7", mob_cli_check},
+    {"export", "lineage [RUN-FOLDER]", MOB_FLAG_OUT | MOB_FLAG_DOT | MOB_FLAG_AT | MOB_FLAG_FRAMES,
+     "Draws what a run computed, lost and replayed; the newest run unless one is given.",
+     "export lineage -o lineage.svg\nexport lineage --at 28.6ms -o lost.pdf\n"
+     "export lineage --frames=T1,T2 -o frames/\nexport lineage --dot",
+     mob_cli_export},
+    {"new", "program|scenario|test NAME", 0, "Writes a small file to start from.",
+     "new program wordcount\nnew scenario lose-a-node\nnew test checkout", mob_cli_new},
+    {"help", "[VERB|CODE]", 0, "Explains a verb, or an error by its code.", "help run\nhelp E103",
+     mob_cli_help},
+    {"version", "", MOB_FLAG_JSON, "Says which Mobula this is.", "version", mob_cli_version},
+    {0},
+};
+
+const MobCommand *
+mob_commands(void)
+{
+    return commands;
+}
+
+static const MobCommand *
+find(MobTerm *term, const char *name)
+{
+    const char *names[G_N_ELEMENTS(commands)] = {NULL};
+    for (size_t i = 0; commands[i].name != NULL; i++) {
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+        names[i] = commands[i].name;
+    }
+    const char *nearest = mob_nearest(name, names);
+    if (nearest != NULL)
+        mob_term_complain(term, "there is no verb \"%s\"; did you mean \"mobula %s\"?", name,
+                          nearest);
+    else if (g_file_test(name, G_FILE_TEST_EXISTS))
+        mob_term_complain(term, "there is no verb \"%s\"; did you mean \"mobula run %s\"?", name,
+                          name);
+    else
+        mob_term_complain(term, "there is no verb \"%s\"", name);
+    mob_term_complain(term, "next: mobula help");
+    return NULL;
+}
+
+/* Memory that is given back to the kernel and faulted in again costs ten
+ * times what malloc does. */
+static void
+keep_memory(void)
+{
+    mallopt(M_TRIM_THRESHOLD, 1 << 30);
+    mallopt(M_TOP_PAD, 64 << 20);
+    mallopt(M_MMAP_THRESHOLD, 64 << 20);
+}
+
+int
+main(int argc, char **argv)
+{
+    MobTerm term;
+
+    keep_memory();
+    signal(SIGPIPE, SIG_IGN); /* a reader that went away is an error of a write */
+    mob_term_init(&term, NULL, false);
+    const char *verb = argc > 1 ? argv[1] : "help";
+    if (strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0)
+        verb = "help";
+    if (strcmp(verb, "--version") == 0 || strcmp(verb, "-V") == 0)
+        verb = "version";
+    const MobCommand *command = find(&term, verb);
+    if (command == NULL)
+        return MOB_EXIT_USAGE;
+
+    MobCli cli = {.term = &term, .self = argv[0]};
+    MobExit code = MOB_EXIT_USAGE;
+    if (mob_cli_parse(&cli, command, argc > 1 ? argv + 1 : (char *[]){"help", NULL})) {
+        if (cli.flags.help) {
+            mob_help_command(&term, command);
+            code = MOB_EXIT_OK;
+        } else {
+            code = command->run(&cli);
+        }
+    }
+    mob_cli_clear(&cli);
+    if (fflush(stdout) != 0 && code == MOB_EXIT_OK) {
+        mob_term_complain(&term, "cannot write to stdout: %s", g_strerror(errno));
+        code = MOB_EXIT_USAGE;
+    }
+    return code;
+}

@@ -1,0 +1,228 @@
+/* run.c: mobula run: one scenario or program, its story, and its run folder. */
+#include "cli/run.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "cli/folder.h"
+#include "cli/host.h"
+#include "cli/program.h"
+#include "cli/record.h"
+#include "cli/summary.h"
+#include "lua/program.h"
+#include "lua/run.h"
+#include "sim/world.h"
+#include "viz/lineage.h"
+#include "viz/rundb.h"
+
+enum {
+    BODY_BUDGET = 2000 * 1000 * 1000, /* instructions without a call: a few seconds */
+};
+
+typedef struct {
+    MobCli *cli;
+    const MobRunJob *job;
+    char *text; /* of the file; NULL: a shared object */
+    bool keep;  /* a run folder is wanted */
+    MobFolder folder;
+    GString *story;
+} Run;
+
+/* --- what is left behind --- */
+
+/* One row for each cluster of the file. */
+static bool
+write_database(const Run *run, const MobSummary *summary, GError **error)
+{
+    guint count = mob_host_count(summary->host);
+    g_autofree MobRun *rows = g_new0(MobRun, MAX(count, 1));
+    g_autofree char *name = mob_run_name(run->job->file);
+    g_autofree char *path = mob_folder_file(&run->folder, "run.db");
+    g_autofree char *sha =
+        g_compute_checksum_for_string(G_CHECKSUM_SHA256, run->text != NULL ? run->text : "", -1);
+
+    for (guint i = 0; i < count; i++) {
+        const MobHostCluster *cluster = mob_host_cluster(summary->host, i);
+        rows[i].state = cluster->state;
+        rows[i].trace = cluster->trace;
+        rows[i].info = (MobRunInfo){
+            .scenario = name,
+            .script_sha = sha,
+            .seed = cluster->seed,
+            .backend = "sim",
+            .verdict = mob_outcome_name(summary->result->outcome),
+            .hash = cluster->hash,
+            .events = cluster->events,
+            .end = cluster->now,
+            .checkpoints = &g_array_index(cluster->checkpoints, uint64_t, 0),
+            .checkpoint_count = cluster->checkpoints->len,
+            .checkpoint_events = MOB_CHECKPOINT_EVENTS,
+        };
+    }
+    return mob_rundb_write(path, rows, count, error);
+}
+
+static bool
+write_record(const Run *run, const MobSummary *summary, GError **error)
+{
+    MobRunRecord record = {
+        .file = (char *)run->job->file,
+        .words = run->job->words,
+        .seed = run->job->seed,
+        .hash = mob_summary_hash(summary),
+        .outcome = (char *)mob_outcome_name(summary->result->outcome),
+        .limit = (char *)run->job->limit_text,
+    };
+    g_autofree char *text = mob_run_record_text(&record);
+    return mob_folder_write(&run->folder, "run.ini", text, -1, error);
+}
+
+static bool
+write_folder(Run *run, const MobSummary *summary, GError **error)
+{
+    return write_database(run, summary, error) && write_record(run, summary, error) &&
+           mob_folder_write(&run->folder, "story.txt", run->story->str, (gssize)run->story->len,
+                            error) &&
+           mob_folder_finish(&run->folder, error);
+}
+
+/* Returns the exit code, which is another if the folder could not be written. */
+static MobExit
+leave_folder(Run *run, const MobSummary *summary, MobExit code)
+{
+    MobTerm *term = run->cli->term;
+    g_autoptr(GError) error = NULL;
+
+    if (mob_host_count(summary->host) == 0)
+        return code; /* nothing ran */
+    if (!write_folder(run, summary, &error)) {
+        mob_term_complain(term, "✗ the run folder could not be written: %s", error->message);
+        mob_term_complain(term, "  make room or go elsewhere; -q runs without a run folder");
+        return MOB_EXIT_USAGE;
+    }
+    term->kept = NULL;
+    mob_term_say(term, "%s/lineage.svg   next: mobula export lineage --frames -o frames/",
+                 run->folder.place);
+    return code;
+}
+
+/* --- the run --- */
+
+static void
+run_text(Run *run, MobHost *host, MobScenarioResult *result)
+{
+    const MobRunJob *job = run->job;
+    if (run->text == NULL || mob_lua_is_program(run->text))
+        mob_program_run(host, job->file, run->text, job->words, job->limit, result);
+    else
+        mob_scenario_run(mob_host_scenario(host), job->file, run->text, result);
+}
+
+static MobExit
+perform(Run *run, uint64_t *hash)
+{
+    MobCli *cli = run->cli;
+    const MobFlags *flags = &cli->flags;
+    g_autoptr(MobHost) host = mob_host_new(&(MobHostOptions){
+        .term = cli->term,
+        .file = run->job->file,
+        .story = !flags->quiet,
+        .plain = flags->plain,
+        .json = flags->json,
+        .state = true,
+        .trace = run->keep,
+        .check = !flags->no_check,
+        .oracle = !flags->no_check,
+        .encode = g_getenv("MOBULA_ENCODE") != NULL,
+        .verbose = flags->verbose,
+        .seed = run->job->seed,
+        .print_from = flags->events_from,
+        .print_to = flags->events_to,
+        .budget = BODY_BUDGET,
+    });
+    MobScenarioResult result;
+    mob_scenario_result_init(&result);
+    gint64 begin = g_get_monotonic_time();
+    run_text(run, host, &result);
+    MobSummary summary = {
+        .file = run->job->file,
+        .seed = run->job->seed,
+        .host = host,
+        .result = &result,
+        .wall_us = g_get_monotonic_time() - begin,
+    };
+    MobExit code = (MobExit)result.outcome;
+    mob_summary_say(cli->term, &summary);
+    if (run->keep)
+        code = leave_folder(run, &summary, code);
+    if (flags->json)
+        mob_summary_json(&summary, flags->verbose > 0);
+    if (hash != NULL)
+        *hash = mob_summary_hash(&summary);
+    mob_scenario_result_clear(&result);
+    return code;
+}
+
+char *
+mob_run_read(MobTerm *term, const char *file)
+{
+    g_autoptr(GError) error = NULL;
+    size_t length = 0;
+    g_autofree char *text = mob_read_whole(file, &length, &error);
+    if (text == NULL) {
+        mob_term_complain(term, "%s", error->message);
+        return NULL;
+    }
+    if (strlen(text) != length || !g_utf8_validate(text, (gssize)length, NULL)) {
+        mob_term_complain(term, "%s is no text, so it is no scenario and no program", file);
+        return NULL;
+    }
+    return g_steal_pointer(&text);
+}
+
+MobExit
+mob_run_file(MobCli *cli, const MobRunJob *job, uint64_t *hash)
+{
+    Run run = {.cli = cli, .job = job, .keep = !cli->flags.quiet || cli->flags.trace};
+    g_autoptr(GError) error = NULL;
+    MobExit code = MOB_EXIT_USAGE;
+
+    if (!g_str_has_suffix(job->file, ".so")) {
+        run.text = mob_run_read(cli->term, job->file);
+        if (run.text == NULL)
+            return MOB_EXIT_USAGE;
+    }
+    if (run.keep && !mob_folder_begin(&run.folder, job->file, job->seed, &error)) {
+        mob_term_complain(cli->term, "%s", error->message);
+        mob_term_complain(cli->term, "  -q runs without a run folder");
+    } else {
+        run.story = g_string_new(NULL);
+        cli->term->quiet = cli->flags.quiet;
+        cli->term->kept = run.keep ? run.story : NULL;
+        code = perform(&run, hash);
+        cli->term->kept = NULL;
+        g_string_free(run.story, TRUE);
+        mob_folder_clear(&run.folder);
+    }
+    g_free(run.text);
+    return code;
+}
+
+MobExit
+mob_cli_run(MobCli *cli)
+{
+    if (cli->word_count != 1) {
+        mob_term_complain(cli->term, cli->word_count == 0
+                                         ? "which file? mobula run FILE"
+                                         : "one file, please; words for the program follow \"--\"");
+        return MOB_EXIT_USAGE;
+    }
+    MobRunJob job = {
+        .file = cli->words[0],
+        .words = cli->program_words,
+        .seed = cli->flags.seed,
+        .limit_text = cli->flags.limit_text,
+        .limit = cli->flags.limit,
+    };
+    return mob_run_file(cli, &job, NULL);
+}
