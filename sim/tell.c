@@ -1,0 +1,163 @@
+/* tell.c: see tell.h. */
+#include "sim/tell.h"
+
+#include "sim/fold.h"
+#include "sim/machine.h"
+
+typedef enum {
+    NEWS_BORN,
+    NEWS_DIED,
+    NEWS_NOTE,
+} NewsKind;
+
+typedef struct {
+    NewsKind kind;
+    MobPlace *place;
+    MobNote note;
+    MobTime at;
+} News;
+
+GArray *
+mob_tell_news_new(void)
+{
+    return g_array_new(FALSE, FALSE, sizeof(News));
+}
+
+static void
+add(MobWorld *world, News news)
+{
+    news.at = world->now;
+    if (world->watchers->len > 0 || news.kind == NEWS_NOTE)
+        g_array_append_vals(world->news, &news, 1);
+}
+
+void
+mob_tell_born(MobWorld *world, MobPlace *place)
+{
+    add(world, (News){.kind = NEWS_BORN, .place = place});
+}
+
+void
+mob_tell_died(MobWorld *world, MobPlace *place)
+{
+    add(world, (News){.kind = NEWS_DIED, .place = place});
+}
+
+void
+mob_tell_note(MobWorld *world, MobNote note)
+{
+    add(world, (News){.kind = NEWS_NOTE, .note = note});
+}
+
+void
+mob_tell_ask(MobWorld *world)
+{
+    uint64_t wanted = 0;
+
+    for (guint i = 0; i < world->watchers->len; i++)
+        wanted |= ((const MobWatcher *)g_ptr_array_index(world->watchers, i))->wanted;
+    world->out.wanted = wanted;
+}
+
+void
+mob_tell_step(MobWorld *world, const MobEvent *event)
+{
+    world->inside = true;
+    for (guint i = 0; i < world->watchers->len; i++) {
+        MobWatcher *watcher = g_ptr_array_index(world->watchers, i);
+        watcher->event(watcher, event);
+    }
+    world->inside = false;
+}
+
+static void
+tell_life(MobWorld *world, const News *news)
+{
+    MobProcInfo info;
+
+    mob_place_info(news->place, &info);
+    for (guint i = 0; i < world->watchers->len; i++) {
+        MobWatcher *watcher = g_ptr_array_index(world->watchers, i);
+        if (news->kind == NEWS_BORN && watcher->born != NULL)
+            watcher->born(watcher, &info, news->at);
+        if (news->kind == NEWS_DIED && watcher->died != NULL)
+            watcher->died(watcher, info.address, news->place->why, news->at);
+    }
+}
+
+/* Takes the news; tells the births and deaths among them; returns (transfer
+ * full) the notes. */
+static GArray *
+take_news(MobWorld *world)
+{
+    GArray *news = world->news;
+    GArray *notes = g_array_new(FALSE, FALSE, sizeof(MobNote));
+
+    world->news = mob_tell_news_new();
+    world->inside = true;
+    for (guint i = 0; i < news->len; i++) {
+        const News *one = &g_array_index(news, News, i);
+        if (one->kind == NEWS_NOTE)
+            g_array_append_vals(notes, &one->note, 1);
+        else
+            tell_life(world, one);
+    }
+    world->inside = false;
+    g_array_unref(news);
+    return notes;
+}
+
+static void
+fold(MobWorld *world, uint64_t tag, const GArray *notes)
+{
+    uint64_t hash = mob_fold(world->hash, world->now);
+
+    hash = mob_fold(hash, tag ^ (uint64_t)MOB_INPUT_COUNT << 60);
+    for (guint i = 0; i < notes->len; i++) {
+        const MobNote *note = &g_array_index(notes, MobNote, i);
+        hash = mob_fold_text(mob_fold(hash, note->kind), note->text);
+    }
+    world->hash = hash;
+}
+
+static void
+tell_event(MobWorld *world, uint64_t cause, uint64_t tag, const GArray *notes)
+{
+    MobEvent event = {
+        .number = world->events,
+        .cause = cause,
+        .at = world->now,
+        .role = MOB_ROLE_WORLD,
+        .notes = (const MobNote *)(const void *)notes->data,
+        .note_count = notes->len,
+    };
+
+    fold(world, tag, notes);
+    mob_world_checkpoint(world);
+    if (world->watchers->len > 0)
+        mob_tell_step(world, &event);
+}
+
+void
+mob_tell(MobWorld *world)
+{
+    while (world->news->len > 0 && !world->inside) {
+        uint64_t cause = world->events;
+        g_autoptr(GArray) notes = take_news(world);
+        if (notes->len == 0)
+            continue;
+        world->events++;
+        tell_event(world, cause, 0, notes);
+    }
+    if (world->watchers->len > 0)
+        mob_tell_ask(world);
+}
+
+void
+mob_tell_event(MobWorld *world, uint64_t cause, uint64_t tag)
+{
+    g_autoptr(GArray) notes = take_news(world);
+
+    tell_event(world, cause, tag, notes);
+    mob_tell(world);
+}
