@@ -113,4 +113,7 @@ struct MobLoader {
     /* Forgets what was loaded for @worker, which has ended; its bodies have
      * been freed. */
     void (*drop)(MobLoader *self, MobAddress worker);
+    /* How often programs asked for what may differ between two right runs: the
+     * time, where they are, which attempt. Counted up by the loader. */
+    uint64_t impure;
 };

@@ -53,9 +53,17 @@ typedef struct {
     bool available;          /* a value, an error or a copy is known */
     MobNodeId primary;       /* owner only */
     const MobValue *value;   /* borrowed; inline value or error, or NULL */
+    bool freed;              /* out of scope: only lineage keeps the row */
+    bool unsealed;           /* a put that the store has not acknowledged */
+    const MobNodeId *nodes;  /* borrowed: where it thinks that copies are */
+    uint32_t node_count;
 } MobRefInfo;
 
 bool mob_worker_next_ref(const MobProcess *process, size_t *at, MobRefInfo *ref);
+
+/* Counts everything again from scratch and compares (I7, I18, W1, W2). Returns
+ * false and says what is wrong. */
+bool mob_worker_check(const MobProcess *process, GString *why);
 
 /* What a driver's main returned or raised; NULL while it runs. Borrowed. */
 const MobValue *mob_worker_result(const MobProcess *process);

@@ -17,7 +17,7 @@ struct MobOracle {
     MobAddress place;
     const char *silent;
     MobValue *result;
-    uint64_t steps;
+    uint64_t steps_left;
     uint32_t depth;
 };
 
@@ -203,8 +203,15 @@ run_body(MobOracle *oracle, Frame *frame, MobBody *body, MobValue ***values)
         call = (MobCall){0};
         body->class->resume(body, &answer, &call);
         mob_answer_clear(&answer);
-        if (++oracle->steps == 0 || !answer_call(oracle, frame, &call, &answer))
+        if (!answer_call(oracle, frame, &call, &answer))
             break;
+        if (oracle->steps_left == 0) {
+            oracle->silent = "it takes too many steps";
+            mob_answer_clear(&answer);
+            body->class->free(body);
+            return mob_fault_value(&(MobFault){.kind = MOB_FAULT_TASK, .message = "too long"});
+        }
+        oracle->steps_left--;
     }
     if (call.kind == MOB_CALL_RAISE)
         fault = call.fault;
@@ -250,7 +257,7 @@ mob_oracle_new(MobLoader *loader, const MobPickConfig *picks, const MobJob *job,
     oracle->bundle = job->bundle;
     oracle->values = mob_table_new();
     oracle->place = (MobAddress){G_MAXUINT32, MOB_LOCAL_WORKER};
-    oracle->steps = steps != 0 ? 0 - steps : 0;
+    oracle->steps_left = steps;
     spec->path = mob_str_new(root_path);
     spec->id = (MobTaskId){1, mob_str_hash(spec->path) | 1};
     spec->function = mob_str_new("main");

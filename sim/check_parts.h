@@ -1,0 +1,41 @@
+/* check_parts.h: shared by check.c and check_rest.c. */
+#pragma once
+
+#include "runtime/gcs.h"
+#include "runtime/node.h"
+#include "runtime/worker.h"
+#include "sim/check.h"
+
+/* The value that an object had when it was first sealed. */
+typedef struct {
+    uint64_t hash;
+    uint64_t size;
+} Sealed;
+
+typedef struct {
+    uint32_t started;  /* the newest attempt that did */
+    uint32_t finished;
+} TaskSeen;
+
+struct MobCheck {
+    MobWatcher watcher;
+    MobWorld *world;
+    const MobState *state;
+    const MobConfig *config;
+    const MobOracle *oracle; /* NULL: there is none, or it is silent */
+    bool deterministic;      /* the same task gives the same value, as far as we know */
+    bool errors_seen;        /* a program may have taken another way since */
+    bool network_faults;     /* living nodes may look dead */
+    uint32_t kills;
+    uint32_t evictions;
+    MobTable *sealed;        /* object -> Sealed, owned */
+    MobTable *tasks;         /* task -> TaskSeen, owned */
+    MobTime last_at;
+    uint64_t count;
+    MobViolation violation;
+};
+
+void mob_check_fail(MobCheck *check, const char *property, const char *name, const char *format,
+                    ...) G_GNUC_PRINTF(4, 5);
+const MobProcess *mob_check_process(const MobCheck *check, MobAddress address);
+const char *mob_check_object_name(const MobCheck *check, MobObjectId id);

@@ -1,0 +1,180 @@
+/* check_rest.c: what must hold when nothing is left to happen, and what a job
+ * may answer.
+ */
+#include "sim/check_parts.h"
+
+/* --- the directory --- */
+
+static bool
+has_copy(MobCheck *check, MobNodeId node, MobObjectId object)
+{
+    const MobProcess *process = mob_check_process(check, mob_node_address(node.v));
+    size_t at = 0;
+    MobCopyInfo copy;
+
+    while (process != NULL && mob_node_next_copy(process, &at, &copy))
+        if (copy.sealed && mob_object_eq(copy.object, object))
+            return true;
+    return false;
+}
+
+static void
+check_rows(MobCheck *check, const MobProcess *worker, const char *name, bool drained)
+{
+    size_t at = 0;
+    MobRefInfo ref;
+
+    while (mob_worker_next_ref(worker, &at, &ref)) {
+        if (drained)
+            mob_check_fail(check, "I6", "no leak", "%s still has a row for %s", name,
+                           mob_check_object_name(check, ref.object));
+        for (uint32_t i = 0; ref.owned && i < ref.node_count; i++)
+            if (!has_copy(check, ref.nodes[i], ref.object))
+                mob_check_fail(check, "I34", "directory soundness",
+                               "%s believes that %s is on %s, and it is not", name,
+                               mob_check_object_name(check, ref.object),
+                               mob_state_node_name(check->state, ref.nodes[i]));
+    }
+}
+
+/* --- stores and leases --- */
+
+static bool
+owner_lives(MobCheck *check, MobAddress owner)
+{
+    return mob_check_process(check, owner) != NULL;
+}
+
+static void
+check_node_at_rest(MobCheck *check, const MobProcess *node, const char *name, bool drained)
+{
+    size_t at = 0;
+    MobCopyInfo copy;
+    MobLeaseInfo lease;
+    MobNodeStats stats;
+
+    mob_node_stats(node, &stats);
+    while (mob_node_next_copy(node, &at, &copy)) {
+        if (!owner_lives(check, copy.owner))
+            mob_check_fail(check, "I38", "fate-sharing", "%s holds %s, whose owner is dead", name,
+                           mob_check_object_name(check, copy.object));
+        if (drained)
+            mob_check_fail(check, "I6", "no leak", "%s still holds a copy of %s", name,
+                           mob_check_object_name(check, copy.object));
+    }
+    at = 0;
+    while (mob_node_next_lease(node, &at, &lease)) {
+        if (!owner_lives(check, lease.lease.owner))
+            mob_check_fail(check, "I38", "fate-sharing",
+                           "%s keeps a lease for an owner that is dead", name);
+        if (drained)
+            mob_check_fail(check, "I6", "no leak", "%s still has a lease of %s", name,
+                           mob_state_proc_name(check->state, lease.lease.owner));
+    }
+    if (drained && stats.pulls > 0)
+        mob_check_fail(check, "I6", "no leak", "%s still pulls %u objects", name, stats.pulls);
+}
+
+void
+mob_check_at_rest(MobCheck *check, bool drained)
+{
+    size_t at = 0;
+    MobProcInfo info;
+    const MobProcess *process;
+
+    if (check->violation.property != NULL)
+        return;
+    while ((process = mob_world_next_process(check->world, &at, &info))) {
+        if (info.role == MOB_ROLE_NODE)
+            check_node_at_rest(check, process, info.name, drained);
+        else if (info.role == MOB_ROLE_WORKER || info.role == MOB_ROLE_DRIVER)
+            check_rows(check, process, info.name, drained);
+    }
+    check->count++;
+}
+
+/* --- answers --- */
+
+/* The error at the end of the chain of causes (transfer full). */
+static MobFaultKind
+root_of(const MobValue *value, GStringChunk *text, const char **message, bool *timed_out)
+{
+    MobFault fault = {0};
+    MobFaultKind kind = MOB_FAULT_NONE;
+    g_autoptr(MobValue) at = mob_value_ref((MobValue *)value);
+
+    while (at != NULL && mob_fault_read(at, &fault, text)) {
+        kind = fault.kind;
+        *message = fault.message;
+        *timed_out = *timed_out || kind == MOB_FAULT_GET_TIMEOUT;
+        mob_value_unref(at);
+        at = (MobValue *)fault.cause;
+    }
+    return kind;
+}
+
+/* Whether something that happened in this run excuses an error of this kind. */
+static bool
+is_licensed(const MobCheck *check, MobFaultKind kind, bool timed_out)
+{
+    if (timed_out)
+        return true;
+    switch (kind) {
+    case MOB_FAULT_WORKER_CRASHED:
+    case MOB_FAULT_NODE_DIED:
+    case MOB_FAULT_OWNER_DIED:
+    case MOB_FAULT_OBJECT_LOST:
+    case MOB_FAULT_RECONSTRUCTION:
+    case MOB_FAULT_FETCH_TIMED_OUT:
+        return check->kills > 0 || check->network_faults || check->evictions > 0;
+    case MOB_FAULT_STORE_FULL:
+    case MOB_FAULT_UNSCHEDULABLE:
+        return true; /* the program asked for more than there is */
+    case MOB_FAULT_NONE:
+    case MOB_FAULT_TASK:
+    case MOB_FAULT_GET_TIMEOUT:
+    case MOB_FAULT_DEADLOCK:
+    case MOB_FAULT_CANCELLED:
+    case MOB_FAULT_COUNT:
+        break;
+    }
+    return false;
+}
+
+static bool
+same_message(const MobValue *want, const char *message)
+{
+    g_autoptr(GStringChunk) text = g_string_chunk_new(256);
+    const char *expected = NULL;
+    bool timed_out = false;
+
+    root_of(want, text, &expected, &timed_out);
+    return g_strcmp0(expected, message) == 0;
+}
+
+void
+mob_check_answer(MobCheck *check, const MobOracle *oracle, const MobValue *result)
+{
+    g_autoptr(GStringChunk) text = g_string_chunk_new(256);
+    const MobValue *want = mob_oracle_result(oracle);
+    const char *message = NULL;
+    bool timed_out = false;
+
+    if (result == NULL || check->violation.property != NULL)
+        return; /* its driver died: there is no answer to judge */
+    check->count++;
+    if (result->fault == 0) {
+        if (mob_oracle_silent(oracle) == NULL && want->ref_count == 0 && result->ref_count == 0 &&
+            !check->errors_seen && (want->hash != result->hash || want->size != result->size))
+            mob_check_fail(check, "oracle", "the answer is the program's",
+                           "the job answers something else than the program makes");
+        return;
+    }
+    MobFaultKind kind = root_of(result, text, &message, &timed_out);
+    if (is_licensed(check, kind, timed_out) || mob_oracle_silent(oracle) != NULL)
+        return;
+    if (want->fault == 0 || !same_message(want, message))
+        mob_check_fail(check, "oracle", "an error has a licence",
+                       "the job fails with %s (%s), and nothing that happened excuses it",
+                       mob_fault_name(kind), message != NULL ? message : "no message");
+}
