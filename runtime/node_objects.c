@@ -1,0 +1,367 @@
+/* node_objects.c: the store of this machine and those who use it.
+ *
+ * Workers seal values here and ask for values; owners say which copy is the
+ * primary one and which objects are needed no more. Owners are told of every
+ * other copy that comes or goes, all that one step did in one message each.
+ */
+#include "runtime/node_parts.h"
+
+void
+mob_node_send_here(MobAddress worker, MobObjectId object, MobValue *value, MobOutbox *out)
+{
+    MobObjectHere *here = mob_object_here_new();
+
+    here->object = object;
+    here->value = mob_value_ref(value);
+    mob_send(out, worker, here);
+}
+
+static void
+send_stored(const MobNode *node, MobAddress worker, MobObjectId object, bool ok, MobOutbox *out)
+{
+    MobObjectStored *stored = mob_object_stored_new();
+
+    stored->object = object;
+    stored->ok = ok;
+    if (!ok) {
+        stored->used = node->store.used;
+        stored->capacity = node->store.capacity;
+    }
+    mob_send(out, worker, stored);
+}
+
+/* --- copies that come and go --- */
+
+void
+mob_node_moved(MobNode *node, MobCopy *copy, bool here)
+{
+    if (mob_store_moved(copy->owner, copy->ref.id, here))
+        g_array_append_val(node->movers, copy->owner->owner);
+}
+
+void
+mob_node_tell_owners(MobNode *node, MobOutbox *out)
+{
+    for (uint32_t i = 0; i < node->movers->len; i++) {
+        MobAddress owner = g_array_index(node->movers, MobAddress, i);
+        MobOwnerRow *row = mob_store_owner(&node->store, owner, false);
+        if (row == NULL)
+            continue;
+        row->listed = false;
+        if (row->moves == NULL || row->moves->len == 0)
+            continue;
+        MobObjectMoved *moved = mob_object_moved_new();
+        moved->moves.count = row->moves->len;
+        moved->moves.items = (MobMove *)(void *)g_array_free(row->moves, false);
+        row->moves = NULL;
+        mob_send(out, owner, moved);
+    }
+    g_array_set_size(node->movers, 0);
+}
+
+void
+mob_node_resync_owners(MobNode *node, MobOutbox *out)
+{
+    MobOwnerRow *row;
+    size_t at = 0;
+
+    (void)out;
+    while ((row = mob_table_next(node->store.owners, &at)) != NULL) {
+        if (!row->resync)
+            continue;
+        row->resync = false;
+        mob_store_tell_again(&node->store, row);
+        if (!row->listed)
+            g_array_append_val(node->movers, row->owner);
+        row->listed = true;
+    }
+}
+
+static void
+note_drop(MobNode *node, const MobCopy *copy, MobDrop why, MobOutbox *out)
+{
+    MobNote note = {
+        .object = copy->ref.id, .node = node->self, .owner = copy->ref.owner, .bytes = copy->size};
+
+    if (why == MOB_DROP_UNFINISHED)
+        return;
+    if (why == MOB_DROP_ROOM) {
+        note.kind = MOB_NOTE_OBJECT_EVICTED;
+    } else if (why == MOB_DROP_FREED) {
+        note.kind = MOB_NOTE_OBJECT_DELETED;
+    } else {
+        note.kind = MOB_NOTE_OBJECT_COPY_LOST;
+        note.reason = why == MOB_DROP_FAULT ? "evicted" : "its owner died";
+    }
+    mob_note(out, note);
+}
+
+void
+mob_node_drop_copy(MobNode *node, MobCopy *copy, MobDrop why, MobOutbox *out)
+{
+    mob_pushes_drop_object(&node->pushes, &node->store, copy->ref.id, out);
+    if (copy->pins > 0) {
+        copy->doomed = true;
+        copy->why = why;
+        return;
+    }
+    note_drop(node, copy, why, out);
+    if (why == MOB_DROP_ROOM || why == MOB_DROP_FAULT)
+        mob_node_moved(node, copy, false);
+    mob_store_remove(&node->store, copy);
+    node->room_due = true;
+}
+
+void
+mob_node_unpin(MobNode *node, MobCopy *copy, MobOutbox *out)
+{
+    if (mob_store_unpin(&node->store, copy))
+        mob_node_drop_copy(node, copy, (MobDrop)copy->why, out);
+    node->room_due = true;
+}
+
+void
+mob_node_make_room(MobNode *node, uint64_t size, MobOutbox *out)
+{
+    MobCopy *victim;
+
+    while ((victim = mob_store_victim(&node->store, size)) != NULL)
+        mob_node_drop_copy(node, victim, MOB_DROP_ROOM, out);
+}
+
+/* --- creating --- */
+
+/* The value becomes the primary copy; whoever waited for it is told. */
+static void
+store_primary(MobNode *node, const MobRef *ref, MobValue *value, MobOutbox *out)
+{
+    MobFetch *fetch = mob_fetches_get(&node->fetches, ref->id);
+    MobCopy *copy;
+
+    mob_node_make_room(node, value->size, out);
+    copy = mob_store_create(&node->store, ref, value->size, value->hash);
+    mob_store_seal(&node->store, copy, value, true);
+    if (fetch != NULL)
+        mob_node_fetched(node, fetch, copy, value, out);
+}
+
+static void
+free_create(MobCreate *create)
+{
+    mob_ref_clear(&create->ref);
+    mob_value_unref(create->value);
+    g_free(create);
+}
+
+static bool
+is_being_created(const MobNode *node, MobObjectId object)
+{
+    for (const GList *at = node->creates.head; at != NULL; at = at->next)
+        if (mob_object_eq(((const MobCreate *)at->data)->ref.id, object))
+            return true;
+    return false;
+}
+
+static void
+wait_for_room(MobNode *node, const MobStoreObject *request, const MobInput *in, MobOutbox *out)
+{
+    MobCreate *create = g_new0(MobCreate, 1);
+
+    create->ref = mob_ref_copy(&request->object);
+    create->value = mob_value_ref(request->value);
+    create->worker = in->from;
+    create->since = in->now;
+    g_queue_push_tail(&node->creates, create);
+    mob_node_wake(node, MOB_TIMER_PULL, in->now + node->config->store_full_grace, out);
+}
+
+void
+mob_node_on_store_object(MobNode *node, const MobInput *in, MobOutbox *out)
+{
+    const MobStoreObject *request = mob_store_object(in->msg);
+    MobObjectId object = request->object.id;
+    MobCopy *copy = mob_store_get(&node->store, object);
+
+    if (in->from.node != node->self.v || request->value == NULL || is_being_created(node, object))
+        return;
+    if (mob_cluster_is_dead(&node->cluster, request->object.owner)) {
+        send_stored(node, in->from, object, true, out); /* nobody can ask for it any more */
+        return;
+    }
+    if (copy != NULL && copy->value != NULL) {
+        copy->doomed = false;
+        mob_store_make_primary(&node->store, copy);
+        send_stored(node, in->from, object, true, out);
+        return;
+    }
+    if (copy != NULL) /* it need not come from afar */
+        mob_node_stop_fetch(node, mob_fetches_get(&node->fetches, object), out);
+    if (request->value->size > node->store.capacity) {
+        send_stored(node, in->from, object, false, out);
+    } else if (node->creates.length > 0 ||
+               !mob_store_has_room(&node->store, request->value->size)) {
+        wait_for_room(node, request, in, out);
+    } else {
+        store_primary(node, &request->object, request->value, out);
+        send_stored(node, in->from, object, true, out);
+    }
+}
+
+void
+mob_node_use_room(MobNode *node, const MobInput *in, MobOutbox *out)
+{
+    MobCreate *create;
+    MobFetch *fetch;
+
+    node->room_due = false;
+    node->room_at = in->now;
+    while ((create = g_queue_peek_head(&node->creates)) != NULL &&
+           mob_store_has_room(&node->store, create->value->size)) {
+        g_queue_pop_head(&node->creates);
+        store_primary(node, &create->ref, create->value, out);
+        send_stored(node, create->worker, create->ref.id, true, out);
+        free_create(create);
+    }
+    while ((fetch = mob_fetches_next_queued(&node->fetches)) != NULL &&
+           mob_store_has_room(&node->store, fetch->size)) {
+        mob_fetches_set_stage(&node->fetches, fetch, MOB_FETCH_LOOKING);
+        mob_node_advance(node, fetch, in, out);
+    }
+}
+
+void
+mob_node_expire_creates(MobNode *node, const MobInput *in, MobOutbox *out)
+{
+    MobCreate *create;
+
+    while ((create = g_queue_peek_head(&node->creates)) != NULL) {
+        MobTime due = create->since + node->config->store_full_grace;
+        if (due > in->now) {
+            mob_node_wake(node, MOB_TIMER_PULL, due, out);
+            return;
+        }
+        g_queue_pop_head(&node->creates);
+        send_stored(node, create->worker, create->ref.id, false, out);
+        free_create(create);
+        node->room_due = true; /* the next one may be smaller */
+    }
+}
+
+/* Drops the creates that @drop says yes to. */
+static void
+drop_creates(MobNode *node, const MobObjects *freed)
+{
+    for (GList *at = node->creates.head; at != NULL;) {
+        GList *next = at->next;
+        MobCreate *create = at->data;
+        bool drop = mob_cluster_is_dead(&node->cluster, create->ref.owner) ||
+                    mob_cluster_is_dead(&node->cluster, create->worker);
+        for (uint32_t i = 0; freed != NULL && i < freed->count; i++)
+            drop |= mob_object_eq(freed->items[i], create->ref.id);
+        if (drop) {
+            g_queue_delete_link(&node->creates, at);
+            free_create(create);
+            node->room_due = true;
+        }
+        at = next;
+    }
+}
+
+/* --- asking --- */
+
+void
+mob_node_on_get_object(MobNode *node, const MobInput *in, MobOutbox *out)
+{
+    const MobGetObject *get = mob_get_object(in->msg);
+    MobCopy *copy = mob_store_sealed(&node->store, get->object.id);
+
+    if (in->from.node != node->self.v)
+        return;
+    if (copy != NULL) {
+        mob_store_touch(&node->store, copy);
+        mob_node_send_here(in->from, get->object.id, copy->value, out);
+        return;
+    }
+    if (mob_cluster_is_dead(&node->cluster, get->object.owner)) {
+        g_autoptr(MobValue) fault = mob_node_fault(
+            node, MOB_FAULT_OWNER_DIED, "the owner of the object has died", NULL, NULL, in->now);
+        mob_node_send_here(in->from, get->object.id, fault, out);
+        return;
+    }
+    MobFetch *fetch = mob_node_fetch(node, &get->object, out);
+    mob_fetch_add_waiter(fetch, in->from, get->wait);
+    mob_node_advance(node, fetch, in, out);
+}
+
+void
+mob_node_on_cancel_get(MobNode *node, const MobInput *in, MobOutbox *out)
+{
+    MobFetch *fetch = mob_fetches_get(&node->fetches, mob_cancel_get(in->msg)->object);
+
+    if (fetch != NULL && mob_fetch_remove_waiter(fetch, in->from))
+        mob_node_review(node, fetch, out);
+}
+
+/* --- what owners say --- */
+
+void
+mob_node_on_pin_object(MobNode *node, const MobInput *in, MobOutbox *out)
+{
+    const MobPinObject *pin = mob_pin_object(in->msg);
+    MobCopy *copy = mob_store_sealed(&node->store, pin->object.id);
+    MobObjectPinned *pinned = mob_object_pinned_new();
+
+    pinned->object = pin->object.id;
+    pinned->ok = copy != NULL && !copy->doomed && mob_address_eq(copy->ref.owner, in->from);
+    if (pinned->ok)
+        mob_store_make_primary(&node->store, copy);
+    mob_send(out, in->from, pinned);
+}
+
+void
+mob_node_on_free_objects(MobNode *node, const MobInput *in, MobOutbox *out)
+{
+    const MobObjects *objects = &mob_free_objects(in->msg)->objects;
+
+    if (node->creates.length > 0)
+        drop_creates(node, objects);
+    for (uint32_t i = 0; i < objects->count; i++) {
+        MobCopy *copy = mob_store_get(&node->store, objects->items[i]);
+        if (copy == NULL || !mob_address_eq(copy->ref.owner, in->from))
+            continue;
+        if (copy->value != NULL)
+            mob_node_drop_copy(node, copy, MOB_DROP_FREED, out);
+        else
+            mob_node_stop_fetch(node, mob_fetches_get(&node->fetches, objects->items[i]), out);
+    }
+}
+
+void
+mob_node_on_evict(MobNode *node, const MobInput *in, MobOutbox *out)
+{
+    MobCopy *copy = mob_store_sealed(&node->store, in->object);
+
+    if (copy != NULL)
+        mob_node_drop_copy(node, copy, MOB_DROP_FAULT, out);
+}
+
+void
+mob_node_drop_dead_objects(MobNode *node, MobOutbox *out)
+{
+    MobOwnerRow *row;
+    size_t at = 0;
+
+    drop_creates(node, NULL);
+    while ((row = mob_table_next(node->store.owners, &at)) != NULL) {
+        MobCopy *next;
+        if (!mob_cluster_is_dead(&node->cluster, row->owner))
+            continue;
+        for (MobCopy *copy = row->copies; copy != NULL; copy = next) {
+            next = copy->sibling_next;
+            mob_node_drop_copy(
+                node, copy, copy->value != NULL ? MOB_DROP_OWNER_DIED : MOB_DROP_UNFINISHED, out);
+        }
+        if (row->copies == NULL)
+            mob_store_forget_owner(&node->store, row);
+    }
+}

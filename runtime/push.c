@@ -1,0 +1,128 @@
+/* push.c: see push.h. */
+#include "runtime/push.h"
+
+struct MobPush {
+    MobCopy *copy; /* borrowed: it is being read, so it stays */
+    MobNodeId to;
+    uint64_t number;
+    uint64_t next;         /* where the next piece begins */
+    uint64_t acknowledged; /* bytes */
+    uint64_t in_flight;    /* pieces */
+};
+
+static MobKey
+key_of(MobObjectId object, MobNodeId to)
+{
+    MobKey key = mob_key_object(object);
+
+    key.a ^= mob_mix(to.v);
+    return key;
+}
+
+void
+mob_pushes_init(MobPushes *pushes)
+{
+    *pushes = (MobPushes){.rows = mob_table_new()};
+}
+
+void
+mob_pushes_clear(MobPushes *pushes)
+{
+    mob_table_free_full(pushes->rows, g_free);
+}
+
+static void
+send_pieces(MobPush *push, const MobConfig *config, MobOutbox *out)
+{
+    const MobCopy *copy = push->copy;
+
+    while (push->next < copy->size && push->in_flight < config->chunks_in_flight) {
+        uint64_t length = MIN(config->chunk, copy->size - push->next);
+        MobChunk *chunk = mob_chunk_new();
+
+        chunk->object = copy->ref.id;
+        chunk->size = copy->size;
+        chunk->hash = copy->hash;
+        chunk->offset = push->next;
+        chunk->push = push->number;
+        chunk->piece = (MobSlice){mob_value_ref(copy->value), NULL, push->next, length};
+        mob_send(out, mob_node_address(push->to.v), chunk);
+        push->next += length;
+        push->in_flight++;
+    }
+}
+
+static void
+end_push(MobPushes *pushes, MobStore *store, MobPush *push)
+{
+    mob_table_take(pushes->rows, key_of(push->copy->ref.id, push->to));
+    mob_store_end_read(store, push->copy);
+    g_free(push);
+}
+
+void
+mob_pushes_start(MobPushes *pushes, MobStore *store, const MobConfig *config, MobCopy *copy,
+                 MobNodeId to, MobOutbox *out)
+{
+    MobKey key = key_of(copy->ref.id, to);
+
+    if (mob_table_get(pushes->rows, key) != NULL)
+        return;
+    MobPush *push = g_new0(MobPush, 1);
+    push->copy = copy;
+    push->to = to;
+    push->number = ++pushes->numbers;
+    mob_table_add(pushes->rows, key, push);
+    mob_store_touch(store, copy);
+    mob_store_read(store, copy);
+    send_pieces(push, config, out);
+}
+
+void
+mob_pushes_on_received(MobPushes *pushes, MobStore *store, const MobConfig *config, MobNodeId from,
+                       const MobChunkReceived *received, MobOutbox *out)
+{
+    MobPush *push = mob_table_get(pushes->rows, key_of(received->object, from));
+
+    if (push == NULL || push->number != received->push)
+        return; /* of an earlier push */
+    if (received->enough) {
+        end_push(pushes, store, push);
+        return;
+    }
+    if (push->in_flight == 0 || received->offset >= push->copy->size)
+        return;
+    push->in_flight--;
+    push->acknowledged += MIN(config->chunk, push->copy->size - received->offset);
+    if (push->acknowledged >= push->copy->size)
+        end_push(pushes, store, push);
+    else
+        send_pieces(push, config, out);
+}
+
+void
+mob_pushes_drop_node(MobPushes *pushes, MobStore *store, MobNodeId node)
+{
+    MobPush *push;
+    size_t at = 0;
+
+    while ((push = mob_table_next(pushes->rows, &at)) != NULL)
+        if (push->to.v == node.v)
+            end_push(pushes, store, push);
+}
+
+void
+mob_pushes_drop_object(MobPushes *pushes, MobStore *store, MobObjectId object, MobOutbox *out)
+{
+    MobPush *push;
+    size_t at = 0;
+
+    while ((push = mob_table_next(pushes->rows, &at)) != NULL) {
+        if (!mob_object_eq(push->copy->ref.id, object))
+            continue;
+        MobPullFailed *failed = mob_pull_failed_new();
+        failed->object = object;
+        mob_send(out, mob_node_address(push->to.v), failed);
+        end_push(pushes, store, push);
+    }
+}

@@ -1,0 +1,296 @@
+/* store.c: see store.h.
+ *
+ * The list of those that may make room holds exactly the copies that are
+ * sealed, not primary, and read by nobody; it runs from the one that was used
+ * longest ago. settle() is called after every change and keeps it so.
+ */
+#include "runtime/store.h"
+
+enum {
+    GONE_MAX = 1024 /* how many departed copies an owner can be told of again */
+};
+
+static void
+free_owner(void *data)
+{
+    MobOwnerRow *row = data;
+
+    if (row->moves != NULL)
+        g_array_unref(row->moves);
+    if (row->gone != NULL)
+        g_array_unref(row->gone);
+    g_free(row);
+}
+
+static void
+free_copy(void *data)
+{
+    MobCopy *copy = data;
+
+    mob_ref_clear(&copy->ref);
+    mob_value_unref(copy->value);
+    g_free(copy);
+}
+
+void
+mob_store_init(MobStore *store, uint64_t capacity)
+{
+    *store = (MobStore){.copies = mob_table_new(), .owners = mob_table_new(), .capacity = capacity};
+}
+
+void
+mob_store_clear(MobStore *store)
+{
+    mob_table_free_full(store->copies, free_copy);
+    mob_table_free_full(store->owners, free_owner);
+}
+
+MobCopy *
+mob_store_get(const MobStore *store, MobObjectId object)
+{
+    return mob_table_get(store->copies, mob_key_object(object));
+}
+
+MobCopy *
+mob_store_sealed(const MobStore *store, MobObjectId object)
+{
+    MobCopy *copy = mob_store_get(store, object);
+
+    return copy != NULL && copy->value != NULL ? copy : NULL;
+}
+
+static void
+unlist(MobStore *store, MobCopy *copy)
+{
+    if (copy->older != NULL)
+        copy->older->newer = copy->newer;
+    else
+        store->oldest = copy->newer;
+    if (copy->newer != NULL)
+        copy->newer->older = copy->older;
+    else
+        store->newest = copy->older;
+    copy->older = copy->newer = NULL;
+    copy->idle = false;
+    store->evictable -= copy->size;
+}
+
+static void
+list(MobStore *store, MobCopy *copy)
+{
+    copy->older = store->newest;
+    if (store->newest != NULL)
+        store->newest->newer = copy;
+    else
+        store->oldest = copy;
+    store->newest = copy;
+    copy->idle = true;
+    store->evictable += copy->size;
+}
+
+static void
+settle(MobStore *store, MobCopy *copy)
+{
+    bool idle = copy->value != NULL && !copy->primary && copy->pins == 0 && copy->reads == 0;
+
+    if (copy->idle && !idle)
+        unlist(store, copy);
+    else if (!copy->idle && idle)
+        list(store, copy);
+}
+
+bool
+mob_store_has_room(const MobStore *store, uint64_t size)
+{
+    return size <= store->capacity - store->used + store->evictable;
+}
+
+MobCopy *
+mob_store_victim(const MobStore *store, uint64_t size)
+{
+    return size > store->capacity - store->used ? store->oldest : NULL;
+}
+
+static void
+join_owner(MobStore *store, MobCopy *copy)
+{
+    MobOwnerRow *row = mob_store_owner(store, copy->ref.owner, true);
+
+    copy->owner = row;
+    copy->sibling_next = row->copies;
+    if (row->copies != NULL)
+        row->copies->sibling_before = copy;
+    row->copies = copy;
+}
+
+static void
+leave_owner(MobCopy *copy)
+{
+    if (copy->sibling_before != NULL)
+        copy->sibling_before->sibling_next = copy->sibling_next;
+    else
+        copy->owner->copies = copy->sibling_next;
+    if (copy->sibling_next != NULL)
+        copy->sibling_next->sibling_before = copy->sibling_before;
+}
+
+MobCopy *
+mob_store_create(MobStore *store, const MobRef *ref, uint64_t size, uint64_t hash)
+{
+    MobCopy *copy = g_new0(MobCopy, 1);
+
+    g_assert(size <= store->capacity - store->used);
+    copy->ref = mob_ref_copy(ref);
+    copy->size = size;
+    copy->hash = hash;
+    store->used += size;
+    mob_table_add(store->copies, mob_key_object(ref->id), copy);
+    join_owner(store, copy);
+    return copy;
+}
+
+void
+mob_store_seal(MobStore *store, MobCopy *copy, MobValue *value, bool primary)
+{
+    g_assert(copy->value == NULL);
+    g_assert(copy->size == value->size);
+    copy->value = mob_value_ref(value);
+    copy->hash = value->hash;
+    copy->primary = primary;
+    settle(store, copy);
+}
+
+void
+mob_store_make_primary(MobStore *store, MobCopy *copy)
+{
+    copy->primary = true;
+    settle(store, copy);
+}
+
+void
+mob_store_touch(MobStore *store, MobCopy *copy)
+{
+    if (!copy->idle)
+        return;
+    unlist(store, copy);
+    list(store, copy);
+}
+
+void
+mob_store_pin(MobStore *store, MobCopy *copy)
+{
+    copy->pins++;
+    settle(store, copy);
+}
+
+bool
+mob_store_unpin(MobStore *store, MobCopy *copy)
+{
+    g_assert(copy->pins > 0);
+    copy->pins--;
+    settle(store, copy);
+    return copy->doomed && copy->pins == 0;
+}
+
+void
+mob_store_read(MobStore *store, MobCopy *copy)
+{
+    copy->reads++;
+    settle(store, copy);
+}
+
+void
+mob_store_end_read(MobStore *store, MobCopy *copy)
+{
+    g_assert(copy->reads > 0);
+    copy->reads--;
+    settle(store, copy);
+}
+
+void
+mob_store_remove(MobStore *store, MobCopy *copy)
+{
+    g_assert(copy->pins == 0 && copy->reads == 0);
+    if (copy->idle)
+        unlist(store, copy);
+    leave_owner(copy);
+    store->used -= copy->size;
+    mob_table_take(store->copies, mob_key_object(copy->ref.id));
+    free_copy(copy);
+}
+
+uint64_t
+mob_store_pinned(const MobStore *store)
+{
+    return store->used - store->evictable;
+}
+
+MobOwnerRow *
+mob_store_owner(MobStore *store, MobAddress owner, bool add)
+{
+    MobOwnerRow *row = mob_table_get(store->owners, mob_key_address(owner));
+
+    if (row != NULL || !add)
+        return row;
+    row = g_new0(MobOwnerRow, 1);
+    row->owner = owner;
+    mob_table_add(store->owners, mob_key_address(owner), row);
+    return row;
+}
+
+static void
+remember_gone(MobOwnerRow *row, MobObjectId object)
+{
+    if (row->gone == NULL)
+        row->gone = g_array_new(false, false, sizeof(MobObjectId));
+    if (row->gone->len < GONE_MAX)
+        g_array_append_val(row->gone, object);
+    else
+        g_array_index(row->gone, MobObjectId, row->gone_next) = object;
+    row->gone_next = (row->gone_next + 1) % GONE_MAX;
+}
+
+static void
+add_move(MobOwnerRow *row, MobObjectId object, bool here)
+{
+    MobMove move = {.object = object, .here = here};
+
+    if (row->moves == NULL)
+        row->moves = g_array_new(false, true, sizeof(MobMove));
+    g_array_append_val(row->moves, move);
+}
+
+bool
+mob_store_moved(MobOwnerRow *row, MobObjectId object, bool here)
+{
+    bool listed = row->listed;
+
+    add_move(row, object, here);
+    if (!here)
+        remember_gone(row, object);
+    row->listed = true;
+    return !listed;
+}
+
+void
+mob_store_tell_again(MobStore *store, MobOwnerRow *row)
+{
+    if (row->moves != NULL)
+        g_array_set_size(row->moves, 0);
+    for (uint32_t i = 0; row->gone != NULL && i < row->gone->len; i++) {
+        MobObjectId object = g_array_index(row->gone, MobObjectId, i);
+        if (mob_store_sealed(store, object) == NULL)
+            add_move(row, object, false);
+    }
+    for (const MobCopy *copy = row->copies; copy != NULL; copy = copy->sibling_next)
+        if (copy->value != NULL && !copy->doomed)
+            add_move(row, copy->ref.id, true);
+}
+
+void
+mob_store_forget_owner(MobStore *store, MobOwnerRow *row)
+{
+    g_assert(row->copies == NULL);
+    mob_table_take(store->owners, mob_key_address(row->owner));
+    free_owner(row);
+}

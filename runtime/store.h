@@ -1,0 +1,95 @@
+/* store.h: the object store of one machine (Ray: plasma).
+ *
+ * Copies are immutable once sealed, and the first sealed value wins. Bytes are
+ * counted from the moment a copy is created. The primary copy, and any copy
+ * that somebody is reading, stays; of the others, the one that was used
+ * longest ago makes room. So used never exceeds capacity.
+ *
+ * A copy that is to go while a running task reads it is doomed: it goes with
+ * the last reader. The store tells nobody anything; see node_objects.c.
+ */
+#pragma once
+
+#include "runtime/msg.h"
+#include "runtime/table.h"
+
+typedef struct MobCopy MobCopy;
+typedef struct MobOwnerRow MobOwnerRow;
+
+struct MobCopy {
+    MobRef ref;      /* owned */
+    MobValue *value; /* owned; NULL until it is sealed */
+    uint64_t size;
+    uint64_t hash;
+    bool primary;
+    uint32_t why; /* doomed: MobDrop, see node_parts.h */
+    bool doomed;
+    uint32_t pins;  /* by leases */
+    uint32_t reads; /* by pushes to other nodes */
+    bool idle;      /* in the list of those that may make room */
+    MobCopy *older; /* in that list */
+    MobCopy *newer;
+    MobOwnerRow *owner;
+    MobCopy *sibling_next; /* copies of one owner */
+    MobCopy *sibling_before;
+};
+
+/* What concerns one owner: its copies here, and what it is still to be told. */
+struct MobOwnerRow {
+    MobAddress owner;
+    MobCopy *copies;
+    GArray *moves; /* of MobMove, for the next ObjectMoved; NULL: none */
+    GArray *gone;  /* of MobObjectId, a ring: copies it was told of that went; NULL: none */
+    uint32_t gone_next;
+    bool listed; /* among those with moves to be told */
+    bool resync; /* the connection broke: tell everything again */
+};
+
+typedef struct {
+    MobTable *copies; /* object -> MobCopy, owned */
+    MobTable *owners; /* address -> MobOwnerRow, owned */
+    MobCopy *oldest;  /* of those that may make room */
+    MobCopy *newest;
+    uint64_t capacity;
+    uint64_t used;
+    uint64_t evictable;
+} MobStore;
+
+void mob_store_init(MobStore *store, uint64_t capacity);
+void mob_store_clear(MobStore *store);
+
+/* NULL where there is none. */
+MobCopy *mob_store_get(const MobStore *store, MobObjectId object);
+/* The sealed copy; NULL where there is none. */
+MobCopy *mob_store_sealed(const MobStore *store, MobObjectId object);
+
+/* Whether @size bytes can be had, if need be by evicting. */
+bool mob_store_has_room(const MobStore *store, uint64_t size);
+/* The copy that is to be removed next to make room for @size; NULL once there
+ * is room, or when nothing more may go. */
+MobCopy *mob_store_victim(const MobStore *store, uint64_t size);
+
+/* Creates an unsealed copy of @ref, for which there must be room. */
+MobCopy *mob_store_create(MobStore *store, const MobRef *ref, uint64_t size, uint64_t hash);
+/* Fills it in (a new reference to @value). */
+void mob_store_seal(MobStore *store, MobCopy *copy, MobValue *value, bool primary);
+void mob_store_make_primary(MobStore *store, MobCopy *copy);
+void mob_store_touch(MobStore *store, MobCopy *copy);
+void mob_store_pin(MobStore *store, MobCopy *copy);
+/* True if the copy was doomed and nobody needs it any more: remove it. */
+bool mob_store_unpin(MobStore *store, MobCopy *copy);
+void mob_store_read(MobStore *store, MobCopy *copy);
+void mob_store_end_read(MobStore *store, MobCopy *copy);
+/* Nobody may be reading it. */
+void mob_store_remove(MobStore *store, MobCopy *copy);
+
+uint64_t mob_store_pinned(const MobStore *store);
+
+/* The row of @owner; with @add it is made if there is none. */
+MobOwnerRow *mob_store_owner(MobStore *store, MobAddress owner, bool add);
+/* Notes for the owner that a copy came or went; true if its row was not listed. */
+bool mob_store_moved(MobOwnerRow *row, MobObjectId object, bool here);
+/* Puts all that is so into the moves, after a connection broke. */
+void mob_store_tell_again(MobStore *store, MobOwnerRow *row);
+/* Forgets what the owner was told; its copies must be gone. */
+void mob_store_forget_owner(MobStore *store, MobOwnerRow *row);
