@@ -60,7 +60,7 @@ list_of(MobLeases *leases, MobLease *lease, MobStage stage)
 static void
 free_shape(void *data)
 {
-    MobShape *shape = data;
+    MobLeaseShape *shape = data;
 
     mob_resources_clear(&shape->needs);
     mob_str_unref(shape->node);
@@ -108,25 +108,25 @@ mob_leases_get(const MobLeases *leases, MobLeaseId id)
 }
 
 static bool
-is_shape(const MobShape *shape, const MobTaskSpec *spec)
+is_shape(const MobLeaseShape *shape, const MobTaskSpec *spec)
 {
     return shape->strategy == spec->strategy && shape->soft == spec->soft &&
            mob_resources_eq(&shape->needs, &spec->needs) && mob_str_eq(shape->node, spec->node);
 }
 
-static MobShape *
+static MobLeaseShape *
 intern_shape(MobLeases *leases, const MobTaskSpec *spec)
 {
     MobKey key = {mob_resources_hash(&spec->needs),
                   mob_str_hash(spec->node) + spec->strategy * 2 + spec->soft};
-    MobShape *shape;
+    MobLeaseShape *shape;
 
     while ((shape = mob_table_get(leases->shapes, key)) != NULL && !is_shape(shape, spec))
         key.b++;
     if (shape != NULL)
         return shape;
 
-    shape = g_new0(MobShape, 1);
+    shape = g_new0(MobLeaseShape, 1);
     shape->key = key;
     shape->needs = mob_resources_copy(&spec->needs);
     shape->strategy = spec->strategy;
@@ -195,7 +195,7 @@ mob_leases_move(MobLeases *leases, MobLease *lease, MobStage stage)
 void
 mob_leases_forget(MobLeases *leases, MobLease *lease)
 {
-    MobShape *shape = lease->shape;
+    MobLeaseShape *shape = lease->shape;
 
     account(leases, lease, 1);
     unlink_lease(lease);
@@ -244,7 +244,7 @@ mob_leases_begin(MobLeases *leases)
 }
 
 static MobLease *
-first_of(const MobShape *shape, uint64_t pass)
+first_of(const MobLeaseShape *shape, uint64_t pass)
 {
     if (shape->ready.first != NULL && shape->ready_pass != pass)
         return shape->ready.first;
@@ -255,7 +255,7 @@ MobLease *
 mob_leases_next(MobLeases *leases)
 {
     MobLease *best = NULL;
-    const MobShape *shape;
+    const MobLeaseShape *shape;
     size_t at = 0;
 
     while ((shape = mob_table_next(leases->shapes, &at)) != NULL) {

@@ -19,7 +19,7 @@
 #include "runtime/recent.h"
 
 typedef struct MobLease MobLease;
-typedef struct MobShape MobShape;
+typedef struct MobLeaseShape MobLeaseShape;
 typedef struct MobLocalWorker MobLocalWorker;
 
 typedef enum {
@@ -48,7 +48,7 @@ typedef struct {
 struct MobLease {
     MobLeaseId id;
     MobTaskSpec *spec; /* owned */
-    MobShape *shape;
+    MobLeaseShape *shape;
     MobStage stage;
     MobLeaseList *list;
     MobLease *next;
@@ -66,7 +66,7 @@ struct MobLease {
     bool queried;       /* FETCHING: its arguments were looked for */
 };
 
-struct MobShape {
+struct MobLeaseShape {
     MobKey key;
     MobResources needs;
     uint32_t strategy;
@@ -81,7 +81,7 @@ struct MobShape {
 
 typedef struct {
     MobTable *by_id;  /* lease -> MobLease, owned */
-    MobTable *shapes; /* MobShape, owned */
+    MobTable *shapes; /* MobLeaseShape, owned */
     MobLeaseList fetching;
     MobLeaseList starting;
     MobLeaseList held;

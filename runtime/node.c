@@ -238,6 +238,7 @@ node_free(MobProcess *self)
     mob_leases_clear(&node->leases);
     mob_cluster_clear(&node->cluster);
     mob_recent_free(node->causes);
+    mob_recent_free(node->spread);
     mob_resources_clear(&node->reported);
     mob_table_free_full(node->untold, unref_msg);
     g_ptr_array_unref(node->deaths);
@@ -271,6 +272,7 @@ mob_node_new(MobAddress address, const MobConfig *config, const MobNodeOptions *
     mob_leases_init(&node->leases, &options->total);
     mob_workers_init(&node->workers, address.node, MAX(first_worker, MOB_LOCAL_WORKER));
     node->causes = mob_recent_new(MOB_NODE_CAUSES_MAX);
+    node->spread = mob_recent_new(MOB_NODE_CAUSES_MAX);
     mob_store_init(&node->store, options->store_bytes);
     g_queue_init(&node->creates);
     mob_fetches_init(&node->fetches);

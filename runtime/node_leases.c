@@ -190,7 +190,7 @@ end_reclaiming(MobNode *node)
 static void
 reclaim(MobNode *node, MobOutbox *out)
 {
-    const MobShape *shape;
+    const MobLeaseShape *shape;
     size_t at = 0;
 
     if (mob_leases_waiting(&node->leases) == node->leases.fetching.count) {
@@ -328,7 +328,12 @@ mob_node_on_return_lease(MobNode *node, const MobInput *in, MobOutbox *out)
 void
 mob_node_on_cancel_lease(MobNode *node, const MobInput *in, MobOutbox *out)
 {
-    close_lease(node, mob_cancel_lease(in->msg)->lease, false, "cancelled", in, out);
+    MobLeaseReply *reply = mob_lease_reply_new();
+
+    reply->lease = mob_cancel_lease(in->msg)->lease;
+    reply->answer = MOB_LEASE_CANCELLED;
+    mob_send(out, in->from, reply);
+    close_lease(node, reply->lease, false, "cancelled", in, out);
 }
 
 void

@@ -122,6 +122,8 @@ mob_node_on_node_registered(MobNode *node, const MobInput *in, MobOutbox *out)
 
     if (!learn(node, &registered->views, in, out))
         return;
+    /* It takes a new node for idle; what it knows of an old one may be stale. */
+    node->report_due = node->known_at != 0 || node->draining;
     if (node->known_at == 0)
         node->known_at = MAX(in->now, 1);
     node->registered = true;
@@ -129,10 +131,6 @@ mob_node_on_node_registered(MobNode *node, const MobInput *in, MobOutbox *out)
     node->lost_gcs_at = MOB_TIME_NEVER;
     mob_node_still(node, MOB_TIMER_REGISTER, out);
     tell_all_deaths(node, out);
-    /* The GCS takes a node that registers for idle. */
-    mob_resources_clear(&node->reported);
-    node->reported = mob_resources_copy(&node->leases.total);
-    node->report_due = node->draining;
 }
 
 void
@@ -176,10 +174,16 @@ mob_node_on_fence(MobNode *node, const MobInput *in, MobOutbox *out)
     die(node, mob_fence(in->msg)->reason, out);
 }
 
-/* Remembers a death for workers that come later, and tells those that are here. */
+/* Remembers a death for workers that come later, and tells those that are
+ * here; once, whoever said it first. */
 static void
 spread_death(MobNode *node, MobMsg *msg, MobOutbox *out)
 {
+    MobKey key = mob_key_address(mob_worker_died(msg)->worker);
+
+    if (mob_recent_has(node->spread, key))
+        return;
+    mob_recent_add(node->spread, key, NULL);
     if (node->deaths->len == MOB_NODE_DEATHS_MAX)
         g_ptr_array_remove_index(node->deaths, 0);
     g_ptr_array_add(node->deaths, mob_msg_ref(msg));
@@ -192,10 +196,9 @@ mob_node_on_worker_died(MobNode *node, const MobInput *in, MobOutbox *out)
     const MobWorkerDied *died = mob_worker_died(in->msg);
 
     mob_msg_unref(mob_table_take(node->untold, mob_key_address(died->worker)));
-    if (!mob_cluster_bury(&node->cluster, died->worker, died->reason))
-        return;
     spread_death(node, (MobMsg *)in->msg, out);
-    drop_the_dead(node, in, out);
+    if (mob_cluster_bury(&node->cluster, died->worker, died->reason))
+        drop_the_dead(node, in, out);
 }
 
 void

@@ -59,6 +59,7 @@ typedef struct {
     MobResources reported; /* what the GCS was told last */
     MobTable *untold;      /* worker -> MobMsg (WorkerDied), owned: until the GCS says it itself */
     GPtrArray *deaths;     /* of MobMsg (WorkerDied), owned: for workers that come later */
+    MobRecent *spread;     /* workers whose death was passed on */
     MobMsg *welcome;       /* owned; WorkerRegistered for all that start now */
 
     /* parts */
