@@ -427,9 +427,10 @@ get_slice(MobWire *from, void *field)
         get_piece_bytes(from, slice);
     } else if (*how == PIECE_WHOLE) {
         get_value(from, &slice->value);
-        if (slice->value == NULL || slice->offset > slice->value->size ||
+        if (slice->value == NULL || !mob_value_is_sparse(slice->value) ||
+            slice->offset > slice->value->size ||
             slice->length > slice->value->size - slice->offset)
-            mob_wire_refuse(from, "a piece is not inside its value");
+            mob_wire_refuse(from, "a piece is not inside a value that is a rule");
     } else if (*how != PIECE_NONE) {
         mob_wire_refuse(from, "a piece is of an unknown form");
     }
