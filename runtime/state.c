@@ -117,6 +117,7 @@ on_job(State *state, const MobNote *note)
     } else if (!job->finished) {
         job->finished = true;
         job->ended_at = state->now;
+        job->ended = state->event;
         job->result = mob_value_ref((MobValue *)note->value);
     }
 }

@@ -174,6 +174,7 @@ typedef struct {
     MobValue *result; /* a value or an error, owned; NULL until finished */
     MobTime started_at;
     MobTime ended_at;
+    uint64_t ended;   /* event */
 } MobStateJob;
 
 typedef struct {

@@ -212,6 +212,17 @@ learn_nested(State *state, MobStateObject *object, const MobValue *value)
     }
 }
 
+/* News of a copy may come later than the death of its machine. */
+static void
+has_copy(State *state, MobStateObject *object, const MobNote *note, bool primary)
+{
+    Copy *copy = open_copy(state, object, note->object, note->node);
+
+    copy->base.primary |= primary;
+    if (!copy->node->base.alive)
+        close_copy(state, copy, "node died");
+}
+
 static void
 on_created(State *state, const MobNote *note, MobStateObject *object)
 {
@@ -236,23 +247,27 @@ on_created(State *state, const MobNote *note, MobStateObject *object)
     object->ended = 0;
     object->ended_at = 0;
     if (stored)
-        open_copy(state, object, note->object, note->node)->base.primary = true;
+        has_copy(state, object, note, true);
 }
 
 static void
 on_recovered(State *state, const MobNote *note, MobStateObject *object)
 {
     if (note->node.v == 0) {
-        if (object->state == MOB_OBJECT_LOST)
-            object->state = MOB_OBJECT_INLINE;
+        if (object->state != MOB_OBJECT_LOST)
+            return;
+        object->times_made++;
+        object->state = MOB_OBJECT_INLINE;
+        object->ended = 0;
+        object->ended_at = 0;
     } else {
         bool here = mob_table_get(state->copies, copy_key(note->object, note->node)) != NULL;
         object->times_made += !here;
         object->state = MOB_OBJECT_SEALED;
-        open_copy(state, object, note->object, note->node)->base.primary = true;
+        object->ended = 0;
+        object->ended_at = 0;
+        has_copy(state, object, note, true);
     }
-    object->ended = 0;
-    object->ended_at = 0;
 }
 
 static const char *
@@ -281,7 +296,7 @@ mob_state_on_object(State *state, const MobNote *note)
         on_recovered(state, note, object);
         break;
     case MOB_NOTE_OBJECT_COPIED:
-        open_copy(state, object, note->object, note->node);
+        has_copy(state, object, note, false);
         if (object->size == 0)
             object->size = note->bytes;
         break;

@@ -60,7 +60,8 @@ typedef struct {
 typedef struct {
     char *scenario;
     uint64_t seed;
-    MobMoment end;
+    MobMoment end;   /* what a picture of the whole run shows: the last job's end, before its driver
+                        gives everything up, or where the run stopped */
     GArray *tasks;   /* of MobModelTask, in order of submission */
     GArray *objects; /* of MobModelObject, in order of being known */
     GStringChunk *texts;

@@ -101,6 +101,12 @@ read_run(Reader *reader, int run)
     reader->model->seed = (uint64_t)sqlite3_column_int64(select, 2);
     reader->model->end = moment_at(select, 3);
     sqlite3_finalize(select);
+
+    select = query(reader, "SELECT finished - 1, finished_ns FROM jobs WHERE run = ?1"
+                           " ORDER BY job DESC LIMIT 1");
+    while (next(reader, select))
+        if (sqlite3_column_int64(select, 0) > 0)
+            reader->model->end = moment_at(select, 0);
 }
 
 static void

@@ -77,6 +77,19 @@ read_object(Reader *reader, MobModelObject *to, const MobStateObject *object)
     }
 }
 
+static MobMoment
+end_of(const MobState *state)
+{
+    MobMoment end = {state->event, state->now};
+
+    if (state->jobs->len > 0) {
+        const MobStateJob *job = g_ptr_array_index(state->jobs, state->jobs->len - 1);
+        if (job->ended > 1)
+            end = (MobMoment){job->ended - 1, job->ended_at};
+    }
+    return end;
+}
+
 MobModel *
 mob_model_of_state(const MobState *state, const char *scenario, uint64_t seed)
 {
@@ -102,6 +115,6 @@ mob_model_of_state(const MobState *state, const char *scenario, uint64_t seed)
     g_hash_table_unref(reader.objects);
     reader.model->scenario = g_strdup(scenario);
     reader.model->seed = seed;
-    reader.model->end = (MobMoment){state->event, state->now};
+    reader.model->end = end_of(state);
     return reader.model;
 }

@@ -12,6 +12,7 @@
 typedef enum {
     TABLE_META,
     TABLE_RUNS,
+    TABLE_JOBS,
     TABLE_PROCS,
     TABLE_EVENTS,
     TABLE_BECAUSE,
@@ -226,6 +227,17 @@ write_intervals(Db *db, const MobState *state)
     }
 }
 
+static void
+write_jobs(Db *db, const MobState *state)
+{
+    for (guint i = 0; i < state->jobs->len; i++) {
+        const MobStateJob *job = g_ptr_array_index(state->jobs, i);
+        row(db, TABLE_JOBS, "iisiziz", db->run, INT(i + 1), job->name,
+            place_of(db, job->driver, state->event), INT(job->ended), INT(job->started_at),
+            INT(job->ended_at));
+    }
+}
+
 /* --- what happened --- */
 
 /* What was delivered: a message's type, a timer, a call. */
@@ -364,7 +376,8 @@ write_info(Db *db, const MobRun *run)
     }
     g_snprintf(hash, sizeof hash, "%016" G_GINT64_MODIFIER "x", info->hash);
     row(db, TABLE_RUNS, "issis--siis", db->run, info->scenario, info->script_sha, INT(info->seed),
-        info->backend, info->verdict, INT(info->end), INT(info->events), hash);
+        info->backend, info->verdict, INT(MAX(info->end, run->state->now)),
+        INT(MAX(info->events, run->state->event)), hash);
 }
 
 static void
@@ -374,6 +387,7 @@ write_run(Db *db, const MobRun *run)
     db->places = mob_table_new();
     db->all_places = g_ptr_array_new_with_free_func(g_free);
     write_procs(db, run->state);
+    write_jobs(db, run->state);
     write_tasks(db, run->state);
     write_objects(db, run->state);
     write_intervals(db, run->state);
@@ -416,15 +430,16 @@ prepare(Db *db)
         const char *name;
         int columns;
     } tables[TABLE_COUNT] = {
-        [TABLE_META] = {"meta", 2},        [TABLE_RUNS] = {"runs", 11},
-        [TABLE_PROCS] = {"procs", 11},     [TABLE_EVENTS] = {"events", 15},
-        [TABLE_BECAUSE] = {"because", 4},  [TABLE_MESSAGES] = {"messages", 13},
-        [TABLE_TASKS] = {"tasks", 13},     [TABLE_ATTEMPTS] = {"attempts", 15},
-        [TABLE_ARGS] = {"args", 5},        [TABLE_OBJECTS] = {"objects", 14},
-        [TABLE_NESTED] = {"nested", 4},    [TABLE_COPIES] = {"copies", 9},
-        [TABLE_REFS] = {"refs", 8},        [TABLE_FAULTS] = {"faults", 8},
-        [TABLE_CHOICES] = {"choices", 10}, [TABLE_CLAIMS] = {"claims", 8},
-        [TABLE_MARKS] = {"marks", 4},      [TABLE_HASHES] = {"hashes", 4},
+        [TABLE_META] = {"meta", 2},          [TABLE_RUNS] = {"runs", 11},
+        [TABLE_PROCS] = {"procs", 11},       [TABLE_JOBS] = {"jobs", 7},
+        [TABLE_EVENTS] = {"events", 15},     [TABLE_BECAUSE] = {"because", 4},
+        [TABLE_MESSAGES] = {"messages", 13}, [TABLE_TASKS] = {"tasks", 13},
+        [TABLE_ATTEMPTS] = {"attempts", 15}, [TABLE_ARGS] = {"args", 5},
+        [TABLE_OBJECTS] = {"objects", 14},   [TABLE_NESTED] = {"nested", 4},
+        [TABLE_COPIES] = {"copies", 9},      [TABLE_REFS] = {"refs", 8},
+        [TABLE_FAULTS] = {"faults", 8},      [TABLE_CHOICES] = {"choices", 10},
+        [TABLE_CLAIMS] = {"claims", 8},      [TABLE_MARKS] = {"marks", 4},
+        [TABLE_HASHES] = {"hashes", 4},
     };
     g_autoptr(GString) sql = g_string_new(NULL);
 
