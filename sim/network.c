@@ -39,6 +39,7 @@ attach(MobConn *conn, unsigned end, MobPlace *place)
     conn->refs++;
 }
 
+/* The other end knows nothing of it before something arrives. */
 static MobConn *
 open_conn(MobWorld *world, MobPlace *from, MobAddress to)
 {
@@ -60,8 +61,6 @@ open_conn(MobWorld *world, MobPlace *from, MobAddress to)
     attach(conn, 0, from);
     if (other == from)
         conn->end[1].place = from;
-    else if (other != NULL)
-        attach(conn, 1, other);
     return conn;
 }
 
@@ -344,7 +343,8 @@ comes_later(MobWorld *world, const MobEntry *entry, MobSlot *slot)
         MobTime takes = mob_link_time(box->in.ns_per_byte, slot->number);
         /* It began to come in while it was sent: only a queue delays it. */
         MobTime begun = world->now > takes ? world->now - takes : 0;
-        at = MAX(at, mob_link_occupy(&box->in, begun, slot->number));
+        MobTime through = mob_link_occupy(&box->in, begun, slot->number);
+        at = MAX(at, through);
         from->ready_at = at;
         from->last_arrive = MAX(from->last_arrive, at);
     }
