@@ -268,6 +268,7 @@ mob_state_on_task(State *state, const MobNote *note)
     } else if (note->kind == MOB_NOTE_TASK_FINISHED) {
         body_has_ended(state, attempt);
         mob_state_end_attempt(state, attempt, "finished");
+        attempt->outcome = "finished"; /* whatever became of its worker afterwards */
         if (attempt->number == task->last_attempt)
             task->state = MOB_TASK_FINISHED;
     } else if (note->kind == MOB_NOTE_TASK_FAILED) {

@@ -347,3 +347,78 @@ told_map_reduce(uint32_t rounds)
     }
     return told;
 }
+
+static void
+put(Told *told, MobTime at, const char *path, uint64_t bytes)
+{
+    g_autoptr(MobStr) name = mob_str_new(path);
+
+    told_note(told, (MobNote){.kind = MOB_NOTE_OBJECT_CREATED,
+                              .object = mob_object_put((MobTaskId){1, 2}, 1),
+                              .path = name,
+                              .owner = told_driver,
+                              .node = {1},
+                              .bytes = bytes});
+    told_event(told, at, told_driver);
+}
+
+/* Arguments of one element: a list with a reference to what @task returns. */
+static MobArgs *
+mentioning(Told *told, const MobTaskSpec *task)
+{
+    MobArgs *args = mob_args_new(1);
+    MobRef *ref = g_new(MobRef, 1);
+
+    *ref = (MobRef){mob_object_return(task->id, 1), task->owner, mob_str_ref(task->path)};
+    args->items[0].value = mob_value_new((const uint8_t *)"\x80", 1, 1, ref, 1, 0);
+    g_ptr_array_add(told->owned, args);
+    return args;
+}
+
+Told *
+told_family(void)
+{
+    Told *told = told_new();
+    MobTaskId root = {1, 1};
+    const MobAddress n1_w1 = {2, 3};
+
+    told_cluster(told);
+    MobTaskSpec *four = told_spec(told, "1", "four", told_driver, root, 1);
+    MobTaskSpec *three = told_spec(told, "1/1", "three", told_n1_w0, four->id, 1);
+    MobTaskSpec *two = told_spec(told, "1/1/1", "two", told_n2_w0, three->id, 1);
+    MobTaskSpec *bad = told_spec(told, "2", "count <lines> & words", told_driver, root, 1);
+    MobTaskSpec *list = told_spec(told, "3", "list", told_driver, root, 1);
+
+    put(told, MOB_MS, "1", 3 << 20);
+    told_submitted(told, MOB_MS, four, NULL);
+    told_started(told, MOB_MS, four, 1, told_n1_w0);
+    told_submitted(told, 2 * MOB_MS, three, NULL);
+    told_started(told, 2 * MOB_MS, three, 1, told_n2_w0);
+    told_submitted(told, 3 * MOB_MS, two, NULL);
+    told_started(told, 3 * MOB_MS, two, 1, n1_w1);
+    told_finished(told, 4 * MOB_MS, two, 1, n1_w1, 0, 12);
+
+    MobArgs *args = mob_args_new(1);
+    args->items[0].ref =
+        (MobRef){mob_object_put((MobTaskId){1, 2}, 1), told_driver, mob_str_new("1")};
+    g_ptr_array_add(told->owned, args);
+    told_submitted(told, 5 * MOB_MS, bad, args);
+    told_started(told, 5 * MOB_MS, bad, 1, (MobAddress){3, 3});
+    told_submitted(told, 5 * MOB_MS, list, mentioning(told, four));
+
+    MobValue *fault = mob_fault_value(&(MobFault){.kind = MOB_FAULT_TASK, .message = "no lines"});
+    told_note(told, (MobNote){.kind = MOB_NOTE_TASK_FAILED,
+                              .spec = bad,
+                              .attempt = 1,
+                              .owner = told_driver,
+                              .value = fault,
+                              .final = true});
+    told_note(told, (MobNote){.kind = MOB_NOTE_OBJECT_FAILED,
+                              .object = mob_object_return(bad->id, 1),
+                              .path = bad->path,
+                              .owner = told_driver,
+                              .value = fault});
+    told_event(told, 6 * MOB_MS, told_driver);
+    mob_value_unref(fault);
+    return told;
+}

@@ -58,3 +58,6 @@ void told_cluster(Told *told);
 Told *told_kill_task_2(void);
 /* @rounds of 8 maps and a merge of them each; the third round is replayed. */
 Told *told_map_reduce(uint32_t rounds);
+/* By call: T1 calls T1/1, which calls T1/1/1; P1 is put by the driver and taken
+ * by T2, which fails; T3 is given a list that mentions O1. */
+Told *told_family(void);

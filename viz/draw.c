@@ -73,15 +73,16 @@ draw_outline(Pen *pen, const MobFigureNode *node, MobLook look, bool replayed)
     if (mob_shape_is_folded(node->shape)) {
         MobFigureNode behind = *node;
         for (int i = 2; i > 0; i--) {
-            behind.x = node->x + 4 * i;
-            behind.y = node->y + 4 * i;
+            behind.x = node->x + MOB_STACK * i;
+            behind.y = node->y + MOB_STACK * i;
             outline(pen, &behind, 0, " fill=\"#F4F4F4\" stroke=\"" INK "\" stroke-width=\"1\"");
         }
     } else if (replayed) {
-        outline(pen, node, 5, " fill=\"#E69F00\" stroke=\"" INK "\" stroke-width=\"1.2\"");
+        outline(pen, node, MOB_RING, " fill=\"#E69F00\" stroke=\"" INK "\" stroke-width=\"1.2\"");
     }
-    outline(pen, node, 0, paint);
-    if (style->twice && !plain)
+    /* Where a ring will come, the arrows end at its edge already. */
+    outline(pen, node, node->ring && !replayed && !plain ? MOB_RING : 0, paint);
+    if (style->twice && !plain && !replayed)
         outline(pen, node, -3.5, " fill=\"none\" stroke=\"" INK "\" stroke-width=\"1.2\"");
 }
 
@@ -106,7 +107,11 @@ draw_title(Pen *pen, const MobFigureNode *node, MobLook look, double top, bool c
 
     if (glyph)
         mob_style_glyph(pen->svg, look, left + MOB_GLYPH, middle, MOB_GLYPH);
-    text_at(pen, left + room, middle + 5.3, MOB_TITLE_SIZE, " font-weight=\"bold\"", title);
+    if (centred)
+        text_at(pen, left + room + width / 2, middle + 5.3, MOB_TITLE_SIZE,
+                " font-weight=\"bold\" text-anchor=\"middle\"", title);
+    else
+        text_at(pen, left + room, middle + 5.3, MOB_TITLE_SIZE, " font-weight=\"bold\"", title);
 }
 
 static void
@@ -148,14 +153,10 @@ static void
 draw_foot(Pen *pen, const MobFigureNode *node)
 {
     g_autofree char *owner = mob_figure_owner(pen->figure, node);
-    g_autofree char *place = mob_figure_place(pen->figure, node, pen->seq);
     double y = node->y + node->height / 2 - 8;
 
     if (*owner != '\0')
         text_at(pen, node->x - node->width / 2 + MOB_PAD, y, MOB_SMALL_SIZE, "", owner);
-    if (*place != '\0')
-        text_at(pen, node->x + node->width / 2 - MOB_PAD, y, MOB_LINE_SIZE,
-                " text-anchor=\"end\" font-weight=\"bold\"", place);
 }
 
 /* How the states are shared out among many. */
@@ -228,7 +229,7 @@ draw_node(Pen *pen, const MobFigureNode *node)
 
     if (look == MOB_LOOK_ABSENT)
         return;
-    pen->replayed |= replayed;
+    pen->replayed |= replayed && !mob_shape_is_folded(node->shape);
     if (!driver && !mob_shape_is_folded(node->shape))
         pen->used[look] = true;
     mob_svg_append(pen->svg, "<g id=\"%s\" class=\"%r%r%r%r\" role=\"img\"><title>%s</title>",
@@ -294,8 +295,10 @@ draw_edge(Pen *pen, const MobFigureEdge *edge)
     draw_tip(pen, edge, points[2 * count - 2], points[2 * count - 1], colours[edge->kind]);
     if (edge->count > 1) {
         g_autofree char *label = g_strdup_printf("×%u", edge->count);
-        guint middle = count / 6 * 3;
-        text_at(pen, points[2 * middle], points[2 * middle + 1] - 4, MOB_SMALL_SIZE,
+        const double *p = points + (count - 1) / 6 * 6; /* the piece in the middle */
+        double x = (p[0] + 3 * p[2] + 3 * p[4] + p[6]) / 8;
+        double y = (p[1] + 3 * p[3] + 3 * p[5] + p[7]) / 8;
+        text_at(pen, x, y - 4, MOB_SMALL_SIZE,
                 " text-anchor=\"middle\" stroke=\"#FFFFFF\" stroke-width=\"3\""
                 " paint-order=\"stroke\"",
                 label);

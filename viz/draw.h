@@ -16,6 +16,8 @@ enum {
     MOB_BAR_HEIGHT = 18,
     MOB_GLYPH = 7, /* radius beside a title */
     MOB_GLYPH_ROOM = 22,
+    MOB_RING = 5,  /* around what was replayed */
+    MOB_STACK = 4, /* from one to the next of a folded node's layers */
     MOB_MARGIN = 26,
     MOB_HEAD = 46,   /* above the figure */
     MOB_LEGEND = 54, /* below it */

@@ -138,7 +138,7 @@ add_folded_nodes(Maker *maker)
         const MobModelObject *object = mob_model_object(model, (int)i);
         const char *by =
             object->maker >= 0 ? mob_model_task(model, object->maker)->label : object->owner;
-        g_autofree char *name = g_strconcat(object->put ? "put by " : "", by, NULL);
+        g_autofree char *name = g_strconcat(object->put ? "puts of " : "results of ", by, NULL);
         int node = group_node(maker, objects, MOB_SHAPE_OBJECTS, name);
         maker->object_nodes[i] = node;
         mob_figure_join(maker->figure, node, (int)i);

@@ -25,7 +25,8 @@ typedef struct {
     GArray *members; /* of int: tasks or objects; of one, unless folded; owned */
     double width;    /* px */
     double height;
-    double x; /* of the centre, from the left and from the top */
+    bool ring; /* it is replayed in this run: room for the ring around it */
+    double x;  /* of the centre, from the left and from the top */
     double y;
 } MobFigureNode;
 
@@ -100,9 +101,8 @@ typedef struct {
 GPtrArray *mob_figure_lines(const MobFigure *figure, const MobFigureNode *node, uint64_t seq);
 /* (transfer full) "T2 parse" */
 char *mob_figure_title(const MobFigure *figure, const MobFigureNode *node);
-/* (transfer full) The small print at the lower left and right; either may be "". */
+/* (transfer full) The small print at the bottom; may be "". */
 char *mob_figure_owner(const MobFigure *figure, const MobFigureNode *node);
-char *mob_figure_place(const MobFigure *figure, const MobFigureNode *node, uint64_t seq);
 MobLook mob_figure_look(const MobFigure *figure, const MobFigureNode *node, uint64_t seq);
 /* How many of a folded node's members have each look. */
 void mob_figure_count(const MobFigure *figure, const MobFigureNode *node, uint64_t seq,

@@ -87,6 +87,14 @@ set_graph(Agraph_t *graph)
     agattr(graph, AGEDGE, (char *)"arrowsize", (char *)"0.8");
 }
 
+static double
+room_around(const MobFigureNode *node)
+{
+    if (mob_shape_is_folded(node->shape))
+        return 2 * MOB_STACK;
+    return node->ring ? 2 * MOB_RING : 0;
+}
+
 /* A graph of the figure's nodes, in their order, with sizes alone. */
 static Agraph_t *
 new_graph(const MobFigure *figure, Agnode_t **nodes, Agedge_t **edges)
@@ -97,8 +105,8 @@ new_graph(const MobFigure *figure, Agnode_t **nodes, Agedge_t **edges)
     for (guint i = 0; i < figure->nodes->len; i++) {
         const MobFigureNode *node = mob_figure_node(figure, (int)i);
         nodes[i] = agnode(graph, node->id, 1);
-        set_inches(nodes[i], "width", node->width);
-        set_inches(nodes[i], "height", node->height);
+        set_inches(nodes[i], "width", node->width + room_around(node));
+        set_inches(nodes[i], "height", node->height + room_around(node));
         if (mob_shape_is_round(node->shape))
             set(nodes[i], "shape", "ellipse");
     }
@@ -142,6 +150,10 @@ take_places(MobFigure *figure, Agraph_t *graph, Agnode_t **nodes, Agedge_t **edg
         MobFigureNode *node = &g_array_index(figure->nodes, MobFigureNode, i);
         node->x = ND_coord(nodes[i]).x;
         node->y = figure->height - ND_coord(nodes[i]).y;
+        if (mob_shape_is_folded(node->shape)) {
+            node->x -= MOB_STACK;
+            node->y -= MOB_STACK;
+        }
     }
     for (guint i = 0; i < figure->edges->len; i++)
         take_curve(&g_array_index(figure->edges, MobFigureEdge, i), edges[i], figure->height);
@@ -180,7 +192,6 @@ node_label(const MobFigure *figure, const MobFigureNode *node, uint64_t seq)
 {
     g_autofree char *title = mob_figure_title(figure, node);
     g_autofree char *owner = mob_figure_owner(figure, node);
-    g_autofree char *place = mob_figure_place(figure, node, seq);
     g_autoptr(GPtrArray) lines = mob_figure_lines(figure, node, seq);
     GString *text = g_string_new(NULL);
 
@@ -194,8 +205,8 @@ node_label(const MobFigure *figure, const MobFigureNode *node, uint64_t seq)
             g_string_append_printf(text, "%s ", mob_style(line->look)->sign);
         g_string_append(text, line->text);
     }
-    if (*owner != '\0' || *place != '\0')
-        g_string_append_printf(text, "\n%s%s%s", owner, *place != '\0' ? "  " : "", place);
+    if (*owner != '\0')
+        g_string_append_printf(text, "\n%s", owner);
     return g_string_free(text, FALSE);
 }
 

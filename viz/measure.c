@@ -37,7 +37,7 @@ ellipse_box(double title, const GPtrArray *lines, double bar)
         half_width = MAX(half_width, (width / 2 + 5) / sqrt(1 - far * far));
         top += height + (line == NULL ? bar : 0);
     }
-    return (Box){MAX(half_width, half_height) * 2, half_height * 2};
+    return (Box){MAX(half_width, half_height * 1.3) * 2, half_height * 2};
 }
 
 static Box
@@ -61,18 +61,14 @@ box_at(const MobFigure *figure, const MobFigureNode *node, uint64_t seq)
     g_autoptr(GPtrArray) lines = mob_figure_lines(figure, node, seq);
     g_autofree char *text = mob_figure_title(figure, node);
     g_autofree char *owner = mob_figure_owner(figure, node);
-    g_autofree char *place = mob_figure_place(figure, node, seq);
     double title = mob_text_width(text, MOB_TITLE_SIZE, true) + MOB_GLYPH_ROOM;
     double bar = mob_shape_is_folded(node->shape) ? MOB_BAR_HEIGHT : 0;
-    double foot =
-        mob_text_width(owner, MOB_SMALL_SIZE, false) + mob_text_width(place, MOB_LINE_SIZE, false);
+    double foot = mob_text_width(owner, MOB_SMALL_SIZE, false);
 
     if (node->shape == MOB_SHAPE_DRIVER)
         return (Box){title + MOB_PAD, 62};
     if (mob_shape_is_round(node->shape))
         return ellipse_box(title, lines, bar);
-    if (foot > 0)
-        foot += 14;
     return flat_box(title, lines, foot, bar);
 }
 
@@ -110,5 +106,6 @@ mob_figure_measure(MobFigure *figure)
             grow(&box, box_at(figure, node, g_array_index(moments, MobMoment, j).seq));
         node->width = ceil(box.width);
         node->height = ceil(box.height);
+        node->ring = mob_figure_replayed(figure, node, UINT64_MAX);
     }
 }

@@ -38,7 +38,7 @@ const MobStyle *mob_style(MobLook look);
 /* Appends the glyph of @look, centred at x, y, in a circle of radius r. */
 void mob_style_glyph(GString *svg, MobLook look, double x, double y, double r);
 
-/* Width of @text in px at @size px; @bold makes it wider. */
+/* Room that @text needs in px at @size px, in Helvetica or what stands in for it. */
 double mob_text_width(const char *text, double size, bool bold);
 
 /* Appends @text with the five characters that XML minds escaped, and those it

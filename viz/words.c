@@ -68,7 +68,7 @@ mob_figure_title(const MobFigure *figure, const MobFigureNode *node)
     case MOB_SHAPE_TASKS:
         return g_strdup_printf("%s ×%u", label, node->members->len);
     case MOB_SHAPE_OBJECTS:
-        return g_strdup_printf("%u of %s", node->members->len, label);
+        return g_strdup_printf("%s ×%u", label, node->members->len);
     case MOB_SHAPE_OBJECT:
     case MOB_SHAPE_PUT:
     case MOB_SHAPE_DRIVER:
@@ -181,6 +181,21 @@ attempt_text(const MobModelTask *task, const MobModelAttempt *attempt, MobLook l
                            attempt_word(attempt, look), worker);
 }
 
+static void
+add_only_attempt(GPtrArray *lines, const MobModelTask *task, uint64_t seq)
+{
+    const MobModelAttempt *attempt = &g_array_index(task->attempts, MobModelAttempt, 0);
+    MobLook look = mob_model_task_look(task, seq);
+
+    if (look == MOB_LOOK_ABSENT)
+        return;
+    if (look == MOB_LOOK_PENDING || *attempt->worker == '\0')
+        add_line(lines, g_strdup(attempt_word(attempt, look)), MOB_LOOK_ABSENT);
+    else
+        add_line(lines, g_strdup_printf("%s on %s", attempt_word(attempt, look), attempt->worker),
+                 MOB_LOOK_ABSENT);
+}
+
 /* The first and the last ones, where there are too many. */
 static void
 add_attempts(GPtrArray *lines, const MobModelTask *task, uint64_t seq)
@@ -189,8 +204,10 @@ add_attempts(GPtrArray *lines, const MobModelTask *task, uint64_t seq)
     guint skip_from = count > LINES_MAX ? 2 : count;
     guint skip_to = count > LINES_MAX ? count - (LINES_MAX - 3) : count;
 
-    if (count < 2)
+    if (count < 2) {
+        add_only_attempt(lines, task, seq);
         return;
+    }
     for (guint i = 0; i < count; i++) {
         const MobModelAttempt *attempt = &g_array_index(task->attempts, MobModelAttempt, i);
         if (i == skip_from)
@@ -332,20 +349,6 @@ mob_figure_lines(const MobFigure *figure, const MobFigureNode *node, uint64_t se
     else if (node->shape != MOB_SHAPE_DRIVER)
         add_object_lines(lines, object_of(figure, node), seq);
     return lines;
-}
-
-char *
-mob_figure_place(const MobFigure *figure, const MobFigureNode *node, uint64_t seq)
-{
-    if (node->shape != MOB_SHAPE_TASK)
-        return g_strdup("");
-    const MobModelTask *task = task_of(figure, node);
-    guint count = attempts_by(task, seq);
-    if (count != 1)
-        return g_strdup(""); /* the badges say it */
-    const MobModelAttempt *attempt = &g_array_index(task->attempts, MobModelAttempt, 0);
-    bool placed = attempt->started.seq != 0 && attempt->started.seq <= seq;
-    return g_strdup(placed ? attempt->worker : "");
 }
 
 /* --- sentences --- */
