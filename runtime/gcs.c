@@ -24,6 +24,7 @@ static const Handler handlers[MOB_MSG_COUNT] = {
 static const Handler timers[MOB_TIMER_COUNT] = {
     [MOB_TIMER_HEALTH] = mob_gcs_on_health_timer,
     [MOB_TIMER_VIEW] = mob_gcs_on_view_timer,
+    [MOB_TIMER_JOIN] = mob_gcs_on_join_timer,
 };
 
 /* --- persisted values --- */

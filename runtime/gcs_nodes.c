@@ -5,7 +5,11 @@
  * final. The machine may well live on behind a cut link; then it learns of its
  * death by a Fence as soon as it says anything.
  *
- * One message to all nodes is one message, shared.
+ * One message to all nodes is one message, shared. Nodes that join at about
+ * the same time are welcomed and made known together, because n joins told one
+ * by one to n nodes would be n times n messages. For the same reason the view
+ * of everybody's resources goes only to the nodes that follow it: those that
+ * have owners of their own and so place tasks on others.
  */
 #include "runtime/gcs_parts.h"
 
@@ -29,22 +33,15 @@ manager_of(const GcsNode *node)
     return mob_node_address(node->view.node.v);
 }
 
-/* Publishes @msg (transfer full) to every live node but @except. */
-static void
-publish_except(Gcs *gcs, MobMsg *msg, const GcsNode *except, MobOutbox *out)
-{
-    for (guint i = 0; i < gcs->nodes->len; i++) {
-        const GcsNode *node = node_at(gcs, i);
-        if (node->view.alive && node != except)
-            mob_send(out, manager_of(node), mob_msg_ref(msg));
-    }
-    mob_msg_unref(msg);
-}
-
 void
 mob_gcs_publish(Gcs *gcs, MobMsg *msg, MobOutbox *out)
 {
-    publish_except(gcs, msg, NULL, out);
+    for (guint i = 0; i < gcs->nodes->len; i++) {
+        const GcsNode *node = node_at(gcs, i);
+        if (node->view.alive)
+            mob_send(out, manager_of(node), mob_msg_ref(msg));
+    }
+    mob_msg_unref(msg);
 }
 
 static MobViews
@@ -116,14 +113,20 @@ set_health_timer(const Gcs *gcs, const MobInput *input, MobOutbox *out)
     mob_set_timer(out, MOB_TIMER_HEALTH, input->now + MAX(gcs->config->health_period, 1));
 }
 
-static void
-welcome(Gcs *gcs, const GcsNode *node, MobOutbox *out)
+static MobMsg *
+welcome_message(const Gcs *gcs)
 {
     MobNodeRegistered *msg = mob_node_registered_new();
 
     msg->views = copy_all_views(gcs);
     msg->version = gcs->version;
-    mob_send(out, manager_of(node), msg);
+    return &msg->base;
+}
+
+static void
+welcome(Gcs *gcs, const GcsNode *node, MobOutbox *out)
+{
+    mob_send(out, manager_of(node), welcome_message(gcs));
 }
 
 /* Takes @node out of the living, for good. */
@@ -195,8 +198,46 @@ join(Gcs *gcs, const MobRegisterNode *msg, const MobInput *input, MobOutbox *out
     mob_note(out, (MobNote){.kind = MOB_NOTE_NODE_JOINED,
                             .node = msg->node,
                             .label = mob_str(node->view.name)});
-    welcome(gcs, node, out);
-    publish_except(gcs, node_changed(node), node, out);
+    node->newcomer = true;
+    if (gcs->join_pending)
+        return;
+    gcs->join_pending = true;
+    mob_set_timer(out, MOB_TIMER_JOIN, input->now + MAX(gcs->config->join_window, 1));
+}
+
+static MobViews
+copy_newcomers(const Gcs *gcs)
+{
+    MobViews views = {0};
+
+    for (guint i = 0; i < gcs->nodes->len; i++)
+        views.count += node_at(gcs, i)->newcomer;
+    views.items = g_new0(MobView, views.count);
+    uint32_t at = 0;
+    for (guint i = 0; i < gcs->nodes->len; i++)
+        if (node_at(gcs, i)->newcomer)
+            mob_view_copy(&views.items[at++], &node_at(gcs, i)->view);
+    return views;
+}
+
+void
+mob_gcs_on_join_timer(Gcs *gcs, const MobInput *input, MobOutbox *out)
+{
+    MobMsg *hello = welcome_message(gcs);
+    MobNodeChanged *news = mob_node_changed_new();
+
+    gcs->join_pending = false;
+    gcs->quiet_until = input->now + gcs->alive * gcs->config->join_grace;
+    news->views = copy_newcomers(gcs);
+    for (guint i = 0; i < gcs->nodes->len; i++) {
+        GcsNode *node = node_at(gcs, i);
+        if (node->view.alive)
+            mob_send(out, manager_of(node),
+                     mob_msg_ref(node->newcomer ? hello : &news->base));
+        node->newcomer = false;
+    }
+    mob_msg_unref(hello);
+    mob_msg_unref(&news->base);
 }
 
 void
@@ -208,7 +249,7 @@ mob_gcs_on_register_node(Gcs *gcs, const MobInput *input, MobOutbox *out)
     if (input->from.local != MOB_LOCAL_NODE || input->from.node != msg->node.v || msg->node.v == 0)
         return;         /* nobody registers another */
     if (node != NULL) { /* the answer was lost or is late */
-        if (!node->resync)
+        if (!node->resync && !node->newcomer)
             welcome(gcs, node, out);
         return;
     }
@@ -286,8 +327,12 @@ void
 mob_gcs_on_health_timer(Gcs *gcs, const MobInput *input, MobOutbox *out)
 {
     declare_the_silent_dead(gcs, out);
-    if (gcs->alive > 0)
+    if (gcs->alive == 0)
+        return;
+    if (input->now >= gcs->quiet_until)
         probe(gcs, input, out);
+    else
+        set_health_timer(gcs, input, out);
 }
 
 /* --- what nodes have --- */
@@ -310,6 +355,13 @@ mob_gcs_on_report_resources(Gcs *gcs, const MobInput *input, MobOutbox *out)
     if (node == NULL || input->from.local != MOB_LOCAL_NODE)
         return; /* it will register */
     bool drains = msg->draining != node->view.draining;
+    if (msg->follows && !node->follows) {
+        node->follows = true;
+        MobResourceView *all = mob_resource_view_new();
+        all->version = gcs->version;
+        all->views = copy_all_views(gcs);
+        mob_send(out, input->from, all);
+    }
     if (!drains && mob_resources_eq(&node->view.available, &msg->available))
         return;
     mob_resources_clear(&node->view.available);
@@ -348,7 +400,12 @@ mob_gcs_on_view_timer(Gcs *gcs, const MobInput *input, MobOutbox *out)
     gcs->view_pending = false;
     msg->version = ++gcs->version;
     msg->views = take_changed_views(gcs);
-    mob_gcs_publish(gcs, &msg->base, out);
+    for (guint i = 0; i < gcs->nodes->len; i++) {
+        const GcsNode *node = node_at(gcs, i);
+        if (node->view.alive && node->follows)
+            mob_send(out, manager_of(node), mob_msg_ref(&msg->base));
+    }
+    mob_msg_unref(&msg->base);
 }
 
 /* --- workers that died --- */

@@ -14,6 +14,8 @@
 typedef struct {
     MobView view;
     uint64_t answered; /* the newest round of probes that it answered */
+    bool newcomer;     /* not welcomed yet */
+    bool follows;      /* it places tasks on others, and gets the resource view */
     bool changed;      /* since the last resource view was published */
     bool resync;       /* something sent to it may be lost: tell it again when it speaks */
 } GcsNode;
@@ -45,6 +47,8 @@ typedef struct {
     uint64_t round;         /* of probes */
     uint64_t version;       /* of the resource view */
     bool view_pending;      /* the timer that publishes it is set */
+    bool join_pending;      /* the timer that welcomes newcomers is set */
+    MobTime quiet_until;    /* no probes before: the news of a join fills the wires */
     MobTable *dead_workers; /* address -> GcsDeadWorker, owned */
     MobTable *jobs;         /* address of the driver -> GcsJob, owned */
     uint32_t last_job;      /* the highest number that was given out */
@@ -72,6 +76,7 @@ void mob_gcs_on_health_reply(Gcs *gcs, const MobInput *input, MobOutbox *out);
 void mob_gcs_on_report_resources(Gcs *gcs, const MobInput *input, MobOutbox *out);
 void mob_gcs_on_worker_died(Gcs *gcs, const MobInput *input, MobOutbox *out);
 void mob_gcs_on_health_timer(Gcs *gcs, const MobInput *input, MobOutbox *out);
+void mob_gcs_on_join_timer(Gcs *gcs, const MobInput *input, MobOutbox *out);
 void mob_gcs_on_view_timer(Gcs *gcs, const MobInput *input, MobOutbox *out);
 void mob_gcs_dump_nodes(const Gcs *gcs, GString *into);
 void mob_gcs_free_nodes(Gcs *gcs);

@@ -264,6 +264,17 @@ is_sane(const MobRequestLease *request, MobAddress from)
            spec->needs.memory >= 0;
 }
 
+/* From its first placement on a node needs to know what the others have. */
+static void
+follow_view(MobNode *node)
+{
+    if (node->follows)
+        return;
+    node->follows = true;
+    node->report_due = true;
+    node->reported_at = 0; /* at once */
+}
+
 void
 mob_node_on_request_lease(MobNode *node, const MobInput *in, MobOutbox *out)
 {
@@ -280,6 +291,7 @@ mob_node_on_request_lease(MobNode *node, const MobInput *in, MobOutbox *out)
         send_away(node, lease, new_reply(lease, MOB_LEASE_REJECTED), out);
         return;
     }
+    follow_view(node);
     mob_cluster_settle(&node->cluster, in->now);
     if (lease->shape->waiting.first != lease || !place(node, lease, in, out))
         seek_room(node, out);

@@ -245,6 +245,7 @@ mob_node_report(MobNode *node, const MobInput *in, MobOutbox *out)
     MobReportResources *report = mob_report_resources_new();
     report->available = mob_resources_copy(available);
     report->draining = node->draining;
+    report->follows = node->follows;
     mob_send(out, node->gcs, report);
     mob_resources_clear(&node->reported);
     node->reported = mob_resources_copy(available);

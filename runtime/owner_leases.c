@@ -155,19 +155,6 @@ mob_shape_fail(MobStep *step, MobShape *shape, MobValue *fault)
 
 /* --- where to ask --- */
 
-static MobPeerNode *
-node_by_name(const MobWorker *worker, const MobStr *name)
-{
-    size_t at = 0;
-    MobPeerNode *peer;
-    MobPeerNode *found = NULL;
-
-    while ((peer = mob_table_next(worker->nodes, &at)))
-        if (peer->alive && mob_str_eq(peer->name, name))
-            found = peer; /* the newest life of that name */
-    return found;
-}
-
 enum {
     PLACES_MAX = 16
 };
@@ -194,7 +181,7 @@ add_place(Places *places, uint32_t node, uint64_t bytes)
 
 /* The node that holds most bytes of the arguments; our own if that is no worse. */
 static MobAddress
-nearest_node(const MobWorker *worker, const MobShape *shape)
+nearest_node(MobWorker *worker, const MobShape *shape)
 {
     Places places = {0};
     uint64_t best = 0;
@@ -219,11 +206,11 @@ nearest_node(const MobWorker *worker, const MobShape *shape)
 }
 
 static MobAddress
-first_choice(const MobWorker *worker, const MobShape *shape)
+first_choice(MobWorker *worker, const MobShape *shape)
 {
     switch ((MobStrategy)shape->spec->strategy) {
     case MOB_STRATEGY_AFFINITY: {
-        const MobPeerNode *peer = node_by_name(worker, shape->spec->node);
+        const MobPeerNode *peer = mob_worker_peer_by_name(worker, shape->spec->node);
         return peer != NULL ? mob_node_address(peer->node.v) : worker->manager;
     }
     case MOB_STRATEGY_SPREAD:

@@ -5,23 +5,70 @@
 
 /* --- whom we know --- */
 
-MobPeerNode *
-mob_worker_peer(const MobWorker *worker, MobNodeId node)
+static MobPeerNode *
+add_peer(MobWorker *worker, const MobView *view)
 {
-    return mob_table_get(worker->nodes, mob_key_word(node.v));
+    MobPeerNode *peer = g_new0(MobPeerNode, 1);
+
+    peer->node = view->node;
+    peer->name = mob_str_ref(view->name);
+    peer->alive = true;
+    mob_table_add(worker->nodes, mob_key_word(view->node.v), peer);
+    return peer;
+}
+
+static const MobViews *
+roll_of(const MobWorker *worker)
+{
+    static const MobViews none = {0};
+
+    return worker->roll != NULL ? &mob_worker_registered(worker->roll)->views : &none;
+}
+
+MobPeerNode *
+mob_worker_peer(MobWorker *worker, MobNodeId node)
+{
+    MobPeerNode *peer = mob_table_get(worker->nodes, mob_key_word(node.v));
+    const MobViews *roll = roll_of(worker);
+
+    for (uint32_t i = 0; peer == NULL && i < roll->count; i++)
+        if (roll->items[i].node.v == node.v)
+            peer = add_peer(worker, &roll->items[i]);
+    return peer;
+}
+
+MobPeerNode *
+mob_worker_peer_by_name(MobWorker *worker, const MobStr *name)
+{
+    const MobViews *roll = roll_of(worker);
+    MobPeerNode *peer;
+    MobPeerNode *found = NULL;
+    size_t at = 0;
+
+    for (uint32_t i = 0; i < roll->count; i++)
+        if (mob_str_eq(roll->items[i].name, name))
+            mob_worker_peer(worker, roll->items[i].node);
+    while ((peer = mob_table_next(worker->nodes, &at)))
+        if (peer->alive && mob_str_eq(peer->name, name) &&
+            (found == NULL || peer->node.v > found->node.v))
+            found = peer;
+    return found;
 }
 
 bool
 mob_worker_is_dead(const MobWorker *worker, MobAddress process)
 {
-    const MobPeerNode *peer = mob_worker_peer(worker, (MobNodeId){process.node});
-
-    return (peer != NULL && !peer->alive) ||
+    if (worker->dead_nodes > 0) {
+        const MobPeerNode *peer = mob_table_get(worker->nodes, mob_key_word(process.node));
+        if (peer != NULL && !peer->alive)
+            return true;
+    }
+    return mob_table_count(worker->dead) > 0 &&
            mob_table_get(worker->dead, mob_key_address(process)) != NULL;
 }
 
 void
-mob_worker_name(const MobWorker *worker, MobAddress process, GString *into)
+mob_worker_name(MobWorker *worker, MobAddress process, GString *into)
 {
     const MobPeerNode *peer = mob_worker_peer(worker, (MobNodeId){process.node});
 
@@ -102,11 +149,7 @@ learn(MobWorker *worker, const MobView *view)
     MobPeerNode *peer = mob_worker_peer(worker, view->node);
 
     if (peer == NULL) {
-        peer = g_new0(MobPeerNode, 1);
-        peer->node = view->node;
-        peer->name = mob_str_ref(view->name);
-        peer->alive = true;
-        mob_table_add(worker->nodes, mob_key_word(view->node.v), peer);
+        peer = add_peer(worker, view);
         worker->alive_nodes++;
     }
     if (!peer->alive || view->alive)
@@ -114,6 +157,7 @@ learn(MobWorker *worker, const MobView *view)
     peer->alive = false;
     peer->reason = mob_str_ref(view->reason);
     worker->alive_nodes--;
+    worker->dead_nodes++;
     return true;
 }
 
@@ -123,6 +167,27 @@ learn_all(MobStep *step, const MobViews *views)
     for (uint32_t i = 0; i < views->count; i++)
         if (learn(step->worker, &views->items[i]))
             node_died(step, mob_worker_peer(step->worker, views->items[i].node));
+}
+
+/* The roll is shared with the other workers of the machine; only those on it
+ * that are dead already are taken down one by one. */
+static void
+take_roll(MobStep *step)
+{
+    MobWorker *worker = step->worker;
+    const MobViews *views = &mob_worker_registered(step->input->msg)->views;
+
+    if (worker->roll != NULL) { /* said again: no more than news */
+        learn_all(step, views);
+        return;
+    }
+    worker->roll = mob_msg_ref((MobMsg *)step->input->msg);
+    worker->alive_nodes = 0;
+    for (uint32_t i = 0; i < views->count; i++) {
+        worker->alive_nodes++;
+        if (!views->items[i].alive && learn(worker, &views->items[i]))
+            node_died(step, mob_worker_peer(worker, views->items[i].node));
+    }
 }
 
 static void
@@ -281,7 +346,7 @@ start_main_if_ready(MobStep *step)
 static void
 on_registered(MobStep *step)
 {
-    learn_all(step, &mob_worker_registered(step->input->msg)->views);
+    take_roll(step);
     step->worker->registered = true;
     start_main_if_ready(step);
 }
@@ -454,6 +519,7 @@ worker_free(MobProcess *self)
     mob_table_free_full(worker->tasks, (GDestroyNotify)mob_task_free);
     mob_table_free_full(worker->rows, (GDestroyNotify)mob_row_free);
     mob_table_free_full(worker->nodes, free_peer);
+    mob_msg_unref(worker->roll);
     mob_table_free(worker->dead);
     mob_table_free_full(worker->registrations, (GDestroyNotify)mob_registration_free);
     mob_table_free_full(worker->bundles, (GDestroyNotify)mob_value_unref);

@@ -171,7 +171,7 @@ place_of(const MobTask *task)
 }
 
 static void
-explain_task(const MobWorker *worker, const MobTask *task, GString *into)
+explain_task(MobWorker *worker, const MobTask *task, GString *into)
 {
     mob_name_task(into, task->spec->path);
     g_string_append_printf(into, " %s ", mob_str(task->spec->label));
@@ -196,7 +196,7 @@ explain_task(const MobWorker *worker, const MobTask *task, GString *into)
 }
 
 static void
-explain_row(const MobWorker *worker, const MobRow *row, GString *into)
+explain_row(MobWorker *worker, const MobRow *row, GString *into)
 {
     mob_name_object(into, row->ref.path, row->ref.id.index);
     if (!row->owned) {
@@ -225,7 +225,7 @@ explain_start(const MobWorker *worker, GString *into)
 void
 mob_worker_explain(const MobProcess *process, GString *into)
 {
-    const MobWorker *worker = (const MobWorker *)process;
+    MobWorker *worker = (MobWorker *)process; /* looking a node up remembers it, no more */
     const MobExec *exec = &worker->exec;
 
     explain_start(worker, into);
@@ -254,7 +254,7 @@ mob_worker_explain(const MobProcess *process, GString *into)
 void
 mob_worker_dump(const MobProcess *process, GString *into)
 {
-    const MobWorker *worker = (const MobWorker *)process;
+    MobWorker *worker = (MobWorker *)process;
     size_t at = 0;
     const MobRow *row;
     const MobTask *task;

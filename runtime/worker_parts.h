@@ -245,7 +245,10 @@ struct MobWorker {
     MobTable *tasks;      /* task -> MobTask, owned */
     MobTable *shapes;     /* key -> MobShape, owned */
     MobTable *leases;     /* lease -> MobOwnLease, owned */
-    MobTable *nodes;      /* node -> MobPeerNode, owned */
+    MobMsg *roll;         /* WorkerRegistered: the nodes at that time; shared with other workers */
+    MobTable *nodes;      /* node -> MobPeerNode, owned: those that joined or died since, or
+                           * were looked up */
+    uint32_t dead_nodes;  /* how many of those are dead */
     MobTable *dead;       /* address of a dead worker -> itself (not NULL) */
     MobTable *registrations; /* registrar, token -> MobRegistration, owned */
     GArray *settling;     /* of MobObjectId: rows to look at again; see mob_row_settle() */
@@ -441,7 +444,10 @@ void mob_worker_dump(const MobProcess *process, GString *into);
 
 /* --- worker.c --- */
 
-MobPeerNode *mob_worker_peer(const MobWorker *worker, MobNodeId node);
+/* NULL for a node that nobody has told us of. */
+MobPeerNode *mob_worker_peer(MobWorker *worker, MobNodeId node);
+/* The newest live node of that name, or NULL. */
+MobPeerNode *mob_worker_peer_by_name(MobWorker *worker, const MobStr *name);
 bool mob_worker_is_dead(const MobWorker *worker, MobAddress process);
 /* After retry_delay, ask @peer again what it has not answered. */
 void mob_worker_retry(MobStep *step, MobAddress peer);
@@ -449,5 +455,5 @@ void mob_worker_retry(MobStep *step, MobAddress peer);
 MobValue *mob_worker_fault(MobStep *step, MobFaultKind kind, const MobTask *task, MobAddress where,
                            const char *message, const MobValue *cause);
 /* "n2/w0" */
-void mob_worker_name(const MobWorker *worker, MobAddress process, GString *into);
+void mob_worker_name(MobWorker *worker, MobAddress process, GString *into);
 void mob_worker_pull(MobStep *step, const MobRef *ref, bool wait); /* GetObject */
