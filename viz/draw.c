@@ -41,8 +41,8 @@ outline(Pen *pen, const MobFigureNode *node, double grow, const char *paint)
                        x + w, paint);
         break;
     case MOB_SHAPE_DRIVER:
-        mob_svg_append(pen->svg, "<path d=\"M%n %nL%n %nL%n %nV%nH%nZ\"%r/>", x - w, y - h * 0.3, x,
-                       y - h, x + w, y - h * 0.3, y + h, x - w, paint);
+        mob_svg_append(pen->svg, "<path d=\"M%n %nL%n %nL%n %nV%nH%nZ\"%r/>", x - w, y - h, x,
+                       y - h - MOB_ROOF, x + w, y - h, y + h, x - w, paint);
         break;
     case MOB_SHAPE_TASK:
     case MOB_SHAPE_TASKS:
@@ -209,7 +209,7 @@ first_line(const Pen *pen, const MobFigureNode *node)
     double height = MOB_TITLE_HEIGHT + (mob_shape_is_folded(node->shape) ? MOB_BAR_HEIGHT : 0);
 
     if (node->shape == MOB_SHAPE_DRIVER)
-        return node->y - 4;
+        return node->y - MOB_TITLE_HEIGHT / 2.0 - 2;
     if (!mob_shape_is_round(node->shape))
         return node->y - node->height / 2 + MOB_PAD / 2.0;
     g_autoptr(GPtrArray) lines = mob_figure_lines(pen->figure, node, pen->seq);
@@ -375,7 +375,7 @@ mob_figure_draw(const MobFigure *figure, MobMoment moment, GString *svg)
     g_autofree char *summary = mob_figure_summary(figure, moment);
     Pen pen = {.figure = figure, .svg = svg, .seq = moment.seq};
     double width = ceil(MAX(figure->width, legend_width) + 2 * MOB_MARGIN);
-    double height = ceil(figure->height + MOB_HEAD + MOB_LEGEND + 2 * 10);
+    double height = ceil(figure->height + MOB_HEAD + MOB_LEGEND + MOB_TOP + 10);
 
     mob_svg_append(svg,
                    "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%n\" height=\"%n\""
@@ -387,7 +387,7 @@ mob_figure_draw(const MobFigure *figure, MobMoment moment, GString *svg)
     mob_svg_append(svg, "<rect width=\"%n\" height=\"%n\" fill=\"#FFFFFF\"/>\n", width, height);
     draw_head(&pen, moment);
     mob_svg_append(svg, "<g transform=\"translate(%n %n)\">\n", (double)MOB_MARGIN,
-                   MOB_HEAD + 10.0);
+                   (double)(MOB_HEAD + MOB_TOP));
     for (guint i = 0; i < figure->edges->len; i++)
         draw_edge(&pen, &g_array_index(figure->edges, MobFigureEdge, i));
     for (guint i = 0; i < figure->nodes->len; i++)

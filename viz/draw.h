@@ -18,6 +18,8 @@ enum {
     MOB_GLYPH_ROOM = 22,
     MOB_RING = 5,  /* around what was replayed */
     MOB_STACK = 4, /* from one to the next of a folded node's layers */
+    MOB_ROOF = 19, /* of a driver's house, above its place */
+    MOB_TOP = 22,  /* between the heading and the figure: a roof fits in */
     MOB_MARGIN = 26,
     MOB_HEAD = 46,   /* above the figure */
     MOB_LEGEND = 54, /* below it */

@@ -66,7 +66,7 @@ box_at(const MobFigure *figure, const MobFigureNode *node, uint64_t seq)
     double foot = mob_text_width(owner, MOB_SMALL_SIZE, false);
 
     if (node->shape == MOB_SHAPE_DRIVER)
-        return (Box){title + MOB_PAD, 62};
+        return (Box){title, 42}; /* its walls */
     if (mob_shape_is_round(node->shape))
         return ellipse_box(title, lines, bar);
     return flat_box(title, lines, foot, bar);

@@ -5,6 +5,7 @@
 #include <glib/gstdio.h>
 #include <sqlite3.h>
 #include <stdarg.h>
+#include <string.h>
 
 #include "runtime/process.h"
 #include "runtime/table.h"
@@ -77,6 +78,7 @@ row(Db *db, Table table, const char *format, ...)
 
     if (db->status != SQLITE_OK)
         return;
+    g_assert((size_t)sqlite3_bind_parameter_count(insert) == strlen(format));
     va_start(values, format);
     for (int column = 1; *format != '\0'; format++, column++) {
         int64_t number = 0;

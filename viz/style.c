@@ -95,7 +95,7 @@ mob_text_width(const char *text, double size, bool bold)
             sum += c < 0xe0 ? 600 : 1000;
     }
     /* Where Helvetica and its like are missing, what stands in for it is wider. */
-    return (double)(bold ? sum * 122 / 100 : sum * 113 / 100) * size / 1000;
+    return (double)(bold ? sum * 130 / 100 : sum * 113 / 100) * size / 1000;
 }
 
 void
