@@ -1,0 +1,286 @@
+/* node_rig.h: one node manager without a world: messages in, effects out. */
+#pragma once
+
+#include <criterion/criterion.h>
+
+#include "runtime/node.h"
+
+typedef struct {
+    MobConfig config;
+    MobPickConfig pick_config;
+    MobPicks *picks;
+    MobProcess *node;
+    MobOutbox out; /* the effects of the last step */
+    MobTime now;
+} Rig;
+
+#define SELF    1
+#define GCS     ((MobAddress){SELF, MOB_LOCAL_GCS})
+#define DRIVER  ((MobAddress){SELF, 2})
+#define OTHER   ((MobAddress){2, 200}) /* an owner on another machine */
+#define WORKER0 100
+
+static inline void
+rig_step(Rig *rig, MobInput input)
+{
+    mob_outbox_drop(&rig->out);
+    input.now = rig->now;
+    input.picks = rig->picks;
+    rig->node->class->step(rig->node, &input, &rig->out);
+}
+
+static inline void
+rig_give(Rig *rig, MobAddress from, void *msg)
+{
+    g_autoptr(MobMsg) owned = msg;
+    rig_step(rig, (MobInput){.kind = MOB_INPUT_MESSAGE, .from = from, .msg = owned});
+}
+
+static inline void
+rig_timer(Rig *rig, MobTimer timer, MobTime now)
+{
+    rig->now = now;
+    rig_step(rig, (MobInput){.kind = MOB_INPUT_TIMER, .timer = timer});
+}
+
+static inline void
+rig_reset(Rig *rig, MobAddress from)
+{
+    rig_step(rig, (MobInput){.kind = MOB_INPUT_RESET, .from = from});
+}
+
+static inline void
+rig_child(Rig *rig, MobAddress worker, const char *reason)
+{
+    rig_step(rig, (MobInput){.kind = MOB_INPUT_CHILD, .from = worker, .reason = reason});
+}
+
+static inline MobView
+rig_view(uint32_t node, int cpus, bool alive)
+{
+    return (MobView){.node = {node},
+                     .name = mob_str_printf("n%u", node),
+                     .alive = alive,
+                     .total = {.cpu = cpus * MOB_UNIT},
+                     .available = {.cpu = cpus * MOB_UNIT}};
+}
+
+static inline void *
+rig_changed(MobView view)
+{
+    MobNodeChanged *msg = mob_node_changed_new();
+    msg->views = (MobViews){g_new(MobView, 1), 1};
+    msg->views.items[0] = view;
+    return msg;
+}
+
+/* A node n1 with @cpus, registered in a cluster with n2 and n3, of @others
+ * CPUs each; after the time in which machines may still join. */
+static inline void
+rig_init(Rig *rig, int cpus, uint64_t store_bytes, int others)
+{
+    g_autoptr(MobStr) name = mob_str_new("n1");
+    MobNodeOptions options = {.name = name,
+                              .total = {.cpu = cpus * MOB_UNIT},
+                              .store_bytes = store_bytes,
+                              .cores = 4,
+                              .gcs = GCS};
+
+    *rig = (Rig){.now = 1};
+    mob_config_init(&rig->config, MOB_PROFILE_IDEAL);
+    rig->picks = mob_picks_new(&rig->pick_config);
+    rig->node = mob_node_new(mob_node_address(SELF), &rig->config, &options, WORKER0);
+    mob_outbox_init(&rig->out);
+    rig->out.wanted = ~UINT64_C(0);
+    rig_step(rig, (MobInput){.kind = MOB_INPUT_START});
+    MobNodeRegistered *registered = mob_node_registered_new();
+    registered->views = (MobViews){g_new(MobView, 3), 3};
+    for (uint32_t i = 0; i < 3; i++)
+        registered->views.items[i] = rig_view(i + 1, i == 0 ? cpus : others, true);
+    rig_give(rig, GCS, registered);
+    rig->now = MOB_SECOND;
+}
+
+static inline void
+rig_clear(Rig *rig)
+{
+    mob_outbox_clear(&rig->out);
+    rig->node->class->free(rig->node);
+    mob_picks_free(rig->picks);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Rig, rig_clear)
+
+/* The @nth effect of this kind, from 0; NULL if there are not so many. */
+static inline const MobEffect *
+rig_effect(const Rig *rig, MobEffectKind kind, uint32_t nth)
+{
+    for (guint i = 0; i < rig->out.effects->len; i++) {
+        const MobEffect *effect = &g_array_index(rig->out.effects, MobEffect, i);
+        if (effect->kind == kind && nth-- == 0)
+            return effect;
+    }
+    return NULL;
+}
+
+/* The @nth message of this type that the last step sent to @to. */
+static inline const MobMsg *
+rig_sent(const Rig *rig, MobAddress to, MobMsgType type, uint32_t nth)
+{
+    for (guint i = 0; i < rig->out.effects->len; i++) {
+        const MobEffect *effect = &g_array_index(rig->out.effects, MobEffect, i);
+        if (effect->kind == MOB_EFFECT_SEND && effect->msg->type == type &&
+            mob_address_eq(effect->address, to) && nth-- == 0)
+            return effect->msg;
+    }
+    return NULL;
+}
+
+static inline uint32_t
+rig_count(const Rig *rig, MobMsgType type)
+{
+    uint32_t count = 0;
+    for (guint i = 0; i < rig->out.effects->len; i++) {
+        const MobEffect *effect = &g_array_index(rig->out.effects, MobEffect, i);
+        count += effect->kind == MOB_EFFECT_SEND && effect->msg->type == type;
+    }
+    return count;
+}
+
+static inline const MobNote *
+rig_note(const Rig *rig, MobNoteKind kind)
+{
+    for (guint i = 0; i < rig->out.notes->len; i++) {
+        const MobNote *note = &g_array_index(rig->out.notes, MobNote, i);
+        if (note->kind == kind)
+            return note;
+    }
+    return NULL;
+}
+
+static inline MobNodeStats
+rig_stats(const Rig *rig)
+{
+    MobNodeStats stats;
+    mob_node_stats(rig->node, &stats);
+    return stats;
+}
+
+/* --- messages --- */
+
+static inline MobRequestLease *
+rig_request(MobAddress owner, uint64_t number, int64_t cpu)
+{
+    MobRequestLease *request = mob_request_lease_new();
+    request->lease = (MobLeaseId){owner, number};
+    request->spec = mob_spec_new();
+    request->spec->path = mob_str_printf("%u", (unsigned)number);
+    request->spec->function = mob_str_new("f");
+    request->spec->label = mob_str_new("f");
+    request->spec->needs.cpu = cpu;
+    return request;
+}
+
+static inline void
+rig_return(Rig *rig, MobAddress owner, uint64_t number, bool kill)
+{
+    MobReturnLease *back = mob_return_lease_new();
+    back->lease = (MobLeaseId){owner, number};
+    back->kill = kill;
+    rig_give(rig, owner, back);
+}
+
+static inline void
+rig_register(Rig *rig, MobAddress worker, bool driver)
+{
+    MobRegisterWorker *here = mob_register_worker_new();
+    here->driver = driver;
+    rig_give(rig, worker, here);
+}
+
+static inline MobAddress
+rig_worker(uint32_t number)
+{
+    return (MobAddress){SELF, WORKER0 + number};
+}
+
+/* Asks for a lease of @cpu and lets a worker start for it if need be. */
+static inline MobAddress
+rig_grant(Rig *rig, MobAddress owner, uint64_t number, int64_t cpu)
+{
+    rig_give(rig, owner, rig_request(owner, number, cpu));
+    const MobMsg *reply = rig_sent(rig, owner, MOB_MSG_LEASE_REPLY, 0);
+    if (reply == NULL) {
+        const MobEffect *spawn = rig_effect(rig, MOB_EFFECT_SPAWN, 0);
+        cr_assert_not_null(spawn);
+        rig_register(rig, spawn->address, false);
+        reply = rig_sent(rig, owner, MOB_MSG_LEASE_REPLY, 0);
+    }
+    cr_assert_not_null(reply);
+    cr_assert_eq(mob_lease_reply(reply)->answer, MOB_LEASE_GRANTED);
+    return mob_lease_reply(reply)->worker;
+}
+
+static inline MobRef
+rig_ref(uint32_t number, MobAddress owner)
+{
+    return (MobRef){{{7, number}, 1, 0}, owner, mob_str_printf("%u", number)};
+}
+
+/* A value that weighs @size bytes. */
+static inline MobValue *
+rig_value(uint64_t size, uint8_t byte)
+{
+    return mob_value_new(&byte, 1, size, NULL, 0, 0);
+}
+
+static inline bool
+rig_store(Rig *rig, MobAddress worker, uint32_t number, MobAddress owner, uint64_t size)
+{
+    MobStoreObject *store = mob_store_object_new();
+    store->object = rig_ref(number, owner);
+    store->value = rig_value(size, (uint8_t)number);
+    rig_give(rig, worker, store);
+    const MobMsg *stored = rig_sent(rig, worker, MOB_MSG_OBJECT_STORED, 0);
+    return stored != NULL && mob_object_stored(stored)->ok;
+}
+
+static inline void
+rig_get(Rig *rig, MobAddress worker, uint32_t number, MobAddress owner)
+{
+    MobGetObject *get = mob_get_object_new();
+    get->object = rig_ref(number, owner);
+    rig_give(rig, worker, get);
+}
+
+static inline void
+rig_locations(Rig *rig, MobAddress owner, uint32_t number, uint64_t size, uint64_t hash,
+              uint32_t node)
+{
+    MobLocations *locations = mob_locations_new();
+    locations->object = (MobObjectId){{7, number}, 1, 0};
+    locations->size = size;
+    locations->hash = hash;
+    locations->pending = node == 0;
+    if (node != 0) {
+        locations->nodes = (MobNodes){g_new(MobNodeId, 1), 1};
+        locations->nodes.items[0].v = node;
+    }
+    rig_give(rig, owner, locations);
+}
+
+/* One piece of the value of @size that @byte makes. */
+static inline void
+rig_chunk(Rig *rig, uint32_t from, uint32_t number, uint64_t size, uint8_t byte, uint64_t push,
+          uint64_t offset)
+{
+    MobChunk *chunk = mob_chunk_new();
+    MobValue *value = rig_value(size, byte);
+    chunk->object = (MobObjectId){{7, number}, 1, 0};
+    chunk->size = size;
+    chunk->hash = value->hash;
+    chunk->offset = offset;
+    chunk->push = push;
+    chunk->piece = (MobSlice){value, NULL, offset, MIN(rig->config.chunk, size - offset)};
+    rig_give(rig, mob_node_address(from), chunk);
+}
