@@ -174,7 +174,7 @@ compare(MobCli *cli, const Run *a, const Run *b)
         return differ(cli, a, b);
     uint64_t hash = g_ascii_strtoull(a->hash, NULL, 16);
     g_autoptr(GString) text = g_string_new(NULL);
-    mob_text_hash(text, hash);
+    mob_term_hash(text, hash);
     mob_term_say(cli->term, "✓ the same trace twice: %s", text->str);
     if (a->code != MOB_EXIT_OK)
         mob_term_say(cli->term, "  (the run itself ends with exit code %d both times)", a->code);

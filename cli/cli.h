@@ -72,11 +72,11 @@ typedef struct {
     gboolean dot;
     gboolean ascii;
     gboolean help;
-    uint64_t seed;  /* 0 unless given: the textbook run */
-    uint64_t seeds; /* 0 unless given */
+    uint64_t seed;        /* 0 unless given: the textbook run */
+    uint64_t seeds;       /* 0 unless given */
     uint64_t events_from; /* both 0 unless given */
     uint64_t events_to;
-    MobTime limit;  /* MOB_TIME_NEVER unless given */
+    MobTime limit; /* MOB_TIME_NEVER unless given */
 } MobFlags;
 
 typedef struct {

@@ -301,7 +301,7 @@ mob_help_command(MobTerm *term, const MobCommand *command)
             flags[i].letter != 0 ? g_strdup_printf("-%c, ", flags[i].letter) : g_strdup("");
         g_autofree char *left = g_strdup_printf("  %s--%s %s", letter, flags[i].name,
                                                 flags[i].value != NULL ? flags[i].value : "");
-        mob_text_pad(page, left, 26, 2);
+        mob_term_pad(page, left, 26, 2);
         g_string_append_printf(page, "%s\n", flags[i].help);
     }
     g_string_append(page, "\nExamples\n");

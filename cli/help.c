@@ -18,7 +18,7 @@ overview(MobTerm *term)
                                  "cluster.\n\nmobula VERB [WORD…] [--flags]\n\n");
     for (const MobCommand *command = mob_commands(); command->name != NULL; command++) {
         g_autofree char *left = g_strdup_printf("  %s %s", command->name, command->args);
-        mob_text_pad(page, left, 38, 2);
+        mob_term_pad(page, left, 38, 2);
         g_string_append_printf(page, "%s\n", command->help);
     }
     g_string_append(page,

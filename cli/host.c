@@ -5,11 +5,24 @@
 #include <string.h>
 
 #include "cli/folder.h"
+#include "cli/guard.h"
 #include "cli/json.h"
 #include "lua/body.h"
+#include "sim/check.h"
 #include "sim/world.h"
 
+enum {
+    ORACLE_STEPS = 200 * 1000, /* calls that a program may make and still be evaluated twice */
+};
+
 typedef struct Cluster Cluster;
+
+/* A job whose answer can be told beforehand. */
+typedef struct {
+    uint32_t number;
+    MobOracle *oracle;
+    MobValue *bundle; /* which the oracle borrows */
+} Foreseen;
 
 /* What programs print, and the events that somebody wants to see. */
 typedef struct {
@@ -21,9 +34,15 @@ struct Cluster {
     MobHostCluster base;
     MobHost *host;
     MobWorld *world; /* NULL once it is closed */
+    MobGuard guard;  /* what others see of the world */
     MobTeller *teller;
     Printer printer;
+    MobCheck *check;
+    bool oracle;
+    GArray *foreseen; /* of Foreseen */
+    MobConfig config;
     MobPickConfig picks;
+    MobPickConfig oracle_picks; /* the same chance, unseen by the trace */
 };
 
 /* Bodies of Lua and of C programs, told apart by their bundle. */
@@ -143,6 +162,8 @@ watch(Cluster *cluster)
 
     if (cluster->base.state != NULL)
         control->watch(control, &cluster->base.state->watcher);
+    if (cluster->check != NULL)
+        control->watch(control, mob_check_watcher(cluster->check));
     if (cluster->base.trace != NULL)
         control->watch(control, &cluster->base.trace->watcher);
     if (options->story) {
@@ -181,24 +202,39 @@ announce(Cluster *cluster, const MobClusterOptions *wanted)
     mob_term_say(options->term, "%s", line->str);
 }
 
-static MobControl *
-make_cluster(void *data, const MobClusterOptions *wanted, GError **error)
+/* Evaluates a job that was just submitted, in the simplest way there is. */
+static void
+on_submitted(void *data, const MobJob *job, uint32_t number)
 {
-    MobHost *host = data;
-    Cluster *cluster = g_new0(Cluster, 1);
+    Cluster *cluster = data;
+    g_autofree char *root = number == 1 ? g_strdup("") : g_strdup_printf("%u:", number);
+    Foreseen foreseen = {.number = number};
 
-    cluster->host = host;
-    cluster->base.line = wanted->line;
-    cluster->base.seed = wanted->seed;
-    if (host->options.state || host->options.trace || host->options.story)
-        cluster->base.state = mob_state_new();
-    if (host->options.trace)
-        cluster->base.trace = mob_trace_new(cluster->base.state, 0);
-    cluster->picks = (MobPickConfig){
-        .seed = wanted->seed,
-        .listener = cluster->base.trace != NULL ? mob_trace_pick : NULL,
-        .listener_data = cluster->base.trace,
-    };
+    if (cluster->check == NULL || !cluster->oracle)
+        return;
+    foreseen.bundle = mob_value_ref(job->bundle);
+    foreseen.oracle = mob_oracle_new(&cluster->host->loaders.loader, &cluster->oracle_picks, job,
+                                     root, ORACLE_STEPS);
+    if (mob_oracle_silent(foreseen.oracle) != NULL && cluster->host->options.verbose > 0)
+        mob_term_say(cluster->host->options.term, "no oracle for %s: %s", job->name,
+                     mob_oracle_silent(foreseen.oracle));
+    if (number == 1)
+        mob_check_set_oracle(cluster->check, foreseen.oracle);
+    g_array_append_val(cluster->foreseen, foreseen);
+}
+
+static void
+foreseen_clear(void *data)
+{
+    Foreseen *foreseen = data;
+    mob_oracle_free(foreseen->oracle);
+    mob_value_unref(foreseen->bundle);
+}
+
+static void
+open_world(Cluster *cluster, const MobClusterOptions *wanted)
+{
+    MobHost *host = cluster->host;
     cluster->world = mob_world_new(&(MobWorldOptions){
         .config = wanted->config,
         .picks = cluster->picks,
@@ -211,7 +247,41 @@ make_cluster(void *data, const MobClusterOptions *wanted, GError **error)
         .jitter = wanted->jitter,
         .bps = wanted->bps,
     });
-    cluster->base.control = mob_world_control(cluster->world);
+    cluster->guard = (MobGuard){
+        .limit = host->options.limit,
+        .submitted = on_submitted,
+        .data = cluster,
+    };
+    mob_guard_init(&cluster->guard, mob_world_control(cluster->world));
+    cluster->base.control = &cluster->guard.base;
+    cluster->oracle = wanted->oracle;
+    cluster->foreseen = g_array_new(FALSE, TRUE, sizeof(Foreseen));
+    g_array_set_clear_func(cluster->foreseen, foreseen_clear);
+    if (wanted->check)
+        cluster->check = mob_check_new(cluster->world, cluster->base.state, &cluster->config);
+}
+
+static MobControl *
+make_cluster(void *data, const MobClusterOptions *wanted, GError **error)
+{
+    MobHost *host = data;
+    Cluster *cluster = g_new0(Cluster, 1);
+
+    cluster->host = host;
+    cluster->config = wanted->config;
+    cluster->base.line = wanted->line;
+    cluster->base.seed = wanted->seed;
+    if (host->options.state || host->options.trace || host->options.story || wanted->check)
+        cluster->base.state = mob_state_new();
+    if (host->options.trace)
+        cluster->base.trace = mob_trace_new(cluster->base.state, 0);
+    cluster->picks = (MobPickConfig){
+        .seed = wanted->seed,
+        .listener = cluster->base.trace != NULL ? mob_trace_pick : NULL,
+        .listener_data = cluster->base.trace,
+    };
+    cluster->oracle_picks = (MobPickConfig){.seed = wanted->seed};
+    open_world(cluster, wanted);
     g_ptr_array_add(host->clusters, cluster);
     announce(cluster, wanted);
     watch(cluster);
@@ -245,6 +315,8 @@ close_cluster(Cluster *cluster)
     cluster->base.hash = control->hash(control);
     cluster->base.now = control->now(control);
     cluster->base.control = NULL;
+    g_clear_pointer(&cluster->check, mob_check_free);
+    g_clear_pointer(&cluster->foreseen, g_array_unref);
     g_clear_pointer(&cluster->world, mob_world_free);
 }
 
@@ -260,6 +332,32 @@ static void
 on_close(void *data, MobControl *control)
 {
     mob_host_close(data, control);
+}
+
+/* What the built-in properties and the oracle found; (transfer full). */
+static char *
+on_verdict(void *data, MobControl *control, bool final)
+{
+    Cluster *cluster = find_cluster(data, control);
+    if (cluster == NULL || cluster->check == NULL)
+        return NULL;
+    for (guint i = 0; i < cluster->foreseen->len; i++) {
+        const Foreseen *foreseen = &g_array_index(cluster->foreseen, Foreseen, i);
+        if (control->job_done(control, foreseen->number))
+            mob_check_answer(cluster->check, foreseen->oracle,
+                             control->job_result(control, foreseen->number));
+    }
+    if (final && mob_world_pending(cluster->world) == 0)
+        mob_check_at_rest(cluster->check, false);
+    const MobViolation *violation = mob_check_violation(cluster->check);
+    if (violation == NULL)
+        return NULL;
+    g_autoptr(GString) text = g_string_new(NULL);
+    g_string_printf(text, "property %s, %s, broke at @%" G_GUINT64_FORMAT ", ", violation->property,
+                    violation->name, violation->event);
+    mob_term_ms(text, violation->at);
+    g_string_append_printf(text, " ms: %s", violation->text);
+    return g_strdup(text->str);
 }
 
 static MobState *
@@ -362,6 +460,7 @@ mob_host_new(const MobHostOptions *options)
         .cluster = make_cluster,
         .close = on_close,
         .state = on_state,
+        .verdict = on_verdict,
         .read = on_read,
         .say = on_say,
         .data = host,

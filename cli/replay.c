@@ -39,7 +39,7 @@ replay_folder(MobCli *cli, const char *folder)
     MobExit code = mob_run_file(cli, &job, &hash);
     if (hash != 0) {
         g_autoptr(GString) text = g_string_new(NULL);
-        mob_text_hash(text, record.hash);
+        mob_term_hash(text, record.hash);
         if (hash == record.hash)
             mob_term_say(cli->term, "✓ the same trace as before");
         else

@@ -15,10 +15,6 @@
 #include "viz/lineage.h"
 #include "viz/rundb.h"
 
-enum {
-    BODY_BUDGET = 2000 * 1000 * 1000, /* instructions without a call: a few seconds */
-};
-
 typedef struct {
     MobCli *cli;
     const MobRunJob *job;
@@ -68,6 +64,7 @@ write_record(const Run *run, const MobSummary *summary, GError **error)
     MobRunRecord record = {
         .file = (char *)run->job->file,
         .words = run->job->words,
+        .test = (char *)run->job->test,
         .seed = run->job->seed,
         .hash = mob_summary_hash(summary),
         .outcome = (char *)mob_outcome_name(summary->result->outcome),
@@ -77,10 +74,24 @@ write_record(const Run *run, const MobSummary *summary, GError **error)
     return mob_folder_write(&run->folder, "run.ini", text, -1, error);
 }
 
+/* The picture of the file's last cluster. */
+static bool
+write_lineage(const Run *run, const MobSummary *summary, GError **error)
+{
+    guint count = mob_host_count(summary->host);
+    const MobHostCluster *cluster = mob_host_cluster(summary->host, count - 1);
+    g_autoptr(GString) svg = g_string_new(NULL);
+    g_autofree char *name = mob_run_name(run->job->file);
+    if (!mob_lineage_of_state(cluster->state, name, cluster->seed, svg))
+        return true; /* no task and no object: nothing to draw */
+    return mob_folder_write(&run->folder, "lineage.svg", svg->str, (gssize)svg->len, error);
+}
+
 static bool
 write_folder(Run *run, const MobSummary *summary, GError **error)
 {
     return write_database(run, summary, error) && write_record(run, summary, error) &&
+           write_lineage(run, summary, error) &&
            mob_folder_write(&run->folder, "story.txt", run->story->str, (gssize)run->story->len,
                             error) &&
            mob_folder_finish(&run->folder, error);
@@ -112,7 +123,9 @@ static void
 run_text(Run *run, MobHost *host, MobScenarioResult *result)
 {
     const MobRunJob *job = run->job;
-    if (run->text == NULL || mob_lua_is_program(run->text))
+    if (job->test != NULL)
+        mob_spec_run_named(mob_host_scenario(host), job->file, run->text, job->test, result);
+    else if (run->text == NULL || mob_lua_is_program(run->text))
         mob_program_run(host, job->file, run->text, job->words, job->limit, result);
     else
         mob_scenario_run(mob_host_scenario(host), job->file, run->text, result);
@@ -136,9 +149,10 @@ perform(Run *run, uint64_t *hash)
         .encode = g_getenv("MOBULA_ENCODE") != NULL,
         .verbose = flags->verbose,
         .seed = run->job->seed,
+        .limit = run->job->limit,
         .print_from = flags->events_from,
         .print_to = flags->events_to,
-        .budget = BODY_BUDGET,
+        .budget = MOB_LUA_BUDGET,
     });
     MobScenarioResult result;
     mob_scenario_result_init(&result);

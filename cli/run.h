@@ -5,7 +5,8 @@
 
 typedef struct {
     const char *file;
-    char **words; /* for main, of a program */
+    const char *test; /* of a spec; NULL: the file itself */
+    char **words;     /* for main, of a program */
     uint64_t seed;
     const char *limit_text; /* as it was given; NULL: none */
     MobTime limit;

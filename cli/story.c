@@ -56,15 +56,15 @@ flush(MobTeller *teller)
     g_autoptr(GString) time = g_string_new(NULL);
     if (!line->held)
         return;
-    mob_text_ms(time, line->at);
+    mob_term_ms(time, line->at);
     if (teller->options.plain) {
         g_string_printf(text, "%s\t%s\t%s\t%s\t%s", time->str, line->who->str, line->what->str,
                         line->where->str, line->why->str);
     } else {
         g_string_printf(text, "%6s ms  ", time->str);
-        mob_text_pad(text, line->who->str, WHO_WIDTH, 2);
-        mob_text_pad(text, line->what->str, WHAT_WIDTH, 2);
-        mob_text_pad(text, line->where->str, WHERE_WIDTH, 2);
+        mob_term_pad(text, line->who->str, WHO_WIDTH, 2);
+        mob_term_pad(text, line->what->str, WHAT_WIDTH, 2);
+        mob_term_pad(text, line->where->str, WHERE_WIDTH, 2);
         g_string_append(text, line->why->str);
         g_strchomp(text->str);
     }
@@ -161,7 +161,7 @@ on_running(MobTeller *teller, const MobNote *note)
         g_string_append_printf(line->why, " ▸ %s", proc_name(teller, note->worker));
         g_autofree char *where = g_strdup(line->where->str);
         g_string_truncate(line->where, 0);
-        mob_text_pad(line->where, where, HALF_WIDTH, 2);
+        mob_term_pad(line->where, where, HALF_WIDTH, 2);
         flush(teller);
         return;
     }
@@ -182,7 +182,7 @@ append_result(MobTeller *teller, Line *line, const MobStateObject *object)
     if (mob_state_copy_count(object) == 0)
         return;
     g_string_append(line->where, "  ");
-    mob_text_bytes(line->where, object->size);
+    mob_term_bytes(line->where, object->size);
     for (guint i = 0; i < object->copies->len; i++) {
         const MobStateCopy *copy = g_ptr_array_index(object->copies, i);
         if (copy->to != 0 || !copy->primary)
@@ -211,7 +211,7 @@ append_error(GString *into, const MobNote *note)
 {
     g_autofree char *name = NULL;
     g_autofree char *message = NULL;
-    if (note->value != NULL && mob_text_fault(note->value, &name, &message)) {
+    if (note->value != NULL && mob_term_fault(note->value, &name, &message)) {
         char *end = strchr(message, '\n');
         if (end != NULL)
             *end = '\0';
@@ -418,7 +418,7 @@ static void
 on_job(MobTeller *teller, const MobNote *note)
 {
     Line *line = begin(teller, teller->now, proc_name(teller, note->owner));
-    mob_text_value(line->what, note->value, 60);
+    mob_term_value(line->what, note->value, 60);
     char *end = strchr(line->what->str, '\n');
     if (end != NULL)
         g_string_truncate(line->what, (gsize)(end - line->what->str));

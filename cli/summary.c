@@ -54,7 +54,7 @@ append_again(GString *into, const MobState *state)
         if (++count > AGAIN_MAX)
             continue;
         g_string_append_printf(into, count == 1 ? "%s ran " : ", %s ", task->name);
-        mob_text_times(into, task->executions);
+        mob_term_times(into, task->executions);
     }
     if (count > AGAIN_MAX)
         g_string_append_printf(into, " and %d more", count - AGAIN_MAX);
@@ -87,7 +87,7 @@ append_answer(GString *into, const MobSummary *summary)
     if (job == NULL || job->result == NULL)
         g_string_append(into, "ok");
     else
-        mob_text_value(into, job->result, 60);
+        mob_term_value(into, job->result, 60);
     char *end = strchr(into->str + begin, '\n');
     if (end != NULL)
         g_string_truncate(into, (gsize)(end - into->str));
@@ -140,14 +140,14 @@ mob_summary_say(MobTerm *term, const MobSummary *summary)
     g_string_append(line, "   ");
     if (mob_host_count(summary->host) == 1)
         append_again(line, cluster->state);
-    mob_text_duration(line, simulated(summary));
+    mob_term_duration(line, simulated(summary));
     g_string_append(line, " simulated in ");
     if (summary->wall_us < 10 * G_USEC_PER_SEC) /* a tenth of it would be noise */
         g_string_append_printf(line, "%d ms", (int)((summary->wall_us + 500) / 1000));
     else
-        mob_text_duration(line, (MobTime)summary->wall_us * MOB_US);
+        mob_term_duration(line, (MobTime)summary->wall_us * MOB_US);
     g_string_append(line, "   trace ");
-    mob_text_hash(line, mob_summary_hash(summary));
+    mob_term_hash(line, mob_summary_hash(summary));
     mob_term_say(term, "%s", line->str);
 }
 

@@ -127,20 +127,20 @@ mob_term_complain(MobTerm *term, const char *format, ...)
 }
 
 void
-mob_text_ms(GString *into, MobTime time)
+mob_term_ms(GString *into, MobTime time)
 {
     uint64_t tenths = (time + 50 * MOB_US) / (100 * MOB_US);
     g_string_append_printf(into, "%" G_GUINT64_FORMAT ".%u", tenths / 10, (unsigned)(tenths % 10));
 }
 
 void
-mob_text_duration(GString *into, MobTime time)
+mob_term_duration(GString *into, MobTime time)
 {
     if (time < 100 * MOB_US && time > 0) {
         uint64_t tenths = (time + 50) / 100;
         g_string_append_printf(into, "%u.%u us", (unsigned)(tenths / 10), (unsigned)(tenths % 10));
     } else if (time < 10 * MOB_SECOND) {
-        mob_text_ms(into, time);
+        mob_term_ms(into, time);
         g_string_append(into, " ms");
     } else {
         uint64_t tenths = (time + 50 * MOB_MS) / (100 * MOB_MS);
@@ -150,7 +150,7 @@ mob_text_duration(GString *into, MobTime time)
 }
 
 void
-mob_text_bytes(GString *into, uint64_t bytes)
+mob_term_bytes(GString *into, uint64_t bytes)
 {
     static const char *const units[] = {"KiB", "MiB", "GiB", "TiB"};
     if (bytes < 1024) {
@@ -170,13 +170,13 @@ mob_text_bytes(GString *into, uint64_t bytes)
 }
 
 void
-mob_text_hash(GString *into, uint64_t hash)
+mob_term_hash(GString *into, uint64_t hash)
 {
     g_string_append_printf(into, "%04x·%04x", (unsigned)(hash >> 48), (unsigned)(hash & 0xffff));
 }
 
 void
-mob_text_times(GString *into, uint64_t times)
+mob_term_times(GString *into, uint64_t times)
 {
     if (times == 1)
         g_string_append(into, "once");
@@ -187,7 +187,7 @@ mob_text_times(GString *into, uint64_t times)
 }
 
 int
-mob_text_width(const char *text)
+mob_term_width(const char *text)
 {
     int width = 0;
     g_autofree char *valid = g_utf8_make_valid(text, -1);
@@ -199,9 +199,9 @@ mob_text_width(const char *text)
 }
 
 void
-mob_text_pad(GString *into, const char *text, int width, int gap)
+mob_term_pad(GString *into, const char *text, int width, int gap)
 {
     g_string_append(into, text);
-    int missing = MAX(gap, width - mob_text_width(text));
+    int missing = MAX(gap, width - mob_term_width(text));
     g_string_append_printf(into, "%*s", missing, "");
 }

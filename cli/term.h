@@ -30,13 +30,13 @@ void mob_term_complain(MobTerm *term, const char *format, ...) G_GNUC_PRINTF(2, 
 char *mob_term_render(const MobTerm *term, const char *text);
 
 /* Appends "41.9 ms", "8.0 MiB", "9f3c·1ab0", "twice". */
-void mob_text_ms(GString *into, MobTime time);
-void mob_text_duration(GString *into, MobTime time);
-void mob_text_bytes(GString *into, uint64_t bytes);
-void mob_text_hash(GString *into, uint64_t hash);
-void mob_text_times(GString *into, uint64_t times);
+void mob_term_ms(GString *into, MobTime time);
+void mob_term_duration(GString *into, MobTime time);
+void mob_term_bytes(GString *into, uint64_t bytes);
+void mob_term_hash(GString *into, uint64_t hash);
+void mob_term_times(GString *into, uint64_t times);
 
 /* How many columns @text takes. */
-int mob_text_width(const char *text);
+int mob_term_width(const char *text);
 /* Appends @text and spaces up to @width columns, at least @gap of them. */
-void mob_text_pad(GString *into, const char *text, int width, int gap);
+void mob_term_pad(GString *into, const char *text, int width, int gap);

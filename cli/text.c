@@ -15,7 +15,7 @@ typedef struct {
 } Writer;
 
 bool
-mob_text_fault(const MobValue *value, char **name, char **message)
+mob_term_fault(const MobValue *value, char **name, char **message)
 {
     g_autoptr(GStringChunk) text = g_string_chunk_new(256);
     MobFault fault = {0};
@@ -78,7 +78,7 @@ write_tag(Writer *writer, MobCborReader *reader, int64_t tag)
     if (tag == MOB_CBOR_REF) {
         ref_name(writer->into, reader);
     } else if (tag == MOB_CBOR_FILL && mob_cbor_read_fill(reader, &size, &fill)) {
-        mob_text_bytes(writer->into, size);
+        mob_term_bytes(writer->into, size);
         g_string_append(writer->into, " of bytes");
     } else if (tag == MOB_CBOR_ERROR) {
         inner_fault(writer->into, reader);
@@ -95,7 +95,7 @@ write_string(Writer *writer, const MobCborItem *item, bool nested)
         while (length < item->length && ((unsigned char)item->text[length] & 0xc0) == 0x80)
             length--; /* not in the middle of a character */
     } else if (item->length > 40) {
-        mob_text_bytes(writer->into, item->length);
+        mob_term_bytes(writer->into, item->length);
         g_string_append(writer->into, " of bytes");
         return;
     }
@@ -169,7 +169,7 @@ write_item(Writer *writer, MobCborReader *reader, bool nested)
 }
 
 void
-mob_text_value(GString *into, const MobValue *value, size_t limit)
+mob_term_value(GString *into, const MobValue *value, size_t limit)
 {
     g_autofree char *name = NULL;
     g_autofree char *message = NULL;
@@ -177,7 +177,7 @@ mob_text_value(GString *into, const MobValue *value, size_t limit)
         g_string_append(into, "nil");
         return;
     }
-    if (mob_text_fault(value, &name, &message)) {
+    if (mob_term_fault(value, &name, &message)) {
         g_string_append_printf(into, "%s: %s", name, message);
         return;
     }

@@ -1,0 +1,20 @@
+/* guard.h: a control that stands before another one.
+ *
+ * It lets everything through, except that nothing runs past a limit, and it
+ * tells whoever made it of every job. So --limit and the oracle need nothing
+ * of scenarios or worlds.
+ */
+#pragma once
+
+#include "runtime/control.h"
+
+typedef struct {
+    MobControl base;   /* what the scenario is given */
+    MobControl *inner; /* borrowed */
+    MobTime limit;     /* MOB_TIME_NEVER: none */
+    void (*submitted)(void *data, const MobJob *job, uint32_t number);
+    void *data;
+} MobGuard;
+
+/* Fills in guard->base; the rest is the caller's. */
+void mob_guard_init(MobGuard *guard, MobControl *inner);
