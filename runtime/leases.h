@@ -63,6 +63,7 @@ struct MobLease {
     bool blocked;       /* HELD: its CPUs are lent */
     bool one_hop;       /* it was spilled to this node: granted or rejected */
     bool reclaimed;     /* HELD: its owner was asked to give it back */
+    bool doubtful;      /* HELD: the connection to its owner broke; a return may be lost */
     bool queried;       /* FETCHING: its arguments were looked for */
 };
 

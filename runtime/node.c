@@ -50,6 +50,7 @@ on_retry_timer(MobNode *node, const MobInput *in, MobOutbox *out)
 {
     mob_node_refresh_workers(node, out);
     mob_node_resync_owners(node, out);
+    mob_node_verify_leases(node, out);
     mob_node_ask_again(node, in, out);
 }
 
@@ -132,6 +133,7 @@ on_reset(MobNode *node, const MobInput *in, MobOutbox *out)
     if (row != NULL)
         row->resync = again = true;
     again |= mob_node_mark_broken_fetches(node, in->from);
+    again |= mob_node_doubt_leases(node, in->from);
     if (again)
         mob_node_wake(node, MOB_TIMER_RETRY, in->now + node->config->retry_delay, out);
 }

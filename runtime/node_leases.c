@@ -162,6 +162,36 @@ place(MobNode *node, MobLease *lease, const MobInput *in, MobOutbox *out)
     return false;
 }
 
+static void
+send_reclaim(const MobLease *held, MobOutbox *out)
+{
+    MobReclaimLease *reclaim = mob_reclaim_lease_new();
+
+    reclaim->lease = held->id;
+    mob_send(out, held->id.owner, reclaim);
+}
+
+bool
+mob_node_doubt_leases(MobNode *node, MobAddress owner)
+{
+    bool any = false;
+
+    for (MobLease *held = node->leases.held.first; held != NULL; held = held->next)
+        if (mob_address_eq(held->id.owner, owner))
+            held->doubtful = any = true;
+    return any;
+}
+
+void
+mob_node_verify_leases(MobNode *node, MobOutbox *out)
+{
+    for (MobLease *held = node->leases.held.first; held != NULL; held = held->next) {
+        if (held->doubtful)
+            send_reclaim(held, out);
+        held->doubtful = false;
+    }
+}
+
 /* Asks owners for idle workers that @waiting could use, once each. */
 static void
 reclaim_for(MobNode *node, const MobLease *waiting, MobOutbox *out)
@@ -171,9 +201,7 @@ reclaim_for(MobNode *node, const MobLease *waiting, MobOutbox *out)
     for (MobLease *held = node->leases.held.first; held != NULL; held = held->next) {
         if (held->reclaimed || mob_lease_is_kin(held, waiting))
             continue;
-        MobReclaimLease *reclaim = mob_reclaim_lease_new();
-        reclaim->lease = held->id;
-        mob_send(out, held->id.owner, reclaim);
+        send_reclaim(held, out);
         held->reclaimed = true;
         node->reclaiming = true;
     }

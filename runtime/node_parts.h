@@ -230,4 +230,8 @@ void mob_node_fetched(MobNode *node, MobFetch *fetch, MobCopy *copy, MobValue *v
 void mob_node_drop_dead_fetches(MobNode *node, const MobInput *in, MobOutbox *out);
 /* What broke with @from is asked again later; true if there is anything. */
 bool mob_node_mark_broken_fetches(MobNode *node, MobAddress from);
+/* A return may have been lost with a connection: the owners are asked for the
+ * leases, and return those that they do not know. */
+bool mob_node_doubt_leases(MobNode *node, MobAddress owner);
+void mob_node_verify_leases(MobNode *node, MobOutbox *out);
 void mob_node_ask_again(MobNode *node, const MobInput *in, MobOutbox *out);

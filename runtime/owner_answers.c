@@ -100,8 +100,8 @@ on_reclaim(MobStep *step)
     MobLeaseId id = mob_reclaim_lease(step->input->msg)->lease;
     MobOwnLease *lease = mob_table_get(step->worker->leases, mob_key_lease(id));
 
-    if (lease == NULL)
-        mob_lease_send_return(step, step->input->from, id, false);
+    if (lease == NULL) /* our return was lost; its worker may still run what we gave up */
+        mob_lease_send_return(step, step->input->from, id, true);
     else if (lease->state == MOB_OWN_IDLE)
         mob_own_leases_give_back(step, lease, false);
     else
