@@ -384,7 +384,8 @@ on_exit_worker(MobStep *step)
     MobWorker *worker = step->worker;
 
     if (worker->exec.phase == MOB_EXEC_NONE && mob_table_count(worker->rows) == 0 &&
-        mob_table_count(worker->registrations) == 0 && !worker->driver)
+        mob_table_count(worker->registrations) + mob_table_count(worker->leases) == 0 &&
+        !worker->driver)
         mob_exit(step->out, mob_str_new("it was idle"));
     else
         mob_send(step->out, worker->manager, mob_exit_refused_new());
