@@ -39,6 +39,9 @@ void mob_lua_push_plain_error(lua_State *lua, const char *name, const char *mess
 bool mob_lua_is_error(lua_State *lua, int index);
 MobValue *mob_lua_error_value(lua_State *lua, int index);
 
+/* Returns (transfer full) the error object at @index as a value. */
+MobValue *mob_lua_error_to_value(lua_State *lua, int index);
+
 /* Appends what a person reads of the error object, message or other value at
  * @index of the stack: several lines, the last without its newline. */
 void mob_lua_describe_error(lua_State *lua, int index, GString *into);

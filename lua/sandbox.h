@@ -38,13 +38,17 @@ struct MobLuaSandbox {
     bool defining;       /* the top level of a program runs: effects raise E102 */
     bool keep_globals;   /* globals may be set for ever (scenarios) */
 
+    /* Set by whoever runs coroutines as bodies: the one that may not yield to
+     * itself, and whether a call of its waits for an answer. */
+    lua_State *base;
+    bool calling;
+
     /* The sandbox's own. */
     bool limited;  /* inside user code: the memory limit applies */
     bool exceeded; /* the budget is used up: no pcall may catch it */
     uint64_t spent;
     uint64_t memory;
     uint64_t serials; /* objects that were printed */
-    void *calling;    /* the call for which the innermost coroutine has yielded, or NULL */
 };
 
 /* Returns a new state for @self, which outlives it and is closed with lua_close().
@@ -100,12 +104,20 @@ int mob_lua_sort(lua_State *lua);
 void mob_lua_push_keys(lua_State *lua, int index);
 
 /* --- freeze.c: what may not change any more --- */
-/* Makes the table at @index read-only where it is, and all that it reaches. */
+/* Makes what the table or function at @index reaches read-only where it is:
+ * tables, and what functions have captured. */
 void mob_lua_freeze(lua_State *lua, int index);
-/* Freezes what the function at @index has captured, and what that reaches. */
-void mob_lua_freeze_upvalues(lua_State *lua, int index);
-/* Ends the freezing: the globals become read-only. */
+/* Freezes the globals, and what they reach. */
 void mob_lua_freeze_globals(lua_State *lua);
-/* Replaces the table at @index, if it is frozen, by what is behind it. */
-void mob_lua_thaw_view(lua_State *lua, int index);
-bool mob_lua_is_frozen(lua_State *lua, int index);
+/* Replaces the table on top by a read-only view of it. */
+void mob_lua_push_view(lua_State *lua);
+/* Pushes what is behind the table at @index if it is frozen, or the table
+ * itself; returns whether it is frozen. */
+bool mob_lua_push_behind(lua_State *lua, int index);
+
+/* --- libs.c --- */
+/* Sets the globals of the libraries in the table on top. */
+void mob_lua_open_libs(lua_State *lua);
+/* The Lua functions m.random and m.now. */
+int mob_lua_random(lua_State *lua);
+int mob_lua_now(lua_State *lua);

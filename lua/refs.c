@@ -1,0 +1,296 @@
+/* refs.c: see refs.h. */
+#include "lua/refs.h"
+
+#include <string.h>
+
+#include "lua/env.h"
+#include "lua/errors.h"
+
+#define REF_META   "mobula.Ref"
+#define BYTES_META "mobula.Bytes"
+
+/* What the userdata holds: a place in the refs of one body. */
+typedef struct {
+    uint32_t place; /* 0: dropped; user value 1 is its name then */
+    uint32_t body;
+} Ref;
+
+/* --- references --- */
+
+static MobRef *
+find_ref(lua_State *lua, const Ref *ref)
+{
+    MobLuaBody *body = mob_lua_env(lua)->body;
+
+    if (ref->place == 0 || body == NULL || body->number != ref->body)
+        return NULL;
+    return &g_array_index(body->refs, MobRef, ref->place);
+}
+
+static Ref *
+check_self(lua_State *lua)
+{
+    return luaL_checkudata(lua, 1, REF_META);
+}
+
+static void
+push_name(lua_State *lua, const MobRef *ref)
+{
+    GString *name = g_string_new(NULL);
+
+    mob_name_object(name, ref->path, ref->id.index);
+    lua_pushlstring(lua, name->str, name->len);
+    g_string_free(name, TRUE);
+}
+
+/* Pushes the short name of the reference at @index, dropped or not. */
+static const char *
+push_ref_name(lua_State *lua, int index, const Ref *ref)
+{
+    const MobRef *found = find_ref(lua, ref);
+
+    if (found != NULL)
+        push_name(lua, found);
+    else if (lua_getiuservalue(lua, index, 1) != LUA_TSTRING)
+        lua_pushliteral(lua, "of another task");
+    return lua_tostring(lua, -1);
+}
+
+static int
+ref_drop(lua_State *lua)
+{
+    Ref *self = check_self(lua);
+    MobRef *ref = find_ref(lua, self);
+
+    if (ref == NULL)
+        return 0; /* dropped before, or its body has ended */
+    MobLuaBody *body = mob_lua_env(lua)->body;
+    push_name(lua, ref);
+    lua_setiuservalue(lua, 1, 1);
+    if (body->drops == NULL)
+        body->drops = g_array_new(FALSE, FALSE, sizeof(MobObjectId));
+    if (body->spare == NULL)
+        body->spare = g_array_new(FALSE, FALSE, sizeof(uint32_t));
+    g_array_append_val(body->drops, ref->id);
+    g_array_append_val(body->spare, self->place);
+    mob_ref_clear(ref);
+    self->place = 0;
+    return 0;
+}
+
+static int
+ref_index(lua_State *lua)
+{
+    Ref *self = check_self(lua);
+    const char *key = luaL_checkstring(lua, 2);
+
+    if (strcmp(key, "drop") == 0) {
+        lua_pushcfunction(lua, ref_drop);
+    } else if (strcmp(key, "id") == 0) {
+        push_ref_name(lua, 1, self);
+    } else if (strcmp(key, "owner") == 0) {
+        const MobRef *ref = mob_lua_check_ref(lua, 1, "owner");
+        lua_pushfstring(lua, "%d.%d", (int)ref->owner.node, (int)ref->owner.local);
+    } else {
+        return luaL_error(
+            lua, "a reference has id, owner and drop(), and no '%s'; m.get gives its value", key);
+    }
+    return 1;
+}
+
+static int
+ref_tostring(lua_State *lua)
+{
+    push_ref_name(lua, 1, check_self(lua));
+    return 1;
+}
+
+static int
+ref_eq(lua_State *lua)
+{
+    const MobRef *a;
+    const MobRef *b;
+
+    bool both = mob_lua_get_ref(lua, 1, &a) && mob_lua_get_ref(lua, 2, &b);
+    lua_pushboolean(lua, both && a != NULL && b != NULL && mob_object_eq(a->id, b->id));
+    return 1;
+}
+
+static int
+ref_call(lua_State *lua)
+{
+    return luaL_error(lua, "a reference is not a function: m.get(ref) gives its value");
+}
+
+static void
+push_ref_metatable(lua_State *lua)
+{
+    static const luaL_Reg methods[] = {{"__index", ref_index}, {"__tostring", ref_tostring},
+                                       {"__eq", ref_eq},       {"__close", ref_drop},
+                                       {"__call", ref_call},   {NULL, NULL}};
+
+    if (!luaL_newmetatable(lua, REF_META))
+        return;
+    luaL_setfuncs(lua, methods, 0);
+    lua_pushliteral(lua, "reference");
+    lua_setfield(lua, -2, "__name");
+}
+
+void
+mob_lua_push_ref(lua_State *lua, const MobRef *ref)
+{
+    MobLuaBody *body = mob_lua_env(lua)->body;
+    Ref *self = lua_newuserdatauv(lua, sizeof *self, 1);
+    MobRef own = *ref;
+
+    *self = (Ref){0, body->number};
+    push_ref_metatable(lua);
+    lua_setmetatable(lua, -2);
+    mob_str_ref(own.path);
+    if (body->refs == NULL) {
+        body->refs = g_array_new(FALSE, TRUE, sizeof(MobRef));
+        g_array_set_size(body->refs, 1); /* place 0 is none */
+    }
+    if (body->spare != NULL && body->spare->len > 0) {
+        self->place = g_array_index(body->spare, uint32_t, body->spare->len - 1);
+        g_array_set_size(body->spare, body->spare->len - 1);
+        g_array_index(body->refs, MobRef, self->place) = own;
+    } else {
+        self->place = body->refs->len;
+        g_array_append_val(body->refs, own);
+    }
+}
+
+bool
+mob_lua_get_ref(lua_State *lua, int index, const MobRef **ref)
+{
+    const Ref *self = luaL_testudata(lua, index, REF_META);
+
+    *ref = self != NULL ? find_ref(lua, self) : NULL;
+    return self != NULL;
+}
+
+const MobRef *
+mob_lua_check_ref(lua_State *lua, int index, const char *what)
+{
+    const Ref *self = luaL_testudata(lua, index, REF_META);
+
+    if (self == NULL)
+        luaL_error(lua, "%s needs a reference, such as task.remote() returns, and not a %s", what,
+                   luaL_typename(lua, index));
+    const MobRef *ref = find_ref(lua, self);
+    if (ref == NULL)
+        mob_lua_raise(lua, "E108", "   = drop a reference after its last use\n",
+                      "%s of the reference %s, which was dropped", what,
+                      push_ref_name(lua, index, self));
+    return ref;
+}
+
+/* --- byte views --- */
+
+const MobLuaBytes *
+mob_lua_get_bytes(lua_State *lua, int index)
+{
+    return luaL_testudata(lua, index, BYTES_META);
+}
+
+static const MobLuaBytes *
+check_bytes(lua_State *lua)
+{
+    return luaL_checkudata(lua, 1, BYTES_META);
+}
+
+static int
+bytes_length(lua_State *lua)
+{
+    lua_pushinteger(lua, (lua_Integer)check_bytes(lua)->size);
+    return 1;
+}
+
+/* Turns positions as in string.sub into [*from, *to), from 0. */
+static void
+read_range(lua_State *lua, uint64_t size, lua_Integer from, lua_Integer to, uint64_t range[2])
+{
+    lua_Integer count = (lua_Integer)size;
+
+    if (from < 0)
+        from = MAX(count + from + 1, 1);
+    if (to < 0)
+        to = count + to + 1;
+    from = MAX(from, 1);
+    to = MIN(to, count);
+    range[0] = (uint64_t)from - 1;
+    range[1] = to < from ? range[0] : (uint64_t)to;
+}
+
+static int
+bytes_sub(lua_State *lua)
+{
+    const MobLuaBytes *self = check_bytes(lua);
+    uint64_t range[2];
+    luaL_Buffer buffer;
+
+    read_range(lua, self->size, luaL_optinteger(lua, 2, 1), luaL_optinteger(lua, 3, -1), range);
+    uint64_t count = range[1] - range[0];
+    if (count > 64 * 1024 * 1024)
+        return luaL_error(lua, "b:sub: a string of more than 64 MiB; take it in pieces");
+    char *into = luaL_buffinitsize(lua, &buffer, count);
+    for (uint64_t i = 0; i < count; i++)
+        into[i] = (char)mob_fill_byte(self->fill, range[0] + i);
+    luaL_pushresultsize(&buffer, count);
+    return 1;
+}
+
+static int
+bytes_byte(lua_State *lua)
+{
+    const MobLuaBytes *self = check_bytes(lua);
+    lua_Integer from = luaL_optinteger(lua, 2, 1);
+    uint64_t range[2];
+
+    read_range(lua, self->size, from, luaL_optinteger(lua, 3, from), range);
+    if (range[1] - range[0] > 1000)
+        return luaL_error(lua, "b:byte: more than 1000 results; use b:sub");
+    luaL_checkstack(lua, (int)(range[1] - range[0]), NULL);
+    for (uint64_t i = range[0]; i < range[1]; i++)
+        lua_pushinteger(lua, mob_fill_byte(self->fill, i));
+    return (int)(range[1] - range[0]);
+}
+
+static int
+bytes_tostring(lua_State *lua)
+{
+    lua_pushfstring(lua, "bytes(%I)", (lua_Integer)check_bytes(lua)->size);
+    return 1;
+}
+
+static int
+bytes_eq(lua_State *lua)
+{
+    const MobLuaBytes *a = mob_lua_get_bytes(lua, 1);
+    const MobLuaBytes *b = mob_lua_get_bytes(lua, 2);
+
+    lua_pushboolean(lua, a != NULL && b != NULL && a->size == b->size &&
+                             (a->fill == b->fill || a->size == 0));
+    return 1;
+}
+
+void
+mob_lua_push_bytes(lua_State *lua, uint64_t size, uint64_t fill)
+{
+    static const luaL_Reg metamethods[] = {
+        {"__len", bytes_length}, {"__tostring", bytes_tostring}, {"__eq", bytes_eq}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {
+        {"sub", bytes_sub}, {"byte", bytes_byte}, {"len", bytes_length}, {NULL, NULL}};
+    MobLuaBytes *self = lua_newuserdatauv(lua, sizeof *self, 0);
+
+    *self = (MobLuaBytes){size, fill};
+    if (luaL_newmetatable(lua, BYTES_META)) {
+        luaL_setfuncs(lua, metamethods, 0);
+        luaL_newlib(lua, methods);
+        lua_setfield(lua, -2, "__index");
+        lua_pushliteral(lua, "bytes");
+        lua_setfield(lua, -2, "__name");
+    }
+    lua_setmetatable(lua, -2);
+}

@@ -1,0 +1,39 @@
+/* refs.h: references and byte views, as Lua sees them.
+ *
+ * Every reference that a body receives is a userdata of its own, so that each
+ * can be dropped once. The MobRef behind it belongs to the body, not to the
+ * collector, and lives until it is dropped or the body ends.
+ */
+#pragma once
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#include "runtime/value.h"
+
+struct MobLuaBody;
+
+typedef struct {
+    uint64_t size;
+    uint64_t fill;
+} MobLuaBytes;
+
+/* Pushes a new reference of the running body, with a copy of @ref. */
+void mob_lua_push_ref(lua_State *lua, const MobRef *ref);
+
+/* Whether there is a reference at @index. Then *ref is what it refers to
+ * (borrowed), or NULL if it was dropped or belongs to a body that has ended. */
+bool mob_lua_get_ref(lua_State *lua, int index, const MobRef **ref);
+
+/* The same, but raises an error if there is none, or E108. */
+const MobRef *mob_lua_check_ref(lua_State *lua, int index, const char *what);
+
+void mob_lua_push_bytes(lua_State *lua, uint64_t size, uint64_t fill);
+const MobLuaBytes *mob_lua_get_bytes(lua_State *lua, int index);
+
+/* The byte at @at, from 0, of the bytes that follow the rule @fill. */
+static inline uint8_t
+mob_fill_byte(uint64_t fill, uint64_t at)
+{
+    return (uint8_t)(mob_mix(fill + at / 8) >> (8 * (at % 8)));
+}
