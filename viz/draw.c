@@ -360,7 +360,7 @@ static void
 draw_head(Pen *pen, MobMoment moment)
 {
     const MobModel *model = pen->figure->model;
-    g_autofree char *time = mob_time_text(moment.at);
+    g_autofree char *time = mob_viz_time_text(moment.at);
     g_autofree char *seed =
         g_strdup_printf("seed %" G_GUINT64_FORMAT "   at %s", model->seed, time);
     double name = mob_text_width(model->scenario, 18, true) * 1.08;

@@ -189,7 +189,7 @@ mob_bytes_text(uint64_t bytes)
 }
 
 char *
-mob_time_text(uint64_t ns)
+mob_viz_time_text(uint64_t ns)
 {
     if (ns >= 10 * UINT64_C(1000000000))
         return scaled(ns, UINT64_C(1000000000), "s");

@@ -56,4 +56,4 @@ void mob_svg_append(GString *into, const char *format, ...);
 /* (transfer full) "8 MiB" */
 char *mob_bytes_text(uint64_t bytes);
 /* (transfer full) "28.6 ms" */
-char *mob_time_text(uint64_t ns);
+char *mob_viz_time_text(uint64_t ns);

@@ -368,7 +368,7 @@ task_sentence(const MobModelTask *task, uint64_t seq)
         const MobModelAttempt *attempt = &g_array_index(task->attempts, MobModelAttempt, i);
         MobLook how = mob_model_attempt_look(attempt, seq);
         g_autofree char *line = attempt_text(task, attempt, how);
-        g_autofree char *when = mob_time_text(how == MOB_LOOK_PENDING ? attempt->submitted.at
+        g_autofree char *when = mob_viz_time_text(how == MOB_LOOK_PENDING ? attempt->submitted.at
                                               : attempt->ended.seq != 0 && attempt->ended.seq <= seq
                                                   ? attempt->ended.at
                                                   : attempt->started.at);
@@ -416,7 +416,7 @@ char *
 mob_figure_summary(const MobFigure *figure, MobMoment moment)
 {
     const MobModel *model = figure->model;
-    g_autofree char *time = mob_time_text(moment.at);
+    g_autofree char *time = mob_viz_time_text(moment.at);
     GString *text = g_string_new(NULL);
     guint all = model->tasks->len + model->objects->len;
 
