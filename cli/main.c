@@ -107,7 +107,7 @@ main(int argc, char **argv)
 
     MobCli cli = {.term = &term, .self = argv[0]};
     MobExit code = MOB_EXIT_USAGE;
-    if (mob_cli_parse(&cli, command, argc > 1 ? argv + 1 : (char *[]){"help", NULL})) {
+    if (mob_cli_parse(&cli, command, argc > 1 ? argv + 1 : (char *[]){(char *)"help", NULL})) {
         if (cli.flags.help) {
             mob_help_command(&term, command);
             code = MOB_EXIT_OK;

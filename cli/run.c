@@ -9,8 +9,10 @@
 #include "cli/program.h"
 #include "cli/record.h"
 #include "cli/summary.h"
+#include "cli/test.h"
 #include "lua/program.h"
 #include "lua/run.h"
+#include "lua/sandbox.h"
 #include "sim/world.h"
 #include "viz/lineage.h"
 #include "viz/rundb.h"
@@ -124,7 +126,7 @@ run_text(Run *run, MobHost *host, MobScenarioResult *result)
 {
     const MobRunJob *job = run->job;
     if (job->test != NULL)
-        mob_spec_run_named(mob_host_scenario(host), job->file, run->text, job->test, result);
+        mob_test_run_spec(mob_host_scenario(host), job->file, run->text, job->test, result);
     else if (run->text == NULL || mob_lua_is_program(run->text))
         mob_program_run(host, job->file, run->text, job->words, job->limit, result);
     else

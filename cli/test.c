@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "cli/folder.h"
+#include "cli/host.h"
 #include "cli/record.h"
 #include "cli/report.h"
 #include "cli/run.h"
@@ -48,11 +49,39 @@ file_clear(void *data)
         g_ptr_array_unref(file->names);
 }
 
+/* The names of the tests in @file; NULL after saying what is wrong with it. */
+static GPtrArray *
+list_spec(Session *session, const MobTestFile *file)
+{
+    g_autoptr(MobHost) host = mob_host_new(
+        &(MobHostOptions){.term = session->cli->term, .file = file->path, .limit = MOB_TIME_NEVER});
+    MobSpecOptions options = {.list = true};
+    MobSpecResult spec = {0};
+    GPtrArray *names = NULL;
+
+    mob_spec_run(mob_host_scenario(host), file->path, file->text, &options, &spec);
+    if (spec.outcome != MOB_OUTCOME_OK) {
+        mob_term_complain(session->cli->term, "✗ %s",
+                          spec.message != NULL ? spec.message : "the file cannot be run");
+    } else {
+        names = g_ptr_array_new_with_free_func(g_free);
+        for (guint i = 0; i < spec.tests->len; i++) {
+            const MobSpecTest *test = g_ptr_array_index(spec.tests, i);
+            g_autofree char *name = g_strdup_printf("%s %s", test->number, test->name);
+            if (test->pending)
+                mob_term_say(session->cli->term, "· %s   pending", name);
+            else
+                g_ptr_array_add(names, g_steal_pointer(&name));
+        }
+    }
+    mob_spec_result_clear(&spec);
+    return names;
+}
+
 /* Adds the tests of @path; false after saying what is wrong with it. */
 static bool
 add_file(Session *session, const char *path)
 {
-    g_autoptr(GError) error = NULL;
     MobTestFile file = {.path = g_strdup(path)};
     file.text = mob_run_read(session->cli->term, path);
     if (file.text == NULL) {
@@ -60,10 +89,8 @@ add_file(Session *session, const char *path)
         return false;
     }
     file.spec = is_spec(path, file.text);
-    file.names =
-        file.spec ? mob_spec_list(path, file.text, &error) : g_ptr_array_new_with_free_func(g_free);
+    file.names = file.spec ? list_spec(session, &file) : g_ptr_array_new_with_free_func(g_free);
     if (file.names == NULL) {
-        mob_term_complain(session->cli->term, "✗ %s", error->message);
         file_clear(&file);
         return false;
     }

@@ -8,7 +8,7 @@
 typedef struct {
     char *path;
     char *text;
-    GPtrArray *names; /* of char, owned: its tests; a scenario is one without a name */
+    GPtrArray *names; /* of char, owned: "1.2 it replays"; a scenario is one test */
     bool spec;
 } MobTestFile;
 
@@ -57,6 +57,9 @@ MobTestUnit mob_test_plan_unit(const MobTestPlan *plan, guint number);
 
 /* --- test_worker.c --- */
 
+/* Runs the test of a spec whose number @name begins with. */
+void mob_test_run_spec(const MobScenarioHost *host, const char *path, const char *text,
+                       const char *name, MobScenarioResult *result);
 /* Runs one unit in this process. */
 void mob_test_run(const MobTestPlan *plan, const MobTestUnit *unit, MobTestResult *result);
 

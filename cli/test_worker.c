@@ -17,6 +17,7 @@
 #include "cli/host.h"
 #include "cli/test.h"
 #include "lua/run.h"
+#include "lua/sandbox.h"
 #include "lua/spec.h"
 #include "runtime/buf.h"
 
@@ -58,6 +59,36 @@ mob_test_plan_unit(const MobTestPlan *plan, guint number)
 }
 
 /* --- one unit --- */
+
+/* The test whose number @name begins with, "1.2" of "1.2 it replays". */
+void
+mob_test_run_spec(const MobScenarioHost *host, const char *path, const char *text, const char *name,
+                  MobScenarioResult *result)
+{
+    g_autofree char *number = g_strndup(name, strcspn(name, " "));
+    MobSpecOptions options = {.filter = number};
+    MobSpecResult spec = {0};
+
+    mob_spec_run(host, path, text, &options, &spec);
+    MobSpecTest *found = NULL;
+    for (guint i = 0; spec.tests != NULL && i < spec.tests->len && found == NULL; i++) {
+        MobSpecTest *test = g_ptr_array_index(spec.tests, i);
+        if (strcmp(test->number, number) == 0)
+            found = test;
+    }
+    if (found != NULL) {
+        mob_scenario_result_clear(result);
+        *result = found->result; /* takes it over */
+        mob_scenario_result_init(&found->result);
+    } else {
+        result->outcome = MOB_OUTCOME_BAD_INPUT;
+        result->line = spec.line;
+        result->message = spec.message != NULL
+                              ? g_strdup(spec.message)
+                              : g_strdup_printf("%s has no test \"%s\" any more", path, name);
+    }
+    mob_spec_result_clear(&spec);
+}
 
 static void
 take_marks(const MobScenarioResult *from, MobTestResult *result)
@@ -105,7 +136,8 @@ mob_test_run(const MobTestPlan *plan, const MobTestUnit *unit, MobTestResult *re
     MobScenarioResult from;
     mob_scenario_result_init(&from);
     if (file->spec)
-        mob_spec_run(mob_host_scenario(host), file->path, file->text, unit->test, &from);
+        mob_test_run_spec(mob_host_scenario(host), file->path, file->text,
+                          g_ptr_array_index(file->names, unit->test), &from);
     else
         mob_scenario_run(mob_host_scenario(host), file->path, file->text, &from);
     *result = (MobTestResult){
