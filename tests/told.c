@@ -185,7 +185,7 @@ told_retried(Told *told, MobTime at, MobTaskSpec *spec, uint32_t attempt)
     told_note(told, (MobNote){.kind = MOB_NOTE_DECIDE,
                               .reason = "resubmit",
                               .spec = spec,
-                              .because = {{told->number - 1, "the last copy is gone"}}});
+                              .because = {{told->number, "the last copy is gone"}}});
     told_note(told, (MobNote){.kind = MOB_NOTE_TASK_RETRIED,
                               .spec = spec,
                               .attempt = attempt,

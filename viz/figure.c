@@ -104,6 +104,22 @@ add_single_nodes(Maker *maker)
     }
 }
 
+/* Something that can stand in a link; where that changes the name, a number
+ * that no name has keeps it apart from others. */
+static char *
+group_id(const Maker *maker, MobShape shape, const char *name)
+{
+    static const char *const fine =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+    g_autofree char *word = g_strdup(name);
+    const char *kind = shape == MOB_SHAPE_TASKS ? "tasks" : "objects";
+
+    g_strcanon(word, fine, '_');
+    if (g_str_equal(word, name))
+        return g_strdup_printf("%s-%s", kind, word);
+    return g_strdup_printf("%s-%s~%u", kind, word, maker->figure->nodes->len);
+}
+
 /* The node that stands for all of one name; the last one takes what is left
  * when there are too many names. */
 static int
@@ -114,8 +130,7 @@ group_node(Maker *maker, GHashTable *groups, MobShape shape, const char *label)
     int known = GPOINTER_TO_INT(g_hash_table_lookup(groups, name));
 
     if (known == 0) {
-        g_autofree char *id =
-            g_strdup_printf(shape == MOB_SHAPE_TASKS ? "tasks-%s" : "objects-%s", name);
+        g_autofree char *id = group_id(maker, shape, name);
         known = mob_figure_add(maker->figure, shape, id, name) + 1;
         g_hash_table_insert(groups, g_strdup(name), GINT_TO_POINTER(known));
     }

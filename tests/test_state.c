@@ -1,0 +1,336 @@
+#include <criterion/criterion.h>
+
+#include "tests/told.h"
+
+/* --- the lecture's run, looked at while it goes on --- */
+
+Test(state, knows_at_the_end_what_ran_twice_and_what_was_lost)
+{
+    g_autoptr(Told) told = told_kill_task_2();
+    const MobState *state = told->state;
+    const MobStateTask *t2 = mob_state_task(state, "T2");
+    const MobStateObject *o1 = mob_state_object(state, "O1");
+
+    cr_assert_eq(state->tasks->len, 4);
+    cr_assert_eq(state->attempts->len, 6);
+    cr_assert_eq(state->objects->len, 4);
+    cr_assert_str_eq(t2->label, "parse");
+    cr_assert_eq(t2->executions, 2);
+    cr_assert_eq(t2->state, MOB_TASK_FINISHED);
+    cr_assert_eq(g_ptr_array_index(t2->args, 0), o1);
+    cr_assert_eq(g_ptr_array_index(t2->returns, 0), mob_state_object(state, "O2"));
+
+    const MobStateAttempt *first = g_ptr_array_index(t2->attempts, 0);
+    const MobStateAttempt *second = g_ptr_array_index(t2->attempts, 1);
+    cr_assert_str_eq(first->outcome, "crashed");
+    cr_assert_eq(first->ended_at, 8300 * MOB_US, "it ended when its machine died");
+    cr_assert_str_eq(mob_state_proc_name(state, first->worker), "n1/w0");
+    cr_assert_eq(first->reason, 0);
+    cr_assert_str_eq(second->outcome, "finished");
+    cr_assert_str_eq(mob_state_proc_name(state, second->worker), "n2/w0");
+    cr_assert_neq(second->reason, 0);
+    cr_assert_eq(second->number, 2);
+
+    cr_assert_eq(o1->times_lost, 1);
+    cr_assert_eq(o1->times_made, 2);
+    cr_assert_eq(o1->copies->len, 2);
+    cr_assert_eq(o1->state, MOB_OBJECT_FREED);
+    cr_assert_eq(mob_state_object(state, "O4")->copies->len, 0, "inline");
+
+    const MobStateJob *job = g_ptr_array_index(state->jobs, 0);
+    cr_assert(job->finished);
+    cr_assert_eq(job->number, 1);
+    cr_assert_eq(job->ended_at, 41900 * MOB_US);
+
+    const MobStateNode *n1 = mob_state_node(state, "n1");
+    cr_assert(!n1->alive && n1->declared_dead);
+    cr_assert_eq(n1->died_at, 8300 * MOB_US);
+    cr_assert(!mob_state_proc(state, "n1/w0")->alive);
+    cr_assert(mob_state_proc(state, "n2/w0")->alive);
+}
+
+Test(state, tells_the_truth_before_the_owner_knows_it)
+{
+    g_autoptr(Told) told = told_new();
+    told_cluster(told);
+    MobTaskSpec *one = told_spec(told, "1", "make", told_driver, (MobTaskId){1, 1}, 1);
+    MobTaskSpec *two = told_spec(told, "2", "use", told_driver, (MobTaskId){1, 1}, 1);
+    told_submitted(told, MOB_MS, one, NULL);
+    told_submitted(told, MOB_MS, two, told_args(told, &one, 1));
+    const MobStateTask *use = mob_state_task(told->state, "T2");
+    const MobStateObject *made = mob_state_object(told->state, "O1");
+    cr_assert_eq(use->state, MOB_TASK_PENDING);
+    cr_assert_eq(made->state, MOB_OBJECT_PENDING);
+
+    told_started(told, 2 * MOB_MS, one, 1, told_n1_w0);
+    told_finished(told, 3 * MOB_MS, one, 1, told_n1_w0, 2, 1000);
+    told_started(told, 4 * MOB_MS, two, 1, told_n1_w0);
+    cr_assert_eq(use->state, MOB_TASK_RUNNING);
+    cr_assert_eq(made->state, MOB_OBJECT_SEALED);
+    cr_assert_eq(mob_state_copy_count(made), 1);
+    cr_assert_eq(mob_state_sole_holder(made).v, 2);
+
+    told_died(told, told_n1_w0, "killed");
+    cr_assert_eq(use->state, MOB_TASK_PENDING, "nobody runs it");
+    cr_assert_eq(made->state, MOB_OBJECT_SEALED, "the store lives on");
+    told_died(told, (MobAddress){2, MOB_LOCAL_NODE}, "killed");
+    cr_assert_eq(made->state, MOB_OBJECT_LOST);
+    cr_assert_eq(made->times_lost, 1);
+    cr_assert_eq(mob_state_copy_count(made), 0);
+    cr_assert_eq(mob_state_sole_holder(made).v, 0);
+}
+
+static void
+note_copy(Told *told, MobNoteKind kind, const MobTaskSpec *spec, uint32_t node)
+{
+    told_note(told, (MobNote){.kind = kind,
+                              .object = mob_object_return(spec->id, 1),
+                              .node = {node},
+                              .bytes = 1000});
+    told_event(told, told->now + MOB_MS, mob_node_address(node));
+}
+
+Test(state, an_object_is_lost_with_its_last_copy_and_not_before)
+{
+    g_autoptr(Told) told = told_new();
+    told_cluster(told);
+    MobTaskSpec *spec = told_spec(told, "1", "make", told_driver, (MobTaskId){1, 1}, 1);
+    told_submitted(told, MOB_MS, spec, NULL);
+    told_started(told, 2 * MOB_MS, spec, 1, told_n1_w0);
+    told_finished(told, 3 * MOB_MS, spec, 1, told_n1_w0, 2, 1000);
+    const MobStateObject *object = mob_state_object(told->state, "O1");
+
+    note_copy(told, MOB_NOTE_OBJECT_COPIED, spec, 3);
+    cr_assert_eq(mob_state_copy_count(object), 2);
+    cr_assert_eq(mob_state_sole_holder(object).v, 0);
+    cr_assert(((MobStateCopy *)g_ptr_array_index(object->copies, 0))->primary);
+    cr_assert(!((MobStateCopy *)g_ptr_array_index(object->copies, 1))->primary);
+
+    note_copy(told, MOB_NOTE_OBJECT_EVICTED, spec, 3);
+    cr_assert_eq(object->state, MOB_OBJECT_SEALED);
+    note_copy(told, MOB_NOTE_OBJECT_COPIED, spec, 3);
+    note_copy(told, MOB_NOTE_OBJECT_COPY_LOST, spec, 2);
+    cr_assert_eq(object->state, MOB_OBJECT_SEALED);
+    note_copy(told, MOB_NOTE_OBJECT_COPY_LOST, spec, 3);
+    cr_assert_eq(object->state, MOB_OBJECT_LOST);
+    cr_assert_eq(object->copies->len, 3);
+
+    note_copy(told, MOB_NOTE_OBJECT_COPY_LOST, spec, 3);
+    note_copy(told, MOB_NOTE_OBJECT_LOST, spec, 0);
+    cr_assert_eq(object->times_lost, 1, "hearing it twice does not lose it twice");
+    note_copy(told, MOB_NOTE_OBJECT_RECOVERED, spec, 3);
+    cr_assert_eq(object->state, MOB_OBJECT_SEALED);
+    cr_assert_eq(object->times_made, 2);
+}
+
+Test(state, a_copy_on_a_machine_that_is_dead_already_is_lost)
+{
+    g_autoptr(Told) told = told_new();
+    told_cluster(told);
+    MobTaskSpec *spec = told_spec(told, "1", "make", told_driver, (MobTaskId){1, 1}, 1);
+    told_submitted(told, MOB_MS, spec, NULL);
+    told_started(told, 2 * MOB_MS, spec, 1, told_n1_w0);
+    told_note(told, (MobNote){.kind = MOB_NOTE_NODE_DIED, .node = {2}, .label = "n1"});
+    told_event(told, 3 * MOB_MS, (MobAddress){0, 0});
+    told_died(told, told_n1_w0, "killed");
+
+    told_finished(told, 4 * MOB_MS, spec, 1, told_n1_w0, 2, 1000);
+
+    cr_assert_eq(mob_state_object(told->state, "O1")->state, MOB_OBJECT_LOST);
+    const MobStateTask *task = mob_state_task(told->state, "T1");
+    cr_assert_eq(task->state, MOB_TASK_FINISHED);
+    cr_assert_str_eq(((MobStateAttempt *)g_ptr_array_index(task->attempts, 0))->outcome, "finished",
+                     "the reply was under way already");
+}
+
+/* --- names --- */
+
+Test(state, the_child_of_a_second_attempt_is_the_same_task_again)
+{
+    g_autoptr(Told) told = told_new();
+    told_cluster(told);
+    MobTaskSpec *parent = told_spec(told, "1", "parent", told_driver, (MobTaskId){1, 1}, 1);
+    MobTaskSpec *child = told_spec(told, "1/1", "child", told_n1_w0, parent->id, 1);
+    MobTaskSpec *again = told_spec(told, "1/1", "child", told_n2_w0, parent->id, 2);
+    cr_assert(!mob_task_eq(child->id, again->id));
+
+    told_submitted(told, MOB_MS, parent, NULL);
+    told_started(told, MOB_MS, parent, 1, told_n1_w0);
+    told_submitted(told, 2 * MOB_MS, child, NULL);
+    told_started(told, 2 * MOB_MS, child, 1, told_n2_w0);
+    told_finished(told, 3 * MOB_MS, child, 1, told_n2_w0, 3, 10);
+    told_died(told, told_n1_w0, "killed");
+    told_retried(told, 4 * MOB_MS, parent, 2);
+    told_started(told, 4 * MOB_MS, parent, 2, told_n2_w0);
+    told_submitted(told, 5 * MOB_MS, again, NULL);
+
+    const MobState *state = told->state;
+    const MobStateTask *task = mob_state_task(state, "T1/1");
+    cr_assert_eq(state->tasks->len, 2);
+    cr_assert_eq(state->objects->len, 2);
+    cr_assert_eq(task->parent, mob_state_task(state, "T1"));
+    cr_assert_eq(task->attempts->len, 2);
+    cr_assert_eq(task->state, MOB_TASK_PENDING);
+    cr_assert(mob_task_eq(task->spec->id, again->id), "the newest execution's");
+    cr_assert_eq(mob_state_task_by_id(state, child->id), task);
+    cr_assert_eq(mob_state_task_by_id(state, again->id), task);
+    cr_assert_eq(mob_state_attempt(state, child->id, 1)->number, 1);
+    cr_assert_eq(mob_state_attempt(state, again->id, 1)->number, 2);
+    cr_assert_eq(mob_state_attempt(state, again->id, 2), NULL);
+
+    const MobStateObject *object = mob_state_object(state, "O1/1");
+    cr_assert_eq(mob_state_object_by_id(state, mob_object_return(child->id, 1)), object);
+    cr_assert_eq(object->state, MOB_OBJECT_PENDING);
+    cr_assert_eq(mob_state_copy_count(object), 0, "the copy is of another execution");
+    told_started(told, 6 * MOB_MS, again, 1, told_n2_w0);
+    told_finished(told, 7 * MOB_MS, again, 1, told_n2_w0, 3, 10);
+    cr_assert_eq(mob_state_copy_count(object), 1);
+    cr_assert_eq(object->state, MOB_OBJECT_SEALED);
+}
+
+Test(state, names_what_was_put_and_who_put_it)
+{
+    g_autoptr(Told) told = told_family();
+    const MobStateObject *p1 = mob_state_object(told->state, "P1");
+
+    cr_assert_not_null(p1);
+    cr_assert(p1->put);
+    cr_assert_eq(p1->maker, NULL, "the driver has put it");
+    cr_assert_eq(p1->size, 3 << 20);
+    cr_assert_eq(mob_state_task(told->state, "P1"), NULL);
+    cr_assert_eq(mob_state_object(told->state, "T1"), NULL);
+    cr_assert_eq(mob_state_task(told->state, "T9"), NULL);
+
+    const MobStateTask *bad = mob_state_task(told->state, "T2");
+    cr_assert_eq(bad->state, MOB_TASK_FAILED);
+    cr_assert_str_eq(bad->error, "TaskError");
+    cr_assert_eq(mob_state_object(told->state, "O2")->state, MOB_OBJECT_FAILED);
+
+    const MobStateTask *list = mob_state_task(told->state, "T3");
+    cr_assert_eq(list->args->len, 0);
+    cr_assert_eq(list->nested->len, 1);
+    cr_assert_eq(g_ptr_array_index(list->nested, 0), mob_state_object(told->state, "O1"));
+    cr_assert_eq(mob_state_proc(told->state, "n3/w0"), NULL);
+    cr_assert_str_eq(mob_state_proc_name(told->state, (MobAddress){9, 9}), "");
+}
+
+Test(state, a_machine_that_comes_back_is_a_new_node_of_the_same_name)
+{
+    g_autoptr(Told) told = told_new();
+    told_cluster(told);
+    told_died(told, (MobAddress){2, MOB_LOCAL_NODE}, "killed");
+    told_note(told, (MobNote){.kind = MOB_NOTE_NODE_DIED, .node = {2}, .label = "n1"});
+    told_event(told, MOB_MS, (MobAddress){0, 0});
+    told_born(told, (MobAddress){7, MOB_LOCAL_NODE}, "n1", MOB_ROLE_NODE);
+
+    cr_assert_eq(told->state->nodes->len, 4);
+    cr_assert_eq(mob_state_node(told->state, "n1")->node.v, 7);
+    cr_assert_eq(mob_state_node(told->state, "n1")->joined, 0);
+    told_note(told, (MobNote){.kind = MOB_NOTE_NODE_JOINED, .node = {7}, .label = "n1"});
+    told_event(told, 2 * MOB_MS, told_gcs);
+    cr_assert_eq(mob_state_node(told->state, "n1")->joined_at, 2 * MOB_MS);
+    cr_assert(!mob_state_node_by_id(told->state, (MobNodeId){2})->alive);
+
+    cr_assert(told->state->gcs_alive);
+    told_died(told, told_gcs, "killed");
+    cr_assert(!told->state->gcs_alive);
+    told_born(told, told_gcs, "gcs", MOB_ROLE_GCS);
+    cr_assert(told->state->gcs_alive);
+    cr_assert(mob_state_proc_by_address(told->state, told_gcs)->alive, "the newest there");
+}
+
+/* --- references, leases, output --- */
+
+static void
+note_ref(Told *told, MobNoteKind kind, MobObjectId object, MobAddress to, const char *reason)
+{
+    told_note(
+        told,
+        (MobNote){
+            .kind = kind, .object = object, .owner = told_driver, .to = to, .reason = reason});
+    told_event(told, told->now + MOB_MS, told_driver);
+}
+
+Test(state, references_begin_and_end_each_by_itself)
+{
+    g_autoptr(Told) told = told_new();
+    told_cluster(told);
+    MobTaskSpec *spec = told_spec(told, "1", "make", told_driver, (MobTaskId){1, 1}, 1);
+    told_submitted(told, MOB_MS, spec, NULL);
+    MobObjectId object = mob_object_return(spec->id, 1);
+
+    note_ref(told, MOB_NOTE_REF_ADDED, object, told_driver, "local");
+    note_ref(told, MOB_NOTE_REF_ADDED, object, told_driver, "argument");
+    note_ref(told, MOB_NOTE_REF_BORROWED, object, told_n1_w0, NULL);
+    note_ref(told, MOB_NOTE_REF_DROPPED, object, told_driver, "local");
+    note_ref(told, MOB_NOTE_REF_DROPPED, object, told_n2_w0, "local");
+
+    const GPtrArray *refs = mob_state_object(told->state, "O1")->refs;
+    cr_assert_eq(refs->len, 3);
+    const MobStateRef *local = g_ptr_array_index(refs, 0);
+    const MobStateRef *argument = g_ptr_array_index(refs, 1);
+    const MobStateRef *borrowed = g_ptr_array_index(refs, 2);
+    cr_assert_str_eq(local->kind, "local");
+    cr_assert_neq(local->to, 0);
+    cr_assert_str_eq(argument->kind, "argument");
+    cr_assert_eq(argument->to, 0);
+    cr_assert_str_eq(borrowed->kind, "borrowed");
+    cr_assert_eq(borrowed->to, 0);
+    note_ref(told, MOB_NOTE_REF_DROPPED, object, told_n1_w0, "borrowed");
+    cr_assert_neq(borrowed->to, 0);
+}
+
+Test(state, leases_end_when_they_are_returned_or_their_worker_dies)
+{
+    g_autoptr(Told) told = told_new();
+    told_cluster(told);
+    for (uint64_t number = 1; number <= 2; number++)
+        told_note(told, (MobNote){.kind = MOB_NOTE_LEASE_GRANTED,
+                                  .lease = {told_driver, number},
+                                  .owner = told_driver,
+                                  .worker = number == 1 ? told_n1_w0 : told_n2_w0,
+                                  .node = {number == 1 ? 2 : 3}});
+    told_event(told, MOB_MS, told_driver);
+    const MobStateLease *first = g_ptr_array_index(told->state->leases, 0);
+    const MobStateLease *second = g_ptr_array_index(told->state->leases, 1);
+
+    told_note(told, (MobNote){.kind = MOB_NOTE_LEASE_RETURNED, .lease = {told_driver, 1}});
+    told_event(told, 2 * MOB_MS, told_driver);
+    cr_assert_eq(first->to_at, 2 * MOB_MS);
+    cr_assert_eq(second->to, 0);
+    told_died(told, told_n2_w0, "killed");
+    cr_assert_neq(second->to, 0);
+
+    told_note(told, (MobNote){.kind = MOB_NOTE_OUTPUT, .worker = told_n1_w0, .text = "hello"});
+    told_note(told, (MobNote){.kind = MOB_NOTE_WORKER_BLOCKED, .worker = told_n1_w0});
+    told_event(told, 3 * MOB_MS, told_n1_w0);
+    const MobStateLog *log = g_ptr_array_index(told->state->logs, 0);
+    cr_assert_str_eq(log->text, "hello");
+    cr_assert_eq(log->at, 3 * MOB_MS);
+    cr_assert(mob_state_proc(told->state, "n1/w0")->blocked);
+}
+
+Test(state, holds_very_many_of_everything)
+{
+    g_autoptr(Told) told = told_map_reduce(400);
+    uint32_t executions = 0;
+
+    for (guint i = 0; i < told->state->tasks->len; i++) {
+        const MobStateTask *task = g_ptr_array_index(told->state->tasks, i);
+        cr_assert_eq(mob_state_task(told->state, task->name), task);
+        cr_assert_eq(task->state, MOB_TASK_FINISHED);
+        executions += task->executions;
+    }
+    cr_assert_eq(told->state->tasks->len, 3600);
+    cr_assert_eq(executions, 3604);
+
+    MobTaskSpec *spec = told_spec(told, "9999", "wide", told_driver, (MobTaskId){1, 1}, 1);
+    told_submitted(told, told->now, spec, NULL);
+    MobObjectId object = mob_object_return(spec->id, 1);
+    for (uint32_t i = 0; i < 20000; i++)
+        note_ref(told, MOB_NOTE_REF_BORROWED, object, (MobAddress){5, 10 + i}, NULL);
+    const GPtrArray *refs = mob_state_object(told->state, "O9999")->refs;
+    cr_assert_eq(refs->len, 20000);
+    for (guint i = 0; i < refs->len; i++)
+        cr_assert_eq(((MobStateRef *)g_ptr_array_index(refs, i))->holder.local, 10 + i);
+}
