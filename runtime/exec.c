@@ -71,9 +71,10 @@ start_body(MobStep *step)
         for (uint32_t k = 0; value != NULL && k < value->ref_count; k++)
             mob_row_hold(step, mob_row_received(step, &value->refs[k]));
     }
-    NOTE(step->out, TASK_RUNNING, .spec = exec->spec, .attempt = exec->attempt,
-         .owner = exec->spec->owner, .worker = step->worker->base.address, .args = exec->args,
-         .lease = exec->lease);
+    if (!step->worker->driver) /* main is no task */
+        NOTE(step->out, TASK_RUNNING, .spec = exec->spec, .attempt = exec->attempt,
+             .owner = exec->spec->owner, .worker = step->worker->base.address, .args = exec->args,
+             .lease = exec->lease);
     mob_start(step->out, exec->body, mob_spec_ref(exec->spec), mob_args_ref(exec->args),
               exec->attempt, mob_value_ref(bundle));
 }

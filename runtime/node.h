@@ -54,6 +54,7 @@ typedef struct {
     MobAddress worker; /* nobody: the lease is queued */
     MobResources needs; /* borrowed */
     bool blocked;      /* its CPU is lent */
+    bool holds;        /* the resources are taken, though a worker may still be starting */
 } MobLeaseInfo;
 
 bool mob_node_next_lease(const MobProcess *process, size_t *at, MobLeaseInfo *lease);

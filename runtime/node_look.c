@@ -50,7 +50,9 @@ mob_node_next_lease(const MobProcess *process, size_t *at, MobLeaseInfo *info)
         (MobLeaseInfo){.lease = lease->id,
                        .worker = lease->worker != NULL ? lease->worker->address : (MobAddress){0},
                        .needs = lease->spec->needs,
-                       .blocked = lease->blocked};
+                       .blocked = lease->blocked,
+                       .holds = lease->stage == MOB_STAGE_STARTING ||
+                                lease->stage == MOB_STAGE_HELD};
     return true;
 }
 

@@ -119,13 +119,13 @@ attempt_lost(MobStep *step, MobOwnLease *lease, MobFaultKind kind, const char *w
     MobShape *shape = lease->shape;
 
     g_assert(task != NULL);
-    shape->requests++; /* keeps the shape while its lease goes and its task returns */
+    shape->users++; /* its lease goes, its task comes back */
     if (!gone)
         mob_lease_send_return(step, lease->node, lease->id, kill);
     mob_lease_detach(step, lease);
     mob_submit_attempt_failed(step, task, kind, why, true);
     mob_lease_forget(step, lease);
-    shape->requests--;
+    shape->users--;
     mob_shape_drop_if_unused(step, shape);
 }
 

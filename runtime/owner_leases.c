@@ -51,7 +51,7 @@ mob_shape_free(MobShape *shape)
 void
 mob_shape_drop_if_unused(MobStep *step, MobShape *shape)
 {
-    if (shape->queued + shape->leases + shape->requests > 0)
+    if (shape->queued + shape->leases + shape->requests + shape->users > 0)
         return;
     mob_table_take(step->worker->shapes, shape->key);
     mob_shape_free(shape);
@@ -146,10 +146,10 @@ mob_shape_fail(MobStep *step, MobShape *shape, MobValue *fault)
 {
     g_autoptr(MobValue) owned = fault;
 
-    shape->requests++; /* keeps it alive: failing a task may submit and drop */
+    shape->users++;
     while (shape->first != NULL)
         mob_submit_fail(step, take_task(shape), mob_value_ref(owned));
-    shape->requests--;
+    shape->users--;
     mob_shape_drop_if_unused(step, shape);
 }
 

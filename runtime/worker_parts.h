@@ -128,6 +128,7 @@ struct MobShape {
     uint32_t queued;
     uint32_t leases;    /* held, idle or not */
     uint32_t requests;  /* under way, cancelled ones not counted */
+    uint32_t users;     /* functions on the stack that need it to stay */
     MobOwnLease *idle;  /* most recently used first */
     MobOwnLease *asked; /* the requests, newest first */
 };

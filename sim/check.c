@@ -57,10 +57,12 @@ check_leases(MobCheck *check, const MobProcess *node, const MobNodeStats *stats)
     g_autoptr(MobTable) workers = mob_table_new();
 
     while (mob_node_next_lease(node, &at, &lease)) {
+        if (lease.holds) {
+            held.cpu += lease.blocked ? 0 : lease.needs.cpu;
+            held.memory += lease.needs.memory;
+        }
         if (!mob_address_is(lease.worker))
             continue;
-        held.cpu += lease.blocked ? 0 : lease.needs.cpu;
-        held.memory += lease.needs.memory;
         MobKey key = mob_key_address(lease.worker);
         if (mob_table_get(workers, key) != NULL)
             mob_check_fail(check, "I28", "lease exclusivity", "%s is leased twice at the same time",
