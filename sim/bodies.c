@@ -94,13 +94,18 @@ void
 mob_bodies_go_on(MobWorld *world, MobHosted *hosted)
 {
     hosted->pending = 0;
+    world->cause = hosted->cause;
     run(world, hosted, &(MobAnswer){0});
+    world->cause = 0;
 }
 
 void
 mob_bodies_compute(MobWorld *world, MobPlace *place, const MobEffect *effect)
 {
-    mob_cores_add(world, get(place, effect->body), effect->time);
+    MobHosted *hosted = get(place, effect->body);
+
+    hosted->cause = world->cause;
+    mob_cores_add(world, hosted, effect->time);
 }
 
 void
@@ -111,6 +116,7 @@ mob_bodies_sleep(MobWorld *world, MobPlace *place, const MobEffect *effect)
         .kind = MOB_AT_WAKE, .foreground = true, .subject = place, .number = hosted->id.v};
 
     g_assert(hosted->pending == 0);
+    hosted->cause = world->cause;
     hosted->pending = mob_world_schedule(world, MAX(effect->time, world->now),
                                          mob_address_word(place->address) + hosted->id.v, slot);
 }
@@ -172,13 +178,11 @@ mob_bodies_clear(MobWorld *world, MobPlace *place)
     for (guint i = 0; i < place->hosted->len; i++)
         hosted_free(g_ptr_array_index(place->hosted, i));
     g_ptr_array_set_size(place->hosted, 0);
-    if (place->role != MOB_ROLE_WORKER && place->role != MOB_ROLE_DRIVER)
-        return;
-    if (world->loader != NULL)
-        world->loader->drop(world->loader, place->address);
     for (guint i = 0; i < place->bundles->len; i++)
         mob_value_unref(g_ptr_array_index(place->bundles, i));
     g_ptr_array_set_size(place->bundles, 0);
+    if (world->loader != NULL && (place->role == MOB_ROLE_WORKER || place->role == MOB_ROLE_DRIVER))
+        world->loader->drop(world->loader, place->address);
 }
 
 /* --- circles --- */

@@ -26,7 +26,7 @@ mob_net_tell(MobWorld *world, MobConn *conn, unsigned end, MobTime at)
         .foreground = true,
         .subject = conn,
         .what = told->place,
-        .cause = world->events,
+        .cause = world->cause,
         .depth = mob_world_depth(world, at),
     };
     conn->refs++;

@@ -130,11 +130,13 @@ mob_world_alarm(MobWorld *world, MobSlot *slot)
 {
     g_autofree Alarm *alarm = slot->what;
 
-    world->events++;
+    world->cause = ++world->events;
+    world->busy_at = world->now;
     world->inside = true;
     alarm->func(alarm->data, alarm->tag);
     world->inside = false;
     mob_tell_event(world, slot->cause, alarm->tag);
+    world->cause = 0;
     mob_world_settle(world);
 }
 

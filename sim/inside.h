@@ -170,6 +170,7 @@ struct MobHosted {
     bool computing;    /* is in the shares of its box, or parked */
     MobWide left;      /* parked: what it still wants when its process goes on */
     MobHandle pending; /* a sleep */
+    uint64_t cause;    /* the event that let it compute or sleep */
     /* For telling a polling loop from work; see bodies.c. */
     uint64_t tortoise;
     uint32_t steps;
@@ -222,7 +223,8 @@ struct MobWorld {
 
     MobQueue queue;
     MobTime now;
-    uint64_t events; /* number of the present or newest event */
+    uint64_t events; /* number of the newest event */
+    uint64_t cause;  /* the event that what is scheduled now comes from; 0: nobody's */
     uint32_t depth;  /* of the present event; see world.c */
     uint64_t hash;
     GArray *checkpoints;

@@ -134,7 +134,7 @@ transmit(MobWorld *world, MobConn *conn, unsigned end, MobMsg *msg, uint8_t flag
         .subject = conn,
         .what = msg,
         .number = weigh ? mob_msg_weight(msg) : 0,
-        .cause = world->events,
+        .cause = world->cause,
     };
 
     MobTime at = travel(world, conn, end, slot.number, &reset_at);

@@ -22,17 +22,33 @@ refuse(GError **error, const char *format, const char *name)
 
 /* --- notes --- */
 
+/* A machine stands under the address of its node manager. */
+static MobAddress
+address_of(const MobTarget *target)
+{
+    if (target->place != NULL)
+        return target->place->address;
+    return target->box != NULL ? mob_node_address(target->box->life->node) : (MobAddress){0};
+}
+
 static void
 note_fault(MobWorld *world, const MobFaultRun *fault, const char *what)
 {
     g_autofree char *text = g_strconcat(what, fault->text, NULL);
+    MobNote note = {
+        .kind = MOB_NOTE_FAULT,
+        .reason = mob_verb_name(fault->verb),
+        .text = mob_world_text(world, text),
+        .line = fault->line,
+        .from = address_of(&fault->from),
+        .to = address_of(&fault->to),
+    };
 
-    mob_tell_note(world, (MobNote){
-                             .kind = MOB_NOTE_FAULT,
-                             .reason = mob_verb_name(fault->verb),
-                             .text = mob_world_text(world, text),
-                             .line = fault->line,
-                         });
+    if (fault->target.box != NULL)
+        note.node.v = fault->target.box->life->node;
+    else
+        note.worker = address_of(&fault->target);
+    mob_tell_note(world, note);
 }
 
 static void

@@ -117,7 +117,7 @@ mob_place_start(MobWorld *world, MobPlace *place, MobTime at)
     MobSlot slot = {.kind = MOB_AT_START,
                     .foreground = true,
                     .subject = place,
-                    .cause = world->events,
+                    .cause = world->cause,
                     .depth = mob_world_depth(world, at)};
 
     /* Births come first in their instant, shuffled or not. */

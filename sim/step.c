@@ -58,7 +58,7 @@ set_alarm(MobWorld *world, MobPlace *place, MobTimer timer, MobTime at)
         return;
     }
     alarm->seq = ++world->queue.seq;
-    alarm->cause = world->events;
+    alarm->cause = world->cause;
     alarm->depth = mob_world_depth(world, alarm->at);
     if (alarm->handle != 0 && alarm->queued <= alarm->at) {
         mob_queue_set_foreground(&world->queue, alarm->handle, !mob_timer_is_background(timer));
@@ -212,7 +212,7 @@ tell(MobWorld *world, MobPlace *place, const MobSlot *slot, const MobInput *inpu
     if (mob_wants(&world->out, MOB_NOTE_MESSAGE_SENT))
         note_sent(world, place);
     MobEvent event = {
-        .number = world->events,
+        .number = input->event,
         .cause = slot->cause,
         .at = world->now,
         .process = place->address,
@@ -231,6 +231,7 @@ take_step(MobWorld *world, MobPlace *place, const MobSlot *slot, MobInput *input
 {
     input->now = world->now;
     input->event = ++world->events;
+    world->cause = input->event;
     input->picks = place->picks;
     world->depth = slot->depth;
     if (slot->foreground)
@@ -255,6 +256,7 @@ finish_step(MobWorld *world, MobPlace *place)
     else
         mob_outbox_drop(&world->out);
     world->here = NULL;
+    world->cause = 0;
     if (world->dead->len > 0 || world->news->len > 0)
         mob_world_settle(world);
     if (world->depth > MOB_LIVELOCK_DEPTH)

@@ -134,20 +134,22 @@ tell_event(MobWorld *world, uint64_t cause, uint64_t tag, const GArray *notes)
 
     fold(world, tag, notes);
     mob_world_checkpoint(world);
+    uint64_t before = world->cause;
+    world->cause = event.number;
     if (world->watchers->len > 0)
         mob_tell_step(world, &event);
+    world->cause = before;
 }
 
 void
 mob_tell(MobWorld *world)
 {
     while (world->news->len > 0 && !world->inside) {
-        uint64_t cause = world->events;
         g_autoptr(GArray) notes = take_news(world);
         if (notes->len == 0)
             continue;
         world->events++;
-        tell_event(world, cause, 0, notes);
+        tell_event(world, world->cause, 0, notes);
     }
     if (world->watchers->len > 0)
         mob_tell_ask(world);

@@ -37,7 +37,7 @@ mob_world_schedule(MobWorld *world, MobTime at, uint64_t key, MobSlot slot)
 {
     MobLane lane = at == world->now ? MOB_LANE_NOW : MOB_LANE_NONE;
 
-    slot.cause = world->events;
+    slot.cause = world->cause;
     slot.depth = mob_world_depth(world, at);
     return mob_queue_push(&world->queue, at, mob_world_tie(world, key, at), lane, &slot);
 }
