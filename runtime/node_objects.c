@@ -131,13 +131,21 @@ mob_node_make_room(MobNode *node, uint64_t size, MobOutbox *out)
 
 /* --- creating --- */
 
-/* The value becomes the primary copy; whoever waited for it is told. */
+/* The value becomes the primary copy, unless there is one already; whoever
+ * waited for it is told. */
 static void
 store_primary(MobNode *node, const MobRef *ref, MobValue *value, MobOutbox *out)
 {
     MobFetch *fetch = mob_fetches_get(&node->fetches, ref->id);
-    MobCopy *copy;
+    MobCopy *copy = mob_store_get(&node->store, ref->id);
 
+    if (copy != NULL && copy->value != NULL) {
+        copy->doomed = false;
+        mob_store_make_primary(&node->store, copy);
+        return;
+    }
+    if (copy != NULL)
+        mob_node_stop_fetch(node, fetch, out);
     mob_node_make_room(node, value->size, out);
     copy = mob_store_create(&node->store, ref, value->size, value->hash);
     mob_store_seal(&node->store, copy, value, true);
@@ -154,11 +162,13 @@ free_create(MobCreate *create)
 }
 
 static bool
-is_being_created(const MobNode *node, MobObjectId object)
+is_waiting(const MobNode *node, MobObjectId object, MobAddress worker)
 {
-    for (const GList *at = node->creates.head; at != NULL; at = at->next)
-        if (mob_object_eq(((const MobCreate *)at->data)->ref.id, object))
+    for (const GList *at = node->creates.head; at != NULL; at = at->next) {
+        const MobCreate *create = at->data;
+        if (mob_object_eq(create->ref.id, object) && mob_address_eq(create->worker, worker))
             return true;
+    }
     return false;
 }
 
@@ -180,26 +190,22 @@ mob_node_on_store_object(MobNode *node, const MobInput *in, MobOutbox *out)
 {
     const MobStoreObject *request = mob_store_object(in->msg);
     MobObjectId object = request->object.id;
-    MobCopy *copy = mob_store_get(&node->store, object);
+    const MobCopy *copy = mob_store_get(&node->store, object);
+    bool known = copy != NULL && copy->value != NULL;
 
-    if (in->from.node != node->self.v || request->value == NULL || is_being_created(node, object))
+    if (in->from.node != node->self.v || request->value == NULL ||
+        is_waiting(node, object, in->from))
         return;
     if (mob_cluster_is_dead(&node->cluster, request->object.owner)) {
         send_stored(node, in->from, object, true, out); /* nobody can ask for it any more */
         return;
     }
-    if (copy != NULL && copy->value != NULL) {
-        copy->doomed = false;
-        mob_store_make_primary(&node->store, copy);
-        send_stored(node, in->from, object, true, out);
-        return;
-    }
-    if (copy != NULL) /* it need not come from afar */
+    if (copy != NULL && !known) /* it need not come from afar, nor take room twice */
         mob_node_stop_fetch(node, mob_fetches_get(&node->fetches, object), out);
-    if (request->value->size > node->store.capacity) {
+    if (!known && request->value->size > node->store.capacity) {
         send_stored(node, in->from, object, false, out);
-    } else if (node->creates.length > 0 ||
-               !mob_store_has_room(&node->store, request->value->size)) {
+    } else if (!known && (node->creates.length > 0 ||
+                          !mob_store_has_room(&node->store, request->value->size))) {
         wait_for_room(node, request, in, out);
     } else {
         store_primary(node, &request->object, request->value, out);
