@@ -38,6 +38,7 @@ struct Cluster {
     MobTeller *teller;
     Printer printer;
     MobCheck *check;
+    size_t machines;
     bool oracle;
     GArray *foreseen; /* of Foreseen */
     MobConfig config;
@@ -53,6 +54,7 @@ typedef struct {
 
 struct MobHost {
     MobHostOptions options;
+    char *name; /* of the file, without its folder */
     MobScenarioHost scenario;
     MobLuaReader reader;
     Loaders loaders;
@@ -172,6 +174,8 @@ watch(Cluster *cluster)
             .state = cluster->base.state,
             .verbose = options->verbose,
             .plain = options->plain,
+            .file = cluster->host->name,
+            .machines = cluster->machines,
         });
         control->watch(control, mob_teller_watcher(cluster->teller));
     }
@@ -186,19 +190,19 @@ static void
 announce(Cluster *cluster, const MobClusterOptions *wanted)
 {
     const MobHostOptions *options = &cluster->host->options;
-    g_autofree char *name = g_path_get_basename(options->file);
     g_autoptr(GString) line = g_string_new(NULL);
 
     if (!options->story)
         return;
     if (wanted->number > 1)
-        mob_term_say(options->term, " ");
+        mob_term_say(options->term, "%s", "");
     g_string_printf(line, "seed %" G_GUINT64_FORMAT "   %u node%s", wanted->seed,
                     (unsigned)wanted->machine_count, wanted->machine_count == 1 ? "" : "s");
     if (wanted->profile != MOB_PROFILE_IDEAL)
         g_string_append_printf(line, "   %s", mob_profile_name(wanted->profile));
     if (wanted->number > 1)
-        g_string_append_printf(line, "   cluster %u, %s:%u", wanted->number, name, wanted->line);
+        g_string_append_printf(line, "   cluster %u, %s:%u", wanted->number, cluster->host->name,
+                               wanted->line);
     mob_term_say(options->term, "%s", line->str);
 }
 
@@ -255,6 +259,7 @@ open_world(Cluster *cluster, const MobClusterOptions *wanted)
     mob_guard_init(&cluster->guard, mob_world_control(cluster->world));
     cluster->base.control = &cluster->guard.base;
     cluster->oracle = wanted->oracle;
+    cluster->machines = wanted->machine_count;
     cluster->foreseen = g_array_new(FALSE, TRUE, sizeof(Foreseen));
     g_array_set_clear_func(cluster->foreseen, foreseen_clear);
     if (wanted->check)
@@ -448,6 +453,7 @@ mob_host_new(const MobHostOptions *options)
 {
     MobHost *host = g_new0(MobHost, 1);
     host->options = *options;
+    host->name = g_path_get_basename(options->file);
     host->clusters = g_ptr_array_new_with_free_func(cluster_free);
     host->loaders = (Loaders){
         .loader = {.start = start_body, .drop = drop_worker},
@@ -478,6 +484,7 @@ mob_host_free(MobHost *host)
         return;
     g_ptr_array_unref(host->clusters);
     mob_lua_loader_free(host->loaders.lua);
+    g_free(host->name);
     g_free(host);
 }
 

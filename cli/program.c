@@ -8,6 +8,10 @@
 #include "lua/program.h"
 #include "runtime/cbor.h"
 
+enum {
+    LIMIT_DEFAULT = 3600, /* simulated seconds; as for scenarios */
+};
+
 /* The words of the command line, as texts. */
 static MobArgs *
 make_args(char **words)
@@ -59,6 +63,7 @@ static void
 run_job(MobHost *host, const MobJob *job, MobTime limit, MobScenarioResult *result)
 {
     g_autoptr(GError) error = NULL;
+    limit = MIN(limit, LIMIT_DEFAULT * MOB_SECOND);
     MobControl *control = mob_host_default_cluster(host, &error);
     uint32_t number = control != NULL ? control->submit(control, job, &error) : 0;
     if (number == 0) {

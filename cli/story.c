@@ -11,10 +11,11 @@
 #include "cli/text.h"
 
 enum {
-    WHO_WIDTH = 8,
+    WHO_WIDTH = 9,
     WHAT_WIDTH = 17,
     WHERE_WIDTH = 24,
     HALF_WIDTH = 13,    /* of where, when a second task follows on the line */
+    DEAR_MAX = 1000,    /* and so many things that went wrong */
     ORDINARY_MAX = 200, /* so many tasks are told one by one */
     RUNNING_NAMES = 8,
 };
@@ -42,7 +43,10 @@ struct MobTeller {
     Line line;
     GArray *deaths; /* of Death */
     uint64_t ordinary;
+    uint64_t dear;
     uint64_t untold;
+    uint64_t joined;
+    GString *failure; /* of the newest attempt that failed */
     MobTime now;
 };
 
@@ -125,6 +129,18 @@ object_name(const MobTeller *teller, const MobNote *note)
 {
     const MobStateObject *object = mob_state_object_by_id(teller->options.state, note->object);
     return object != NULL ? object->name : "an object";
+}
+
+/* The same for what went wrong: a whole fleet may be lost. */
+static bool
+dear(MobTeller *teller)
+{
+    if (teller->options.verbose > 0 || teller->dear < DEAR_MAX) {
+        teller->dear++;
+        return true;
+    }
+    teller->untold++;
+    return false;
 }
 
 /* Whether one more task may be told of; tasks without a story are counted. */
@@ -224,20 +240,28 @@ append_error(GString *into, const MobNote *note)
 static void
 on_failed(MobTeller *teller, const MobNote *note)
 {
+    g_string_truncate(teller->failure, 0);
+    append_error(teller->failure, note);
+    if (!note->final && teller->options.verbose == 0)
+        return; /* it is tried again, which says why */
     Line *line = begin(teller, teller->now, proc_name(teller, note->owner));
     append_task(line->what, task_of(teller, note), false);
     g_string_append(line->where, note->final ? "✗ for good" : "✗");
-    append_error(line->why, note);
+    g_string_append(line->why, teller->failure->str);
 }
 
 static void
 on_retried(MobTeller *teller, const MobNote *note)
 {
+    if (!dear(teller))
+        return;
     Line *line = begin(teller, teller->now, proc_name(teller, note->owner));
     append_task(line->what, task_of(teller, note), true);
     g_string_append(line->where, "↻ again");
-    if (note->reason != NULL)
-        g_string_append(line->why, note->reason);
+    g_string_append(line->why, teller->failure->len > 0 ? teller->failure->str
+                               : note->reason != NULL   ? note->reason
+                                                        : "");
+    g_string_truncate(teller->failure, 0);
 }
 
 /* --- objects --- */
@@ -262,6 +286,8 @@ append_lineage(MobTeller *teller, GString *into, const MobStateObject *object)
 static void
 on_recovering(MobTeller *teller, const MobNote *note)
 {
+    if (!dear(teller))
+        return;
     const MobStateObject *object = mob_state_object_by_id(teller->options.state, note->object);
     Line *line = begin(teller, teller->now, proc_name(teller, note->owner));
     g_string_assign(line->what, object_name(teller, note));
@@ -281,6 +307,8 @@ on_recovering(MobTeller *teller, const MobNote *note)
 static void
 on_object(MobTeller *teller, const MobNote *note)
 {
+    if (!dear(teller))
+        return;
     const char *glyph = note->kind == MOB_NOTE_OBJECT_LOST        ? "◌ lost"
                         : note->kind == MOB_NOTE_OBJECT_FAILED    ? "✗"
                         : note->kind == MOB_NOTE_OBJECT_RECOVERED ? "✓"
@@ -379,10 +407,8 @@ on_fault(MobTeller *teller, const MobNote *note)
     Line *line = begin(teller, teller->now, "fault");
     g_string_append(line->what, note->text != NULL ? note->text : note->reason);
     g_string_append(line->where, "✗");
-    if (note->label != NULL && note->line > 0)
-        g_string_append_printf(line->why, "%s:%u", note->label, note->line);
-    else if (note->line > 0)
-        g_string_append_printf(line->why, "line %u", note->line);
+    if (note->line > 0)
+        g_string_append_printf(line->why, "%s:%u", teller->options.file, note->line);
 }
 
 static void
@@ -494,7 +520,7 @@ tell(MobTeller *teller, const MobNote *note)
         on_worker_died(teller, note);
         break;
     case MOB_NOTE_NODE_JOINED:
-        if (teller->options.state->jobs->len > 0) /* the first ones are not news */
+        if (++teller->joined > teller->options.machines) /* the first ones are not news */
             on_machine(teller, note);
         break;
     case MOB_NOTE_NODE_LEFT:
@@ -544,6 +570,7 @@ mob_teller_new(const MobTellerOptions *options)
     MobTeller *teller = g_new0(MobTeller, 1);
     teller->options = *options;
     teller->deaths = g_array_new(FALSE, TRUE, sizeof(Death));
+    teller->failure = g_string_new(NULL);
     GString **texts[] = {&teller->line.who, &teller->line.what, &teller->line.where,
                          &teller->line.why};
     for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
@@ -566,12 +593,13 @@ mob_teller_free(MobTeller *teller)
     flush(teller);
     if (teller->untold > 0)
         mob_term_say(teller->options.term,
-                     "and %" G_GUINT64_FORMAT " more starts and ends of tasks; -v tells all",
+                     "and %" G_GUINT64_FORMAT " more lines like these; -v tells all",
                      teller->untold);
     GString *texts[] = {teller->line.who, teller->line.what, teller->line.where, teller->line.why};
     for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
         g_string_free(texts[i], TRUE);
     g_array_unref(teller->deaths);
+    g_string_free(teller->failure, TRUE);
     g_free(teller);
 }
 

@@ -16,6 +16,8 @@ typedef struct {
     const MobState *state; /* is told of every event before the story is */
     int verbose;           /* 1: leases, blocked gets, evictions; 2: messages too */
     bool plain;            /* tabs instead of columns */
+    const char *file;      /* in which the lines of faults are */
+    size_t machines;       /* that are there from the beginning */
 } MobTellerOptions;
 
 MobTeller *mob_teller_new(const MobTellerOptions *options);

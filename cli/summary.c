@@ -131,7 +131,7 @@ mob_summary_say(MobTerm *term, const MobSummary *summary)
     const MobHostCluster *cluster = last_cluster(summary);
     g_autoptr(GString) line = g_string_new(NULL);
 
-    mob_term_say(term, " ");
+    mob_term_say(term, "%s", "");
     say_settings(term, summary);
     say_failure(term, summary);
     if (cluster == NULL)
