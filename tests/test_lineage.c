@@ -106,8 +106,9 @@ Test(lineage, looks_as_it_did)
     g_autoptr(Told) lecture = told_kill_task_2();
     g_autoptr(Told) family = told_family();
     g_autoptr(Told) many = told_map_reduce(45);
-    const Told *const runs[] = {lecture, family, many};
-    const char *const names[] = {"kill-task-2", "family", "map-reduce"};
+    g_autoptr(Told) tree = told_recursion();
+    const Told *const runs[] = {lecture, family, many, tree};
+    const char *const names[] = {"kill-task-2", "family", "map-reduce", "recursion"};
 
     for (size_t i = 0; i < G_N_ELEMENTS(runs); i++) {
         Place place = place_of(runs[i], names[i]);

@@ -422,3 +422,31 @@ told_family(void)
     mob_value_unref(fault);
     return told;
 }
+
+static void
+grow_tree(Told *told, MobTaskId parent, const char *path, guint *left)
+{
+    for (guint i = 1; i <= 3 && *left > 0; i++) {
+        g_autofree char *child = g_strdup_printf("%s/%u", path, i);
+        MobTaskSpec *spec = told_spec(told, child, "fib", told_n1_w0, parent, 1);
+        (*left)--;
+        told_submitted(told, MOB_MS, spec, NULL);
+        told_started(told, MOB_MS, spec, 1, told_n2_w0);
+        told_finished(told, 2 * MOB_MS, spec, 1, told_n2_w0, 0, 8);
+        if (strlen(child) < 11)
+            grow_tree(told, spec->id, child, left);
+    }
+}
+
+Told *
+told_recursion(void)
+{
+    Told *told = told_new();
+    guint left = 399;
+
+    told_cluster(told);
+    MobTaskSpec *root = told_spec(told, "1", "fib", told_driver, (MobTaskId){1, 1}, 1);
+    told_submitted(told, MOB_MS, root, NULL);
+    grow_tree(told, root->id, "1", &left);
+    return told;
+}

@@ -61,3 +61,5 @@ Told *told_map_reduce(uint32_t rounds);
 /* By call: T1 calls T1/1, which calls T1/1/1; P1 is put by the driver and taken
  * by T2, which fails; T3 is given a list that mentions O1. */
 Told *told_family(void);
+/* A tree of calls of one name, 400 tasks: T1 calls three of its own, and so on. */
+Told *told_recursion(void);

@@ -42,6 +42,7 @@ typedef struct {
     __typeof__(&rsvg_handle_new_from_data) handle_new;
     __typeof__(&rsvg_handle_get_intrinsic_size_in_pixels) handle_size;
     __typeof__(&rsvg_handle_render_document) handle_render;
+    void (*handle_free)(RsvgHandle *handle);
 } Painter;
 
 enum {
@@ -72,7 +73,8 @@ painter_open(Painter *painter, GError **error)
         find_symbol(painter->rsvg, "rsvg_handle_new_from_data", &painter->handle_new) &&
         find_symbol(painter->rsvg, "rsvg_handle_get_intrinsic_size_in_pixels",
                     &painter->handle_size) &&
-        find_symbol(painter->rsvg, "rsvg_handle_render_document", &painter->handle_render))
+        find_symbol(painter->rsvg, "rsvg_handle_render_document", &painter->handle_render) &&
+        find_symbol(painter->rsvg, "rsvg_handle_free", &painter->handle_free))
         return true;
     g_set_error(error, MOB_LINEAGE_ERROR, ENOENT,
                 "PNG and PDF need librsvg, which is not here (apt-get install librsvg2-2);"
@@ -123,8 +125,9 @@ mob_write_raster(const char *path, const GString *svg, bool pdf, GError **error)
     RsvgHandle *handle = painter.handle_new((const guint8 *)svg->str, svg->len, error);
     if (handle == NULL)
         return false;
-    /* The handle stays: libgobject, which frees it, is not ours, and we end soon. */
-    if (!paint(&painter, handle, pdf, bytes, error))
+    bool ok = paint(&painter, handle, pdf, bytes, error);
+    painter.handle_free(handle);
+    if (!ok)
         return false;
     return mob_write_file(path, (const char *)bytes->data, bytes->len, error);
 }

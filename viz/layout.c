@@ -95,11 +95,54 @@ room_around(const MobFigureNode *node)
     return node->ring ? 2 * MOB_RING : 0;
 }
 
+/* --- cycles ---
+ *
+ * What is folded by name may go round: maps feed merges, which feed maps. Dot
+ * can lay that out but leaks when it turns an edge round, so we turn it. */
+
+typedef struct {
+    const MobFigure *figure;
+    char *seen; /* by node: 0 not yet, 1 on the way here, 2 done */
+    bool *back; /* by edge */
+} Walk;
+
+static void
+walk_from(Walk *walk, int node)
+{
+    walk->seen[node] = 1;
+    for (guint i = 0; i < walk->figure->edges->len; i++) {
+        const MobFigureEdge *edge = &g_array_index(walk->figure->edges, MobFigureEdge, i);
+        if (edge->from != node || edge->to == node)
+            continue;
+        if (walk->seen[edge->to] == 1)
+            walk->back[i] = true;
+        else if (walk->seen[edge->to] == 0)
+            walk_from(walk, edge->to);
+    }
+    walk->seen[node] = 2;
+}
+
+/* (transfer full) For each edge whether it is against the way of the rest. */
+static bool *
+find_back_edges(const MobFigure *figure)
+{
+    bool *back = g_new0(bool, figure->edges->len + 1);
+    g_autofree char *seen = g_new0(char, figure->nodes->len + 1);
+    Walk walk = {figure, seen, back};
+
+    if (figure->folded)
+        for (guint i = 0; i < figure->nodes->len; i++)
+            if (seen[i] == 0)
+                walk_from(&walk, (int)i);
+    return back;
+}
+
 /* A graph of the figure's nodes, in their order, with sizes alone. */
 static Agraph_t *
 new_graph(const MobFigure *figure, Agnode_t **nodes, Agedge_t **edges)
 {
     Agraph_t *graph = agopen((char *)"lineage", Agdirected, NULL);
+    g_autofree bool *back = find_back_edges(figure);
 
     set_graph(graph);
     for (guint i = 0; i < figure->nodes->len; i++) {
@@ -113,7 +156,10 @@ new_graph(const MobFigure *figure, Agnode_t **nodes, Agedge_t **edges)
     for (guint i = 0; i < figure->edges->len; i++) {
         const MobFigureEdge *edge = &g_array_index(figure->edges, MobFigureEdge, i);
         g_autofree char *name = g_strdup_printf("e%u", i);
-        edges[i] = agedge(graph, nodes[edge->from], nodes[edge->to], name, 1);
+        edges[i] = agedge(graph, nodes[back[i] ? edge->to : edge->from],
+                          nodes[back[i] ? edge->from : edge->to], name, 1);
+        if (back[i])
+            set(edges[i], "dir", "back");
         /* Data should be straight where both cannot be. */
         set(edges[i], "weight", edge->kind == MOB_EDGE_DATA ? "4" : "1");
     }
@@ -121,6 +167,21 @@ new_graph(const MobFigure *figure, Agnode_t **nodes, Agedge_t **edges)
 }
 
 /* --- reading the layout back --- */
+
+static void
+turn_round(GArray *points)
+{
+    guint count = points->len / 2;
+
+    for (guint i = 0; i < count / 2; i++)
+        for (guint j = 0; j < 2; j++) {
+            double *one = &g_array_index(points, double, 2 * i + j);
+            double *other = &g_array_index(points, double, 2 * (count - 1 - i) + j);
+            double kept = *one;
+            *one = *other;
+            *other = kept;
+        }
+}
 
 static void
 take_curve(MobFigureEdge *edge, Agedge_t *from, double height)
@@ -137,6 +198,10 @@ take_curve(MobFigureEdge *edge, Agedge_t *from, double height)
         if (curve->eflag) {
             edge->tip_x = curve->ep.x;
             edge->tip_y = height - curve->ep.y;
+        } else if (curve->sflag) {
+            edge->tip_x = curve->sp.x;
+            edge->tip_y = height - curve->sp.y;
+            turn_round(edge->points);
         }
     }
 }
