@@ -32,14 +32,15 @@ story_failed(MobStory *story, lua_State *lua)
     MobScene *scene = story->scene;
     GString *text = g_string_new(NULL);
     MobOutcome outcome;
+    uint32_t line;
     char *now = mob_time_text(scene->control->now(scene->control));
 
     lua_xmove(story->thread, lua, 1);
     outcome = mob_scenario_classify(scene->scenario, lua);
     mob_lua_describe_error(lua, -1, text);
     g_string_append_printf(text, "\n  in story \"%s\", at %s simulated", story->name, now);
-    mob_scene_fail(scene, outcome, mob_message_line(scene->scenario->file, text->str),
-                   g_string_free(text, FALSE));
+    line = mob_message_line(scene->scenario->file, text->str);
+    mob_scene_fail(scene, outcome, line, g_string_free(text, FALSE));
     lua_pop(lua, 1);
     g_free(now);
 }
