@@ -159,6 +159,7 @@ mob_leases_add(MobLeases *leases, const MobRequestLease *request)
     lease->shape->leases++;
     lease->order = ++leases->orders;
     lease->one_hop = request->grant_or_reject;
+    lease->near_args = request->for_locality;
     copy_args(lease, &request->deps);
     mob_table_add(leases->by_id, mob_key_lease(lease->id), lease);
     lease->stage = MOB_STAGE_WAITING;

@@ -62,9 +62,9 @@ struct MobLease {
     bool admitted;      /* its arguments may take room in the store */
     bool blocked;       /* HELD: its CPUs are lent */
     bool one_hop;       /* it was spilled to this node: granted or rejected */
+    bool near_args;     /* this node was asked because it holds the arguments */
     bool reclaimed;     /* HELD: its owner was asked to give it back */
     bool doubtful;      /* HELD: the connection to its owner broke; a return may be lost */
-    bool queried;       /* FETCHING: its arguments were looked for */
 };
 
 struct MobLeaseShape {

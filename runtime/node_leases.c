@@ -143,6 +143,10 @@ place(MobNode *node, MobLease *lease, const MobInput *in, MobOutbox *out)
     if (node->known_at == 0 || node->cluster.self_index == UINT32_MAX)
         return false; /* nothing is known of any node yet */
     mob_cluster_set_self(&node->cluster, &node->leases.available, node->draining);
+    if (lease->near_args && request.local_ok && lease->spec->strategy == MOB_STRATEGY_DEFAULT) {
+        promise(node, lease, in, out); /* leases kept idle here must not send it from its data */
+        return true;
+    }
     switch (mob_policy_place(&node->policy, node->config, &node->cluster, &request, in->picks,
                              &target)) {
     case MOB_PLACE_LOCAL:

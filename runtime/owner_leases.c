@@ -393,6 +393,8 @@ mob_own_leases_task_over(MobStep *step, MobOwnLease *lease)
         push(step, lease, take_task(shape));
         if (shape->queued == 0)
             cancel_requests(step, shape);
+    } else if (shape->deps.count > 0) {
+        mob_own_leases_give_back(step, lease, false); /* it keeps its arguments pinned */
     } else {
         mob_lease_become_idle(step, lease);
     }
