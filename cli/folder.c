@@ -67,8 +67,12 @@ mob_folder_finish(MobFolder *folder, GError **error)
 void
 mob_folder_clear(MobFolder *folder)
 {
-    if (folder->work != NULL)
+    if (folder->work != NULL) {
+        g_autofree char *parent = g_path_get_dirname(folder->work);
         mob_remove_tree(folder->work); /* what was not finished, or the one before */
+        if (rmdir(parent) == 0)        /* there never was a whole one */
+            rmdir("runs");
+    }
     g_clear_pointer(&folder->work, g_free);
     g_clear_pointer(&folder->place, g_free);
 }

@@ -1,6 +1,8 @@
 /* host.c: see host.h. */
 #include "cli/host.h"
 
+#include <errno.h>
+#include <gmodule.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -8,6 +10,7 @@
 #include "cli/guard.h"
 #include "cli/json.h"
 #include "lua/body.h"
+#include "runtime/program.h"
 #include "sim/check.h"
 #include "sim/world.h"
 
@@ -50,6 +53,8 @@ struct Cluster {
 typedef struct {
     MobLoader loader;
     MobLoader *lua;
+    MobLoader *c;
+    MobProgramOpener opener;
 } Loaders;
 
 struct MobHost {
@@ -68,7 +73,8 @@ start_body(MobLoader *self, const MobBodyContext *context, const MobValue *bundl
            const MobArgs *args)
 {
     Loaders *loaders = (Loaders *)self;
-    return loaders->lua->start(loaders->lua, context, bundle, args);
+    MobLoader *loader = mob_program_is_ours(context->spec->bundle) ? loaders->c : loaders->lua;
+    return loader->start(loader, context, bundle, args);
 }
 
 static void
@@ -76,6 +82,32 @@ drop_worker(MobLoader *self, MobAddress worker)
 {
     Loaders *loaders = (Loaders *)self;
     loaders->lua->drop(loaders->lua, worker);
+    loaders->c->drop(loaders->c, worker);
+}
+
+/* Opens a shared object for the life of the process: what it registered may
+ * be pointed to from anywhere. */
+static MobProgramEntry
+open_program(void *data, const char *path, GError **error)
+{
+    g_autofree char *place = g_canonicalize_filename(path, NULL);
+    void *entry = NULL;
+    if (!g_file_test(place, G_FILE_TEST_EXISTS)) {
+        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOENT, "cannot read %s: %s", path,
+                    g_strerror(ENOENT));
+        return NULL;
+    }
+    GModule *module = g_module_open(place, G_MODULE_BIND_LOCAL);
+    if (module == NULL) {
+        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_FAILED, "cannot open %s: %s", path,
+                    g_module_error());
+        return NULL;
+    }
+    g_module_make_resident(module);
+    if (!g_module_symbol(module, "mobula_program", &entry) || entry == NULL)
+        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_FAILED,
+                    "%s is no program: it has no function mobula_program (see mobula.h)", path);
+    return (MobProgramEntry)entry;
 }
 
 /* --- what is printed --- */
@@ -434,6 +466,12 @@ mob_host_default_cluster(MobHost *host, GError **error)
     return make_cluster(host, &options, error);
 }
 
+bool
+mob_host_check_program(MobHost *host, const MobStr *bundle_id, GError **error)
+{
+    return mob_program_check(host->loaders.c, bundle_id, error);
+}
+
 /* --- the host --- */
 
 static void
@@ -458,7 +496,9 @@ mob_host_new(const MobHostOptions *options)
     host->loaders = (Loaders){
         .loader = {.start = start_body, .drop = drop_worker},
         .lua = mob_lua_loader_new(),
+        .opener = {.open = open_program},
     };
+    host->loaders.c = mob_program_loader_new(&host->loaders.opener);
     host->reader = (MobLuaReader){.read = on_read, .data = host};
     mob_lua_loader_set_reader(host->loaders.lua, &host->reader);
     mob_lua_loader_set_budget(host->loaders.lua, options->budget);
@@ -484,6 +524,7 @@ mob_host_free(MobHost *host)
         return;
     g_ptr_array_unref(host->clusters);
     mob_lua_loader_free(host->loaders.lua);
+    mob_program_loader_free(host->loaders.c);
     g_free(host->name);
     g_free(host);
 }

@@ -54,6 +54,9 @@ const MobScenarioHost *mob_host_scenario(MobHost *host);
 /* The machines of a program that names none: three with two CPUs each. */
 MobControl *mob_host_default_cluster(MobHost *host, GError **error);
 
+/* Opens the C program with this id and sees whether it can be run. */
+bool mob_host_check_program(MobHost *host, const MobStr *bundle_id, GError **error);
+
 /* Ends the story of @control and frees its world. */
 void mob_host_close(MobHost *host, MobControl *control);
 

@@ -7,6 +7,7 @@
 #include "cli/text.h"
 #include "lua/program.h"
 #include "runtime/cbor.h"
+#include "runtime/program.h"
 
 enum {
     LIMIT_DEFAULT = 3600, /* simulated seconds; as for scenarios */
@@ -77,25 +78,35 @@ run_job(MobHost *host, const MobJob *job, MobTime limit, MobScenarioResult *resu
         mob_host_close(host, control);
 }
 
+static bool
+load(MobHost *host, const char *file, MobJob *job, GError **error)
+{
+    if (g_str_has_suffix(file, ".so")) {
+        job->bundle = mob_program_bundle(file, &job->bundle_id);
+        return mob_host_check_program(host, job->bundle_id, error);
+    }
+    g_autofree char *base = g_path_get_basename(file);
+    const MobScenarioHost *scenario = mob_host_scenario(host);
+    MobLuaReader reader = {.read = scenario->read, .data = scenario->data};
+    job->bundle = mob_lua_program_load(base, &reader, &job->bundle_id, error);
+    return job->bundle != NULL;
+}
+
 void
-mob_program_run(MobHost *host, const char *file, const char *text, char **words, MobTime limit,
+mob_program_run(MobHost *host, const char *file, char **words, MobTime limit,
                 MobScenarioResult *result)
 {
     g_autoptr(GError) error = NULL;
     g_autofree char *name = mob_run_name(file);
-    g_autofree char *base = g_path_get_basename(file);
     MobJob job = {.name = name};
 
-    const MobScenarioHost *scenario = mob_host_scenario(host);
-    MobLuaReader reader = {.read = scenario->read, .data = scenario->data};
-    job.bundle = mob_lua_program_load(base, &reader, &job.bundle_id, &error);
-    if (job.bundle == NULL) {
+    if (load(host, file, &job, &error)) {
+        job.args = make_args(words);
+        run_job(host, &job, limit, result);
+        mob_args_unref(job.args);
+    } else {
         fail(result, MOB_OUTCOME_BAD_INPUT, g_strdup(error->message));
-        return;
     }
-    job.args = make_args(words);
-    run_job(host, &job, limit, result);
-    mob_args_unref(job.args);
     mob_value_unref(job.bundle);
     mob_str_unref(job.bundle_id);
 }

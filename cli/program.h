@@ -5,5 +5,5 @@
 
 /* Runs the program @file with @words for its main on the default cluster and
  * fills in @result as a scenario would. @limit is in the run's own time. */
-void mob_program_run(MobHost *host, const char *file, const char *text, char **words, MobTime limit,
+void mob_program_run(MobHost *host, const char *file, char **words, MobTime limit,
                      MobScenarioResult *result);

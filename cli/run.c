@@ -128,7 +128,7 @@ run_text(Run *run, MobHost *host, MobScenarioResult *result)
     if (job->test != NULL)
         mob_test_run_spec(mob_host_scenario(host), job->file, run->text, job->test, result);
     else if (run->text == NULL || mob_lua_is_program(run->text))
-        mob_program_run(host, job->file, run->text, job->words, job->limit, result);
+        mob_program_run(host, job->file, job->words, job->limit, result);
     else
         mob_scenario_run(mob_host_scenario(host), job->file, run->text, result);
 }

@@ -292,12 +292,12 @@ on_recovering(MobTeller *teller, const MobNote *note)
     Line *line = begin(teller, teller->now, proc_name(teller, note->owner));
     g_string_assign(line->what, object_name(teller, note));
     if (note->node.v != 0) {
-        g_string_append_printf(line->where, "↻ from %s",
+        g_string_append_printf(line->where, "◌ lost, ↻ from %s",
                                mob_state_node_name(teller->options.state, note->node));
         g_string_append(line->why, "another copy is there");
         return;
     }
-    g_string_append(line->where, "↻ by its task");
+    g_string_append(line->where, "◌ lost, ↻ by its task");
     if (object != NULL) {
         g_string_append(line->why, "lineage: ");
         append_lineage(teller, line->why, object);
@@ -537,6 +537,20 @@ tell(MobTeller *teller, const MobNote *note)
     }
 }
 
+/* Whether the note is of a loss that the same step goes about to mend: then
+ * that line says it all. */
+static bool
+is_recovered_at_once(const MobEvent *event, size_t i)
+{
+    if (event->notes[i].kind != MOB_NOTE_OBJECT_LOST)
+        return false;
+    for (size_t j = i + 1; j < event->note_count; j++)
+        if (event->notes[j].kind == MOB_NOTE_OBJECT_RECOVERING &&
+            mob_object_eq(event->notes[j].object, event->notes[i].object))
+            return true;
+    return false;
+}
+
 static void
 on_event(MobWatcher *self, const MobEvent *event)
 {
@@ -551,7 +565,8 @@ on_event(MobWatcher *self, const MobEvent *event)
     tell_deaths(teller);
     for (size_t i = 0; i < event->note_count; i++) {
         const MobNote *note = &event->notes[i];
-        if ((self->wanted >> note->kind & 1) != 0 && note->kind != MOB_NOTE_FAULT)
+        bool wanted = (self->wanted >> note->kind & 1) != 0 && note->kind != MOB_NOTE_FAULT;
+        if (wanted && !is_recovered_at_once(event, i))
             tell(teller, note);
     }
 }
