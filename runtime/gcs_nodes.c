@@ -227,13 +227,13 @@ mob_gcs_on_join_timer(Gcs *gcs, const MobInput *input, MobOutbox *out)
     MobNodeChanged *news = mob_node_changed_new();
 
     gcs->join_pending = false;
-    gcs->quiet_until = input->now + gcs->alive * gcs->config->join_grace;
     news->views = copy_newcomers(gcs);
+    gcs->quiet_until =
+        MAX(gcs->quiet_until, input->now + news->views.count * gcs->config->join_grace);
     for (guint i = 0; i < gcs->nodes->len; i++) {
         GcsNode *node = node_at(gcs, i);
         if (node->view.alive)
-            mob_send(out, manager_of(node),
-                     mob_msg_ref(node->newcomer ? hello : &news->base));
+            mob_send(out, manager_of(node), mob_msg_ref(node->newcomer ? hello : &news->base));
         node->newcomer = false;
     }
     mob_msg_unref(hello);

@@ -163,7 +163,7 @@ noted(const Bench *bench, MobNoteKind kind, const char *reason)
 }
 
 static void
-join(Bench *bench, uint32_t node, const char *name)
+registers(Bench *bench, uint32_t node, const char *name)
 {
     MobRegisterNode *msg = mob_register_node_new();
 
@@ -172,6 +172,17 @@ join(Bench *bench, uint32_t node, const char *name)
     msg->total.cpu = 4 * MOB_UNIT;
     msg->head = node == HEAD;
     hear(bench, manager(node), msg);
+}
+
+/* Registers, and lets the time pass after which everybody knows. */
+static void
+join(Bench *bench, uint32_t node, const char *name)
+{
+    registers(bench, node, name);
+    if (bench->out.alarms[MOB_TIMER_JOIN] == 0)
+        return;
+    bench->now = bench->out.alarms[MOB_TIMER_JOIN];
+    step(bench, (MobInput){.kind = MOB_INPUT_TIMER, .timer = MOB_TIMER_JOIN});
 }
 
 static void
@@ -219,6 +230,7 @@ report(Bench *bench, uint32_t node, int64_t cpu, bool draining)
 
     msg->available.cpu = cpu;
     msg->draining = draining;
+    msg->follows = node != HEAD;
     hear(bench, manager(node), msg);
 }
 
@@ -271,9 +283,11 @@ Test(gcs, tells_a_node_that_joins_of_all_and_all_of_the_node)
 {
     Bench *bench = bench_new();
 
-    join(bench, HEAD, "head");
+    registers(bench, HEAD, "head");
     cr_assert_eq(noted(bench, MOB_NOTE_NODE_JOINED, NULL), 1);
     cr_assert_gt(bench->out.alarms[MOB_TIMER_HEALTH], bench->now);
+    cr_assert_gt(bench->out.alarms[MOB_TIMER_JOIN], bench->now);
+    step(bench, (MobInput){.kind = MOB_INPUT_TIMER, .timer = MOB_TIMER_JOIN});
     join(bench, N1, "n1");
     const MobMsg *answer = find_sent(bench, MOB_MSG_NODE_REGISTERED, manager(N1));
     const MobViews *views = &mob_node_registered(answer)->views;
@@ -376,17 +390,51 @@ Test(gcs, a_new_life_of_a_machine_ends_the_old_one)
     Bench *bench = bench_new();
 
     join_three(bench);
-    join(bench, N1_AGAIN, "n1");
+    registers(bench, N1_AGAIN, "n1");
     cr_assert_not(mob_gcs_node_is_alive(bench->gcs, (MobNodeId){N1}));
     cr_assert(mob_gcs_node_is_alive(bench->gcs, (MobNodeId){N1_AGAIN}));
     cr_assert_eq(noted(bench, MOB_NOTE_NODE_DECLARED_DEAD, "the machine was started again"), 1);
-    cr_assert_eq(sent(bench, MOB_MSG_NODE_CHANGED, manager(N2)), 2);
+    cr_assert_eq(sent(bench, MOB_MSG_NODE_CHANGED, manager(N2)), 1);
+    step(bench, (MobInput){.kind = MOB_INPUT_TIMER, .timer = MOB_TIMER_JOIN});
+    cr_assert_eq(sent(bench, MOB_MSG_NODE_CHANGED, manager(N2)), 1);
 
     /* A message of an older life that was long on its way. */
     join(bench, 7, "n3");
     join(bench, 6, "n3");
     cr_assert(mob_gcs_node_is_alive(bench->gcs, (MobNodeId){7}));
     cr_assert_eq(sent(bench, MOB_MSG_FENCE, manager(6)), 1);
+    bench_free(bench);
+}
+
+Test(gcs, nodes_that_join_together_are_made_known_together)
+{
+    Bench *bench = bench_new();
+
+    join(bench, HEAD, "head");
+    registers(bench, N1, "n1");
+    cr_assert_gt(bench->out.alarms[MOB_TIMER_JOIN], bench->now);
+    registers(bench, N2, "n2");
+    cr_assert_eq(bench->out.alarms[MOB_TIMER_JOIN], 0, "it is set already");
+    registers(bench, N2, "n2"); /* again, because nobody answered */
+    cr_assert_eq(bench->out.effects->len, 0);
+    step(bench, (MobInput){.kind = MOB_INPUT_TIMER, .timer = MOB_TIMER_JOIN});
+    const MobMsg *news = find_sent(bench, MOB_MSG_NODE_CHANGED, manager(HEAD));
+    cr_assert_eq(mob_node_changed(news)->views.count, 2);
+    const MobMsg *hello = find_sent(bench, MOB_MSG_NODE_REGISTERED, manager(N1));
+    cr_assert_eq(hello, find_sent(bench, MOB_MSG_NODE_REGISTERED, manager(N2)));
+    cr_assert_eq(mob_node_registered(hello)->views.count, 3);
+
+    /* While the news of many fills the wires nobody is missed … */
+    bench->config.join_grace = 50 * MOB_MS;
+    join(bench, N1_AGAIN, "n4");
+    for (int i = 0; i < 4; i++)
+        probe(bench, 0);
+    cr_assert_eq(sent(bench, MOB_MSG_HEALTH_CHECK, (MobAddress){0}), 0);
+    cr_assert_gt(bench->out.alarms[MOB_TIMER_HEALTH], bench->now);
+    /* … but not for ever. */
+    for (int i = 0; i < 4; i++)
+        probe(bench, 0);
+    cr_assert_not(mob_gcs_node_is_alive(bench->gcs, (MobNodeId){N2}));
     bench_free(bench);
 }
 
@@ -405,7 +453,7 @@ Test(gcs, a_node_that_leaves_is_not_declared_dead)
     bench_free(bench);
 }
 
-Test(gcs, publishes_what_changed_once_a_period_and_to_all_the_same)
+Test(gcs, publishes_what_changed_once_a_period_to_those_who_follow)
 {
     Bench *bench = bench_new();
 
@@ -416,8 +464,11 @@ Test(gcs, publishes_what_changed_once_a_period_and_to_all_the_same)
     cr_assert_eq(bench->out.alarms[MOB_TIMER_VIEW], 0, "it is set already");
     report(bench, N1, 2 * MOB_UNIT, false);
     report(bench, N2, 4 * MOB_UNIT, false); /* as before */
+    const MobMsg *all = find_sent(bench, MOB_MSG_RESOURCE_VIEW, manager(N2));
+    cr_assert_eq(mob_resource_view(all)->views.count, 3, "who begins to follow gets all of it");
     fire(bench, MOB_TIMER_VIEW);
-    const MobMsg *view = find_sent(bench, MOB_MSG_RESOURCE_VIEW, manager(HEAD));
+    cr_assert_null(find_sent(bench, MOB_MSG_RESOURCE_VIEW, manager(HEAD)), "it does not follow");
+    const MobMsg *view = find_sent(bench, MOB_MSG_RESOURCE_VIEW, manager(N1));
     cr_assert_eq(view, find_sent(bench, MOB_MSG_RESOURCE_VIEW, manager(N2)));
     cr_assert_eq(mob_resource_view(view)->views.count, 1);
     cr_assert_eq(mob_resource_view(view)->views.items[0].available.cpu, 2 * MOB_UNIT);
