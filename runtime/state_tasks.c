@@ -145,9 +145,15 @@ learn_args(State *state, MobStateTask *task, const MobArgs *args)
 static MobStateAttempt *
 get_attempt(State *state, MobStateTask *task, MobTaskId id, uint32_t number)
 {
-    MobKey key = mob_key_task(mob_task_execution(id, number));
-    MobStateAttempt *attempt = mob_table_get(state->attempts, key);
+    MobStateAttempt *attempt = NULL;
 
+    /* Nearly always it is about the newest one. */
+    if (task->attempts->len > 0)
+        attempt = g_ptr_array_index(task->attempts, task->attempts->len - 1);
+    if (attempt != NULL && attempt->attempt == number && mob_task_eq(attempt->id, id))
+        return attempt;
+    MobKey key = mob_key_task(mob_task_execution(id, number));
+    attempt = mob_table_get(state->attempts, key);
     if (attempt != NULL)
         return attempt;
     attempt = mob_state_alloc(state, sizeof *attempt);
