@@ -35,6 +35,8 @@ attach(MobConn *conn, unsigned end, MobPlace *place)
     MobAddress peer = conn->end[!end].address;
 
     conn->end[end].place = place;
+    conn->end[end].box = place->life->box;
+    conn->local = conn->end[0].box == conn->end[1].box;
     mob_table_add(place->conns, mob_key_address(peer), conn);
     conn->refs++;
 }
@@ -57,7 +59,6 @@ open_conn(MobWorld *world, MobPlace *from, MobAddress to)
     conn->number = ++world->conn_count;
     conn->end[0] = (MobEnd){.address = from->address, .box = from->life->box};
     conn->end[1] = (MobEnd){.address = to, .box = mob_box_of(world, to)};
-    conn->local = conn->end[0].box == conn->end[1].box;
     attach(conn, 0, from);
     if (other == from)
         conn->end[1].place = from;
@@ -308,6 +309,10 @@ mob_net_send(MobWorld *world, MobPlace *from, MobAddress to, MobMsg *msg)
     unsigned end = mob_net_side(conn, from->address);
     uint8_t flags = 0;
 
+    if (conn->end[!end].box == NULL) {
+        conn->end[!end].box = mob_box_of(world, to);
+        conn->local = conn->end[0].box == conn->end[1].box;
+    }
     if (conn->end[end].broken != conn->end[end].told || conn->end[!end].box == NULL ||
         mob_address_eq(to, world->deaf)) {
         mob_msg_unref(msg);

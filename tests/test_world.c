@@ -748,3 +748,155 @@ Test(world, the_hash_is_remembered_every_so_often)
     cr_assert_eq(count, control->events(control) / MOB_CHECKPOINT_EVENTS);
     cr_assert_gt(count, 2);
 }
+
+/* --- everything at once --- */
+
+static uint64_t
+next_word(uint64_t *state)
+{
+    return mob_mix(*state += UINT64_C(0x9e3779b97f4a7c15));
+}
+
+/* A node manager with workers that all talk to each other. */
+static void
+mingle(Fake *fake, const MobInput *input, MobOutbox *out)
+{
+    MobAddress self = fake->base.address;
+
+    if (self.local == 0 && input->kind == MOB_INPUT_START)
+        for (uint32_t i = 0; i < 2; i++)
+            mob_spawn(out, addr(self.node, MOB_FIRST_WORKER + i));
+    if (self.local == 0 && input->kind == MOB_INPUT_LEAVE)
+        mob_exit(out, mob_str_new("asked to leave"));
+    if (input->kind == MOB_INPUT_TIMER) {
+        uint64_t dice = mob_mix(input->now ^ mob_address_word(self));
+        fake_send(out, addr(1 + dice % 5, dice / 8 % 3), 100 + dice % 50, 0);
+        fake_send(out, addr(1 + dice / 64 % 5, MOB_FIRST_WORKER + dice / 512 % 2), 1,
+                  dice % 3 == 0 ? 20000 : 0);
+        mob_persist(out, mob_str_printf("%d", (int)(dice % 7)), g_bytes_new(&dice, 8));
+    }
+    host_bodies(fake, input, out);
+}
+
+static MobProcess *
+mingling_node(MobAddress address, const MobConfig *config, const MobNodeOptions *options,
+              uint32_t first_worker)
+{
+    return fake_new(address, mingle, true);
+}
+
+static MobProcess *
+mingling_worker(MobAddress address, const MobConfig *config, const MobWorkerOptions *options)
+{
+    return fake_new(address, mingle, true);
+}
+
+static const MobCast mingling = {.gcs = ticking_gcs,
+                                 .node = mingling_node,
+                                 .worker = mingling_worker,
+                                 .result = fake_result,
+                                 .explain = fake_explain};
+
+/* Most of these make no sense at the moment they are given, and are refused. */
+static void
+random_order(MobWorld *world, uint64_t *state)
+{
+    static const char *const names[] = {"head", "n1",      "n2",      "n1/node", "n1/w0",
+                                        "gcs",  "n2/node", "head/w1", "driver",  NULL};
+    MobControl *control = mob_world_control(world);
+    g_autoptr(GError) error = NULL;
+    uint64_t dice = next_word(state);
+    MobOrder order = {
+        .verb = (MobVerb)(dice % MOB_VERB_JOIN),
+        .target = names[dice / 16 % (G_N_ELEMENTS(names) - 1)],
+        .from = names[dice / 256 % G_N_ELEMENTS(names)],
+        .to = names[dice / 4096 % G_N_ELEMENTS(names)],
+        .oneway = dice / 65536 % 2 == 1,
+        .speed_ppm = (uint32_t)(dice / 131072 % 1000000),
+        .latency = dice >> 40 & 0xfffff,
+        .jitter = dice >> 30 & 0xffff,
+        .loss_ppm = (uint32_t)(dice >> 34 & 0x3ffff),
+        .bps = dice >> 50 << 16,
+        .message = "KvGet",
+        .lose = (MobLose)(dice / 7 % 3),
+        .times = (uint32_t)(dice % 5),
+        .chance_ppm = (uint32_t)(dice % 1000000),
+    };
+    control->order(control, &order, &error);
+    uint32_t count = control->fault_count(control);
+    if (count > 0 && dice % 3 != 0)
+        control->heal(control, 1 + (uint32_t)(dice / 11 % count));
+}
+
+static uint64_t
+chaos(uint64_t seed, bool watched)
+{
+    MobWorldOptions options;
+    FakeLoader loader = {.base = loader_class, .calls = computes};
+    fake_options(&options);
+    options.picks.seed = seed;
+    options.shuffle = seed % 2 == 0;
+    options.encode = watched;
+    options.jitter = seed % 3 * 20 * MOB_US;
+    options.loader = &loader.base;
+    if (seed % 4 == 0) {
+        options.config.cost_gcs = options.config.cost_worker = 70 * MOB_US;
+        options.config.stall_limit = 30 * MOB_MS;
+    }
+    g_autoptr(MobWorld) world = start_with(&mingling, &options);
+    MobControl *control = mob_world_control(world);
+    Killer watcher = {.base = {.wanted = MOB_WANT_ALL, killer_event, NULL, killer_died},
+                      .seen = g_string_new(NULL)};
+    uint64_t state = seed;
+
+    if (watched)
+        control->watch(control, &watcher.base);
+    for (MobTime at = 1; at < 150; at += 1 + next_word(&state) % 4) {
+        cr_assert_eq(run_until(world, at * MOB_MS + next_word(&state) % MOB_MS), MOB_RUN_DONE);
+        random_order(world, &state);
+    }
+    g_string_free(watcher.seen, TRUE);
+    return control->hash(control);
+}
+
+Test(world, chaos_is_the_same_every_time)
+{
+    for (uint64_t seed = 1; seed <= 60; seed++)
+        cr_assert_eq(chaos(seed, false), chaos(seed, true), "seed %" PRIu64, seed);
+}
+
+/* --- causes --- */
+
+typedef struct {
+    MobWatcher base;
+    GString *seen;
+} Historian;
+
+static void
+historian_event(MobWatcher *self, const MobEvent *event)
+{
+    const char *what = event->input != NULL ? mob_input_name(event->input->kind) : "world";
+
+    if (event->input == NULL || event->input->kind != MOB_INPUT_TIMER)
+        g_string_append_printf(((Historian *)self)->seen, "%" PRIu64 "<-%" PRIu64 " %s\n",
+                               event->number, event->cause, what);
+}
+
+Test(world, every_event_names_the_one_it_came_from)
+{
+    FakeLoader loader = {.calls = computes};
+    const MobTime begin[] = {1};
+    g_autoptr(MobWorld) world = with_bodies(&loader, begin, 1);
+    MobControl *control = mob_world_control(world);
+    Historian historian = {.base = {.wanted = MOB_WANT_ALL, historian_event},
+                           .seen = g_string_new(NULL)};
+
+    /* 1 to 4 are the starts, 5 is the tick of the GCS that sends. */
+    control->watch(control, &historian.base);
+    run_until(world, 2 * MOB_MS);
+    give(world, (MobOrder){.verb = MOB_VERB_KILL, .target = "gcs"});
+    run_until(world, 20 * MOB_MS);
+    cr_assert_str_eq(historian.seen->str,
+                     "6<-5 message\n7<-6 call\n9<-0 world\n10<-0 reset\n11<-7 call\n");
+    g_string_free(historian.seen, TRUE);
+}
