@@ -68,12 +68,18 @@ struct MobHost {
 
 /* --- loaders --- */
 
+static MobLoader *
+loader_of(const Loaders *loaders, const MobStr *bundle_id)
+{
+    return mob_program_is_ours(bundle_id) ? loaders->c : loaders->lua;
+}
+
 static MobBody *
 start_body(MobLoader *self, const MobBodyContext *context, const MobValue *bundle,
            const MobArgs *args)
 {
     Loaders *loaders = (Loaders *)self;
-    MobLoader *loader = mob_program_is_ours(context->spec->bundle) ? loaders->c : loaders->lua;
+    MobLoader *loader = loader_of(loaders, context->spec->bundle);
     return loader->start(loader, context, bundle, args);
 }
 
@@ -249,8 +255,8 @@ on_submitted(void *data, const MobJob *job, uint32_t number)
     if (cluster->check == NULL || !cluster->oracle)
         return;
     foreseen.bundle = mob_value_ref(job->bundle);
-    foreseen.oracle = mob_oracle_new(&cluster->host->loaders.loader, &cluster->oracle_picks, job,
-                                     root, ORACLE_STEPS);
+    foreseen.oracle = mob_oracle_new(loader_of(&cluster->host->loaders, job->bundle_id),
+                                     &cluster->oracle_picks, job, root, ORACLE_STEPS);
     if (mob_oracle_silent(foreseen.oracle) != NULL && cluster->host->options.verbose > 0)
         mob_term_say(cluster->host->options.term, "no oracle for %s: %s", job->name,
                      mob_oracle_silent(foreseen.oracle));
