@@ -198,9 +198,9 @@ MobState *mob_state_new(void);
 void mob_state_free(MobState *state);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MobState, mob_state_free)
 
-/* By short name; NULL where there is none. */
-MobStateNode *mob_state_node(const MobState *state, const char *name);   /* the newest life */
-MobStateProc *mob_state_proc(const MobState *state, const char *name);   /* the newest of that name */
+/* By short name; NULL where there is none. Of lives with one name, the newest. */
+MobStateNode *mob_state_node(const MobState *state, const char *name);
+MobStateProc *mob_state_proc(const MobState *state, const char *name);
 MobStateTask *mob_state_task(const MobState *state, const char *name);
 MobStateObject *mob_state_object(const MobState *state, const char *name);
 

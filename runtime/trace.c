@@ -159,7 +159,7 @@ text_of(Trace *trace, const MobNote *note)
 }
 
 static void
-on_note(Trace *trace, const MobEvent *event, const MobNote *note)
+on_note(Trace *trace, const MobNote *note)
 {
     const MobState *state = trace->base.state;
     MobTaskId task = note->spec != NULL ? note->spec->id : note->task;
@@ -239,7 +239,7 @@ on_event(MobWatcher *self, const MobEvent *event)
         if (note->kind == MOB_NOTE_MESSAGE_SENT)
             on_sent(trace, event, note);
         else if (note->kind != MOB_NOTE_MESSAGE_DELIVERED)
-            on_note(trace, event, note);
+            on_note(trace, note);
     }
     g_array_index(trace->base.events, MobTraceEvent, trace->base.events->len - 1).note_count =
         (uint16_t)MIN(trace->base.notes->len - row.note, UINT16_MAX);
@@ -283,6 +283,7 @@ mob_trace_free(MobTrace *base)
     g_free(trace);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): it is a MobPickListener */
 void
 mob_trace_pick(void *data, MobPickKind kind, uint64_t key, uint64_t ordinal, uint64_t n,
                uint64_t picked, uint64_t boring)

@@ -98,7 +98,7 @@ text_at(Pen *pen, double x, double y, double size, const char *extra, const char
 static void
 draw_title(Pen *pen, const MobFigureNode *node, MobLook look, double top, bool centred)
 {
-    g_autofree char *title = mob_figure_title(pen->figure, node);
+    g_autofree char *title = mob_figure_title(node);
     bool glyph = node->shape != MOB_SHAPE_DRIVER && !mob_shape_is_folded(node->shape);
     double width = mob_text_width(title, MOB_TITLE_SIZE, true);
     double room = glyph ? MOB_GLYPH_ROOM : 0;
@@ -280,7 +280,7 @@ draw_edge(Pen *pen, const MobFigureEdge *edge)
     const MobFigureNode *from = mob_figure_node(pen->figure, edge->from);
     const MobFigureNode *to = mob_figure_node(pen->figure, edge->to);
     const double *points = (const double *)edge->points->data;
-    guint count = edge->points->len / 2;
+    size_t count = edge->points->len / 2;
 
     if (count < 4 || mob_figure_look(pen->figure, from, pen->seq) == MOB_LOOK_ABSENT ||
         mob_figure_look(pen->figure, to, pen->seq) == MOB_LOOK_ABSENT)
@@ -288,7 +288,7 @@ draw_edge(Pen *pen, const MobFigureEdge *edge)
     pen->used_edges[edge->kind] = true;
     mob_svg_append(pen->svg, "<g id=\"%s-%s\" class=\"edge %r\"><path d=\"M%n %n", from->id, to->id,
                    classes[edge->kind], points[0], points[1]);
-    for (guint i = 1; i < count; i++)
+    for (size_t i = 1; i < count; i++)
         mob_svg_append(pen->svg, "%r%n %n", i % 3 == 1 ? "C" : " ", points[2 * i],
                        points[2 * i + 1]);
     mob_svg_append(pen->svg, "\" fill=\"none\"%r/>", strokes[edge->kind]);

@@ -100,7 +100,7 @@ typedef struct {
 /* The lines below the name, at @seq. */
 GPtrArray *mob_figure_lines(const MobFigure *figure, const MobFigureNode *node, uint64_t seq);
 /* (transfer full) "T2 parse" */
-char *mob_figure_title(const MobFigure *figure, const MobFigureNode *node);
+char *mob_figure_title(const MobFigureNode *node);
 /* (transfer full) The small print at the bottom; may be "". */
 char *mob_figure_owner(const MobFigure *figure, const MobFigureNode *node);
 MobLook mob_figure_look(const MobFigure *figure, const MobFigureNode *node, uint64_t seq);

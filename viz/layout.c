@@ -13,6 +13,7 @@
 
 #include "viz/draw.h"
 
+/* NOLINTNEXTLINE(readability-identifier-naming): Graphviz's name */
 extern gvplugin_library_t gvplugin_dot_layout_LTX_library;
 
 typedef struct {
@@ -255,7 +256,7 @@ mob_figure_layout(MobFigure *figure)
 static char *
 node_label(const MobFigure *figure, const MobFigureNode *node, uint64_t seq)
 {
-    g_autofree char *title = mob_figure_title(figure, node);
+    g_autofree char *title = mob_figure_title(node);
     g_autofree char *owner = mob_figure_owner(figure, node);
     g_autoptr(GPtrArray) lines = mob_figure_lines(figure, node, seq);
     GString *text = g_string_new(NULL);

@@ -59,7 +59,7 @@ static Box
 box_at(const MobFigure *figure, const MobFigureNode *node, uint64_t seq)
 {
     g_autoptr(GPtrArray) lines = mob_figure_lines(figure, node, seq);
-    g_autofree char *text = mob_figure_title(figure, node);
+    g_autofree char *text = mob_figure_title(node);
     g_autofree char *owner = mob_figure_owner(figure, node);
     double title = mob_text_width(text, MOB_TITLE_SIZE, true) + MOB_GLYPH_ROOM;
     double bar = mob_shape_is_folded(node->shape) ? MOB_BAR_HEIGHT : 0;

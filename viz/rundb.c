@@ -201,9 +201,9 @@ write_objects(Db *db, const MobState *state)
         row(db, TABLE_OBJECTS, "issziisiiizizi", db->run, object->name,
             object->maker != NULL ? object->maker->name : NULL,
             place_of(db, object->owner, object->created), INT(object->size), INT(object->put),
-            mob_object_state_name(object->state), INT(object->times_lost),
-            INT(object->times_made), INT(object->created), INT(object->ended),
-            INT(object->created_at), INT(object->ended_at), INT(i + 1));
+            mob_object_state_name(object->state), INT(object->times_lost), INT(object->times_made),
+            INT(object->created), INT(object->ended), INT(object->created_at),
+            INT(object->ended_at), INT(i + 1));
         for (guint j = 0; j < object->nested->len; j++) {
             const MobStateObject *inner = g_ptr_array_index(object->nested, j);
             row(db, TABLE_NESTED, "isis", db->run, object->name, INT(j + 1), inner->name);

@@ -58,7 +58,7 @@ shortened(const char *text)
 }
 
 char *
-mob_figure_title(const MobFigure *figure, const MobFigureNode *node)
+mob_figure_title(const MobFigureNode *node)
 {
     g_autofree char *label = shortened(node->label);
 
@@ -66,7 +66,6 @@ mob_figure_title(const MobFigure *figure, const MobFigureNode *node)
     case MOB_SHAPE_TASK:
         return g_strdup_printf("%s %s", node->id, label);
     case MOB_SHAPE_TASKS:
-        return g_strdup_printf("%s ×%u", label, node->members->len);
     case MOB_SHAPE_OBJECTS:
         return g_strdup_printf("%s ×%u", label, node->members->len);
     case MOB_SHAPE_OBJECT:
@@ -368,10 +367,10 @@ task_sentence(const MobModelTask *task, uint64_t seq)
         const MobModelAttempt *attempt = &g_array_index(task->attempts, MobModelAttempt, i);
         MobLook how = mob_model_attempt_look(attempt, seq);
         g_autofree char *line = attempt_text(task, attempt, how);
-        g_autofree char *when = mob_viz_time_text(how == MOB_LOOK_PENDING ? attempt->submitted.at
-                                              : attempt->ended.seq != 0 && attempt->ended.seq <= seq
-                                                  ? attempt->ended.at
-                                                  : attempt->started.at);
+        g_autofree char *when = mob_viz_time_text(
+            how == MOB_LOOK_PENDING                                ? attempt->submitted.at
+            : attempt->ended.seq != 0 && attempt->ended.seq <= seq ? attempt->ended.at
+                                                                   : attempt->started.at);
         g_string_append_printf(text, "\n%s, %s", line, when);
     }
     return g_string_free(text, FALSE);
@@ -403,7 +402,7 @@ mob_figure_sentence(const MobFigure *figure, const MobFigureNode *node, uint64_t
     if (node->shape == MOB_SHAPE_DRIVER)
         return g_strdup_printf("The program itself: %s", node->id);
 
-    g_autofree char *title = mob_figure_title(figure, node);
+    g_autofree char *title = mob_figure_title(node);
     g_autoptr(GPtrArray) lines = mob_figure_lines(figure, node, seq);
     GString *text = g_string_new(title);
     for (guint i = 0; i < lines->len; i++)
