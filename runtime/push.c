@@ -31,12 +31,20 @@ mob_pushes_clear(MobPushes *pushes)
     mob_table_free_full(pushes->rows, g_free);
 }
 
+/* How many pieces of one push may be under way: all together share what a
+ * single one may have, but each has one. */
+static uint64_t
+window(const MobPushes *pushes, const MobConfig *config)
+{
+    return MAX(1, config->chunks_in_flight / MAX(1, mob_table_count(pushes->rows)));
+}
+
 static void
-send_pieces(MobPush *push, const MobConfig *config, MobOutbox *out)
+send_pieces(const MobPushes *pushes, MobPush *push, const MobConfig *config, MobOutbox *out)
 {
     const MobCopy *copy = push->copy;
 
-    while (push->next < copy->size && push->in_flight < config->chunks_in_flight) {
+    while (push->next < copy->size && push->in_flight < window(pushes, config)) {
         uint64_t length = MIN(config->chunk, copy->size - push->next);
         MobChunk *chunk = mob_chunk_new();
 
@@ -75,7 +83,18 @@ mob_pushes_start(MobPushes *pushes, MobStore *store, const MobConfig *config, Mo
     mob_table_add(pushes->rows, key, push);
     mob_store_touch(store, copy);
     mob_store_read(store, copy);
-    send_pieces(push, config, out);
+    send_pieces(pushes, push, config, out);
+}
+
+/* A push has ended: the others may have more under way. */
+static void
+send_more(const MobPushes *pushes, const MobConfig *config, MobOutbox *out)
+{
+    MobPush *push;
+    size_t at = 0;
+
+    while ((push = mob_table_next(pushes->rows, &at)) != NULL)
+        send_pieces(pushes, push, config, out);
 }
 
 void
@@ -86,18 +105,16 @@ mob_pushes_on_received(MobPushes *pushes, MobStore *store, const MobConfig *conf
 
     if (push == NULL || push->number != received->push)
         return; /* of an earlier push */
-    if (received->enough) {
-        end_push(pushes, store, push);
+    if (!received->enough && (push->in_flight == 0 || received->offset >= push->copy->size))
         return;
-    }
-    if (push->in_flight == 0 || received->offset >= push->copy->size)
-        return;
-    push->in_flight--;
+    push->in_flight -= !received->enough;
     push->acknowledged += MIN(config->chunk, push->copy->size - received->offset);
-    if (push->acknowledged >= push->copy->size)
+    if (received->enough || push->acknowledged >= push->copy->size) {
         end_push(pushes, store, push);
-    else
-        send_pieces(push, config, out);
+        send_more(pushes, config, out);
+    } else {
+        send_pieces(pushes, push, config, out);
+    }
 }
 
 void

@@ -1,8 +1,9 @@
 /* push.h: objects on their way from this machine to others.
  *
  * There is one push per object and node. It has a few pieces under way and
- * sends the next for each that is acknowledged, so pushes to different nodes
- * share the wire. The copy is not evicted while it is pushed. A push ends when
+ * sends the next for each that is acknowledged; pushes share the number of
+ * pieces, so that they share the wire and other messages get through between
+ * them. The copy is not evicted while it is pushed. A push ends when
  * all pieces are acknowledged, when the other side has enough, or when the
  * connection breaks; the other side then asks again.
  */
