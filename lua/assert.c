@@ -143,6 +143,7 @@ static int
 assert_equal(lua_State *lua)
 {
     luaL_checkany(lua, 2);
+    lua_settop(lua, 3);
     return lua_compare(lua, 1, 2, LUA_OPEQ) ? 0 : fail_expected(lua, 1, 2, "", 3);
 }
 
@@ -150,6 +151,7 @@ static int
 assert_not_equal(lua_State *lua)
 {
     luaL_checkany(lua, 2);
+    lua_settop(lua, 3);
     return lua_compare(lua, 1, 2, LUA_OPEQ) ? fail_expected(lua, 1, 2, "anything but ", 3) : 0;
 }
 
@@ -186,6 +188,7 @@ static int
 assert_true(lua_State *lua)
 {
     luaL_checkany(lua, 1);
+    lua_settop(lua, 2);
     return expect(lua, lua_isboolean(lua, 1) && lua_toboolean(lua, 1), "true");
 }
 
@@ -193,13 +196,15 @@ static int
 assert_false(lua_State *lua)
 {
     luaL_checkany(lua, 1);
+    lua_settop(lua, 2);
     return expect(lua, lua_isboolean(lua, 1) && !lua_toboolean(lua, 1), "false");
 }
 
 static int
 assert_nil(lua_State *lua)
 {
-    return expect(lua, lua_isnoneornil(lua, 1), "nil");
+    lua_settop(lua, 2);
+    return expect(lua, lua_isnil(lua, 1), "nil");
 }
 
 static int
@@ -230,6 +235,7 @@ assert_near(lua_State *lua)
     lua_Number expected = luaL_checknumber(lua, 1), got = luaL_checknumber(lua, 2),
                tolerance = luaL_checknumber(lua, 3);
 
+    lua_settop(lua, 4);
     if (got >= expected - tolerance && got <= expected + tolerance)
         return 0;
     lua_pushfstring(lua, "expected %f within %f, got %f", expected, tolerance, got);
@@ -258,6 +264,7 @@ assert_matches(lua_State *lua)
 {
     luaL_checkstring(lua, 1);
     luaL_checkany(lua, 2);
+    lua_settop(lua, 3);
     if (lua_type(lua, 2) != LUA_TSTRING)
         return fail_expected(lua, 1, 2, "a text that matches ", 3);
     return finds(lua, 2) ? 0 : fail_expected(lua, 1, 2, "a text that matches ", 3);
@@ -279,6 +286,7 @@ assert_has_error(lua_State *lua)
     mob_lua_tostring(lua, 3, NULL);
     lua_pushvalue(lua, 2);
     lua_replace(lua, 1);
+    lua_pushnil(lua);
     return finds(lua, 4) ? 0 : fail_expected(lua, 2, 4, "an error that matches ", 5);
 }
 
@@ -328,6 +336,7 @@ assert_error_is(lua_State *lua)
     const MobValue *value;
 
     check_error_name(lua, name);
+    lua_settop(lua, 3);
     if (!control->job_done(control, job->number)) {
         lua_pushfstring(lua, "expected the job to fail with %s, but it has not finished", name);
         return fail(lua);

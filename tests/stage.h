@@ -14,7 +14,7 @@ typedef struct {
     MobScenarioHost host;
     MobLoader *loader;
     GPtrArray *worlds; /* of MobWorld, owned; freed ones are NULL */
-    GPtrArray *picks;  /* of MobPickConfig, owned */
+    const char *folder; /* where files are read, borrowed; NULL: here */
     GString *said;
 } Stage;
 
@@ -55,9 +55,11 @@ stage_close(void *data, MobControl *control)
 static char *
 stage_read(void *data, const char *path, size_t *length, GError **error)
 {
+    const char *folder = ((Stage *)data)->folder;
+    g_autofree char *whole = g_build_filename(folder != NULL ? folder : ".", path, NULL);
     char *text = NULL;
 
-    return g_file_get_contents(path, &text, length, error) ? text : NULL;
+    return g_file_get_contents(whole, &text, length, error) ? text : NULL;
 }
 
 static void
