@@ -81,9 +81,10 @@ mob_lua_answer(lua_State *lua)
 static MobTime
 body_now(MobLuaSandbox *sandbox, lua_State *lua)
 {
-    const MobLuaBody *body = ((MobLuaEnv *)sandbox)->body;
+    MobLuaEnv *env = (MobLuaEnv *)sandbox;
 
-    return body != NULL ? body->now : 0;
+    mob_lua_env_impure(env);
+    return env->body != NULL ? env->body->now : 0;
 }
 
 /* Numbers are drawn by the task's path and how many it has drawn, so another
@@ -296,9 +297,27 @@ field_text(lua_State *lua, int index, const char *name)
     return text;
 }
 
+/* Appends the place that the error object is about, if the trace does not
+ * begin with it. */
+static void
+append_place(lua_State *lua, int error, const GString *trace, GString *into)
+{
+    const char *file = field_text(lua, error, "file");
+
+    if (file == NULL)
+        return;
+    lua_pushliteral(lua, "line");
+    lua_rawget(lua, error);
+    g_autofree char *place = g_strdup_printf("%s:%d", file, (int)lua_tointeger(lua, -1));
+    lua_pop(lua, 1);
+    size_t length = strcspn(trace->str, "\n");
+    if (strlen(place) != length || strncmp(place, trace->str, length) != 0)
+        g_string_append_printf(into, "\n  --> %s", place);
+}
+
 /* Reads the error on top of the thread's stack into @fault and @message. */
 static void
-read_raised(lua_State *thread, MobFault *fault, GString *message)
+read_raised(lua_State *thread, MobFault *fault, const GString *trace, GString *message)
 {
     int error = lua_gettop(thread);
     MobValue *cause = mob_lua_error_value(thread, error);
@@ -312,6 +331,7 @@ read_raised(lua_State *thread, MobFault *fault, GString *message)
         const char *notes = field_text(thread, error, "notes");
         fault->code = field_text(thread, error, "code");
         g_string_append(message, text != NULL ? text : "");
+        append_place(thread, error, trace, message);
         if (notes != NULL)
             g_string_append_printf(message, "\n%s", notes);
         g_strchomp(message->str);
@@ -375,7 +395,7 @@ end_by_error(MobLuaBody *body, int status)
             "not enough memory: the programs of one worker may use %" G_GUINT64_FORMAT " MiB",
             body->env->sandbox.memory_max / (1024 * 1024));
     else
-        read_raised(body->thread, &fault, message);
+        read_raised(body->thread, &fault, trace, message);
     strip_place(message, trace);
     fault.message = message->str;
     fault.trace = trace->len > 0 ? trace->str : NULL;
@@ -427,6 +447,7 @@ run(MobLuaBody *body)
 
     env->body = body;
     env->sandbox.base = body->thread;
+    env->sandbox.printer = body;
     mob_lua_sandbox_enter(&env->sandbox);
     if (!body->started) {
         body->started = true;
@@ -519,6 +540,7 @@ body_free(MobBody *base)
     MobLuaBody *body = (MobLuaBody *)base;
 
     clear_call(body);
+    mob_lua_sandbox_forget_serials(body->env->lua, body);
     give_thread(body, false);
     mob_args_unref(body->args);
     for (guint i = 0; body->refs != NULL && i < body->refs->len; i++)
@@ -594,10 +616,8 @@ loader_start(MobLoader *base, const MobBodyContext *context, const MobValue *bun
     body->number = ++env->bodies;
     body->now = context->now;
     body->call.timeout = MOB_TIME_NEVER;
-    if (env->broken == NULL) {
-        mob_lua_sandbox_forget_serials(env->lua);
+    if (env->broken == NULL)
         take_thread(body);
-    }
     return &body->base;
 }
 
@@ -617,8 +637,8 @@ mob_lua_loader_new(void)
 {
     Loader *self = g_new0(Loader, 1);
 
-    self->base = (MobLoader){loader_start, loader_drop};
-    self->options = (MobLuaLoaderOptions){MOB_LUA_BUDGET, MOB_LUA_MEMORY, NULL};
+    self->base = (MobLoader){.start = loader_start, .drop = loader_drop};
+    self->options = (MobLuaLoaderOptions){MOB_LUA_BUDGET, MOB_LUA_MEMORY, NULL, &self->base.impure};
     self->workers = mob_table_new();
     return &self->base;
 }

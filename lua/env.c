@@ -110,7 +110,7 @@ have_file(MobLuaEnv *env, const char *path)
 {
     size_t length;
 
-    if (env->bundle == NULL)
+    if (env->files != NULL)
         return read_file(env, path);
     return mob_lua_program_file(env->bundle, path, &length) != NULL;
 }
@@ -232,7 +232,7 @@ load(MobLuaEnv *env)
     int status = lua_pcall(env->lua, 0, 0, 0);
     mob_lua_sandbox_leave(&env->sandbox);
     env->sandbox.defining = false;
-    mob_lua_sandbox_forget_serials(env->lua);
+    mob_lua_sandbox_forget_serials(env->lua, &env->sandbox);
     if (status == LUA_OK)
         return;
     problem = g_string_new(NULL);
@@ -264,8 +264,13 @@ mob_lua_env_new(const MobLuaLoaderOptions *options, MobStr *bundle_id, MobValue 
     env->sandbox.require = env_require;
     mob_lua_body_hooks(&env->sandbox);
     env->lua = mob_lua_sandbox_open(&env->sandbox);
-    if (bundle != NULL) {
+    if (files == NULL) {
         env->entry = mob_lua_program_entry(bundle, &env->is_inline);
+        if (!mob_lua_program_check(bundle)) {
+            env->broken = g_strdup("the program's files are not a bundle of Lua");
+            env->directory = NULL;
+            return env;
+        }
     } else {
         env->entry = g_strdup(slash != NULL ? slash + 1 : path);
         if (!read_file(env, env->entry)) {

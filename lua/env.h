@@ -11,6 +11,7 @@ typedef struct {
     uint64_t budget;
     uint64_t memory_max;
     const MobLuaReader *reader; /* of m.read; borrowed, may be NULL */
+    uint64_t *impure; /* of the loader: counts questions for time and place; may be NULL */
 } MobLuaLoaderOptions;
 
 /* A function of the program that is a task. */
@@ -56,6 +57,14 @@ struct MobLuaEnv {
     const char *last_source; /* of the last place of a submit, and its file */
     MobStr *last_file;
 };
+
+/* The program asked for what may differ between two right runs. */
+static inline void
+mob_lua_env_impure(MobLuaEnv *env)
+{
+    if (env->options->impure != NULL)
+        ++*env->options->impure;
+}
 
 struct MobLuaBody {
     MobBody base;

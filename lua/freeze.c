@@ -9,7 +9,12 @@
 #include "lua/errors.h"
 #include "lua/sandbox.h"
 
+enum {
+    METATABLES_MAX = 16, /* of metatables of metatables */
+};
+
 static const char behind_key = 'b'; /* in a metatable: what is behind */
+static const char fronts_key = 'f'; /* registry: what is behind -> the frozen table */
 
 bool
 mob_lua_push_behind(lua_State *lua, int index)
@@ -47,8 +52,8 @@ length_behind(lua_State *lua)
     return 1;
 }
 
-/* Copies the metamethods of the metatable at @from to that on top, but for
- * those that say how a table is read and written. */
+/* Copies the metamethods of the metatable at @from to that on top; those that
+ * say how a table is read and written are replaced afterwards. */
 static void
 copy_metamethods(lua_State *lua, int from)
 {
@@ -91,7 +96,40 @@ mob_lua_push_view(lua_State *lua)
     lua_remove(lua, behind);
 }
 
-/* Moves what is in the table at @table behind it. */
+/* Remembers which frozen table the one at @behind is behind. */
+static void
+note_front(lua_State *lua, int table, int behind)
+{
+    if (lua_rawgetp(lua, LUA_REGISTRYINDEX, &fronts_key) != LUA_TTABLE) {
+        lua_pop(lua, 1);
+        lua_newtable(lua);
+        lua_pushvalue(lua, -1);
+        lua_rawsetp(lua, LUA_REGISTRYINDEX, &fronts_key);
+    }
+    lua_pushvalue(lua, behind);
+    lua_pushvalue(lua, table);
+    lua_rawset(lua, -3);
+    lua_pop(lua, 1);
+}
+
+void
+mob_lua_show_metatable(lua_State *lua)
+{
+    if (lua_rawgetp(lua, LUA_REGISTRYINDEX, &fronts_key) == LUA_TTABLE) {
+        lua_pushvalue(lua, -2);
+        if (lua_rawget(lua, -2) == LUA_TTABLE) {
+            lua_replace(lua, -3);
+            lua_pop(lua, 1);
+            return;
+        }
+        lua_pop(lua, 1);
+    }
+    lua_pop(lua, 1);
+}
+
+/* Moves what is in the table at @table behind it. Lua looks for metamethods in
+ * the metatable itself, so the metatable of what is behind is never a frozen
+ * table but what is behind that. */
 static void
 freeze_table(lua_State *lua, int table)
 {
@@ -110,8 +148,17 @@ freeze_table(lua_State *lua, int table)
         lua_pushnil(lua);
         lua_rawset(lua, table);
     }
-    if (lua_getmetatable(lua, table))
+    bool own = lua_getmetatable(lua, table) && lua_rawequal(lua, -1, table);
+    if (own) { /* its own metatable */
+        lua_pop(lua, 1);
+        lua_pushvalue(lua, behind);
+    }
+    if (lua_gettop(lua) > behind) {
+        mob_lua_push_behind(lua, -1);
         lua_setmetatable(lua, behind);
+        lua_settop(lua, behind);
+    }
+    note_front(lua, table, behind);
     make_view(lua, table, behind);
     lua_settop(lua, behind - 1);
 }
@@ -143,18 +190,23 @@ visit_later(lua_State *lua, Walk *walk)
     lua_pop(lua, 1);
 }
 
+/* The metatable comes first, so that it has something behind it already. */
 static void
-visit_table(lua_State *lua, Walk *walk)
+visit_table(lua_State *lua, Walk *walk, unsigned depth)
 {
     int table = lua_gettop(lua);
 
+    luaL_checkstack(lua, 12, NULL);
     if (mob_lua_push_behind(lua, table)) {
         lua_pop(lua, 1);
         return;
     }
     lua_pop(lua, 1);
-    if (lua_getmetatable(lua, table))
-        visit_later(lua, walk);
+    if (depth < METATABLES_MAX && lua_getmetatable(lua, table)) {
+        if (!lua_rawequal(lua, -1, table))
+            visit_table(lua, walk, depth + 1);
+        lua_settop(lua, table);
+    }
     lua_pushnil(lua);
     while (lua_next(lua, table)) {
         visit_later(lua, walk);
@@ -190,7 +242,7 @@ freeze_top(lua_State *lua)
         lua_pushnil(lua);
         lua_rawseti(lua, walk.list, walk.count--);
         if (lua_istable(lua, -1))
-            visit_table(lua, &walk);
+            visit_table(lua, &walk, 0);
         else
             visit_function(lua, &walk);
         lua_settop(lua, walk.seen);

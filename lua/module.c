@@ -18,9 +18,12 @@ read_options(lua_State *lua, int index, const char *what, MobCall *call)
 {
     static const char *const names[] = {"timeout", "num_returns"};
     bool waits = strcmp(what, "m.wait") == 0;
+    const MobRef *ref;
 
     if (lua_isnoneornil(lua, index))
         return;
+    if (mob_lua_get_ref(lua, index, &ref))
+        luaL_error(lua, "%s takes several references as a list: %s { r1, r2 }", what, what);
     if (!lua_istable(lua, index))
         luaL_error(lua, "%s: options are a table, such as { timeout = \"1s\" }", what);
     mob_lua_push_keys(lua, index);
@@ -354,6 +357,7 @@ module_context(lua_State *lua)
     mob_lua_check_effect(lua, "m.context");
     if (body == NULL)
         return luaL_error(lua, "m.context needs a running task");
+    mob_lua_env_impure(body->env);
     const MobTaskSpec *spec = body->context.spec;
     const char *path = mob_str(spec->path);
     const char *colon = strchr(path, ':');

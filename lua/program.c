@@ -157,7 +157,7 @@ mob_lua_program_entry(const MobValue *value, bool *is_inline)
     Bundle bundle;
 
     *is_inline = false;
-    if (!read_bundle(value, &bundle))
+    if (value == NULL || !read_bundle(value, &bundle))
         return g_strdup("");
     *is_inline = bundle.is_inline;
     return g_strndup(bundle.entry.text, bundle.entry.length);
@@ -200,7 +200,7 @@ MobValue *
 mob_lua_program_load(const char *path, const MobLuaReader *reader, MobStr **bundle_id,
                      GError **error)
 {
-    const MobLuaLoaderOptions options = {MOB_LUA_BUDGET, MOB_LUA_MEMORY, NULL};
+    const MobLuaLoaderOptions options = {MOB_LUA_BUDGET, MOB_LUA_MEMORY, NULL, NULL};
     g_autoptr(MobLuaEnv) env = mob_lua_env_new(&options, NULL, NULL, reader, path);
 
     if (env->broken != NULL) {

@@ -10,8 +10,7 @@ enum {
     HOOK_EVERY = 1000000, /* instructions between two looks at the budget */
 };
 
-static const char serials_key = 's'; /* registry: object -> serial number */
-static const char loaded_key = 'l';  /* registry: what require has returned */
+static const char loaded_key = 'l'; /* registry: what require has returned */
 
 /* --- limits --- */
 
@@ -105,38 +104,53 @@ base_xpcall(lua_State *lua)
 /* --- texts --- */
 
 void
-mob_lua_sandbox_forget_serials(lua_State *lua)
+mob_lua_sandbox_forget_serials(lua_State *lua, const void *printer)
+{
+    if (mob_lua_sandbox(lua)->serials == 0)
+        return;
+    lua_pushnil(lua);
+    lua_rawsetp(lua, LUA_REGISTRYINDEX, printer);
+}
+
+/* Pushes the table of numbers of whoever prints: object -> number, and how
+ * many there are under true. */
+static void
+push_serials(lua_State *lua)
 {
     MobLuaSandbox *self = mob_lua_sandbox(lua);
 
-    if (self->serials == 0)
+    if (lua_rawgetp(lua, LUA_REGISTRYINDEX, self->printer) == LUA_TTABLE)
         return;
-    self->serials = 0;
-    lua_pushnil(lua);
-    lua_rawsetp(lua, LUA_REGISTRYINDEX, &serials_key);
+    lua_pop(lua, 1);
+    self->serials++;
+    lua_newtable(lua);
+    lua_createtable(lua, 0, 1);
+    lua_pushliteral(lua, "k");
+    lua_setfield(lua, -2, "__mode");
+    lua_setmetatable(lua, -2);
+    lua_pushvalue(lua, -1);
+    lua_rawsetp(lua, LUA_REGISTRYINDEX, self->printer);
 }
 
 /* The number of the object at @index, in the order in which they are shown. */
 static lua_Integer
 serial_of(lua_State *lua, int index)
 {
-    if (lua_rawgetp(lua, LUA_REGISTRYINDEX, &serials_key) != LUA_TTABLE) {
-        lua_pop(lua, 1);
-        lua_newtable(lua);
-        lua_createtable(lua, 0, 1);
-        lua_pushliteral(lua, "k");
-        lua_setfield(lua, -2, "__mode");
-        lua_setmetatable(lua, -2);
-        lua_pushvalue(lua, -1);
-        lua_rawsetp(lua, LUA_REGISTRYINDEX, &serials_key);
-    }
+    push_serials(lua);
     lua_pushvalue(lua, index);
     if (lua_rawget(lua, -2) == LUA_TNIL) {
-        lua_pushvalue(lua, index);
-        lua_pushinteger(lua, (lua_Integer)++mob_lua_sandbox(lua)->serials);
-        lua_rawset(lua, -4);
+        lua_pushboolean(lua, 1);
+        lua_rawget(lua, -3);
+        lua_Integer serial = lua_tointeger(lua, -1) + 1;
         lua_pop(lua, 2);
-        return (lua_Integer)mob_lua_sandbox(lua)->serials;
+        lua_pushboolean(lua, 1);
+        lua_pushinteger(lua, serial);
+        lua_rawset(lua, -3);
+        lua_pushvalue(lua, index);
+        lua_pushinteger(lua, serial);
+        lua_rawset(lua, -3);
+        lua_pop(lua, 1);
+        return serial;
     }
     lua_Integer serial = lua_tointeger(lua, -1);
     lua_pop(lua, 2);
@@ -258,7 +272,7 @@ base_getmetatable(lua_State *lua)
         return 1;
     }
     if (luaL_getmetafield(lua, -2, "__metatable") == LUA_TNIL)
-        lua_pushvalue(lua, -1);
+        mob_lua_show_metatable(lua);
     return 1;
 }
 
@@ -286,14 +300,11 @@ base_setmetatable(lua_State *lua)
     if (luaL_getmetafield(lua, 1, "__metatable") != LUA_TNIL)
         return luaL_error(lua, "cannot change a protected metatable");
     if (lua_istable(lua, 2)) {
-        lua_pushvalue(lua, 2);
-        mob_lua_push_behind(lua, 2);
+        mob_lua_push_behind(lua, 2); /* a frozen one is empty itself */
         lua_replace(lua, 2);
         refuse_field(lua, "__mode");
         refuse_field(lua, "__gc");
-        lua_replace(lua, 2);
     }
-    lua_settop(lua, 2);
     lua_setmetatable(lua, 1);
     return 1;
 }
@@ -372,6 +383,10 @@ mob_lua_check_yieldable(lua_State *lua, const char *what)
 int
 mob_lua_sandbox_load(lua_State *lua, const char *path, const char *text, size_t length)
 {
+    if (length > 0 && *text == LUA_SIGNATURE[0]) {
+        lua_pushfstring(lua, "%s: this is compiled Lua, and only text is run", path);
+        return LUA_ERRSYNTAX;
+    }
     lua_pushfstring(lua, "@%s", path);
     int status = luaL_loadbufferx(lua, text, length, lua_tostring(lua, -1), "t");
     lua_remove(lua, -2);
@@ -458,6 +473,7 @@ mob_lua_sandbox_open(MobLuaSandbox *self)
         g_error("Lua: out of memory");
     lua_atpanic(lua, on_panic);
     *(MobLuaSandbox **)lua_getextraspace(lua) = self;
+    self->printer = self;
     open_globals(lua);
     if (self->budget != 0)
         lua_sethook(lua, on_count, LUA_MASKCOUNT, (int)MIN(self->budget, HOOK_EVERY));

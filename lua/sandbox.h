@@ -42,13 +42,14 @@ struct MobLuaSandbox {
      * itself, and whether a call of its waits for an answer. */
     lua_State *base;
     bool calling;
+    const void *printer; /* whose serial numbers count; any address that is unique */
 
     /* The sandbox's own. */
     bool limited;  /* inside user code: the memory limit applies */
     bool exceeded; /* the budget is used up: no pcall may catch it */
     uint64_t spent;
     uint64_t memory;
-    uint64_t serials; /* objects that were printed */
+    uint64_t serials; /* tables of serial numbers that were made */
 };
 
 /* Returns a new state for @self, which outlives it and is closed with lua_close().
@@ -77,8 +78,8 @@ mob_lua_sandbox_leave(MobLuaSandbox *self)
     self->limited = false;
 }
 
-/* Starts a fresh count of printed objects. */
-void mob_lua_sandbox_forget_serials(lua_State *lua);
+/* Forgets the numbers of the objects that @printer has printed. */
+void mob_lua_sandbox_forget_serials(lua_State *lua, const void *printer);
 
 /* Compiles @text under the name @path, with the sandbox's globals: pushes the
  * function and returns LUA_OK, or pushes a message. Never bytecode. */
@@ -109,6 +110,8 @@ void mob_lua_push_keys(lua_State *lua, int index);
 void mob_lua_freeze(lua_State *lua, int index);
 /* Freezes the globals, and what they reach. */
 void mob_lua_freeze_globals(lua_State *lua);
+/* Replaces the table behind a frozen metatable, on top, by the metatable. */
+void mob_lua_show_metatable(lua_State *lua);
 /* Replaces the table on top by a read-only view of it. */
 void mob_lua_push_view(lua_State *lua);
 /* Pushes what is behind the table at @index if it is frozen, or the table

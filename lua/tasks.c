@@ -436,7 +436,7 @@ define(lua_State *lua, int function, const char *name, int options)
     }
     MobTaskSpec *spec = new_spec(env, found, name);
     push_task(lua, spec);
-    lua_replace(lua, top + 1);
+    lua_copy(lua, -1, top + 1);
     lua_settop(lua, top + 1);
     read_options(lua, options, spec);
 }

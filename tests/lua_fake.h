@@ -40,7 +40,7 @@ fake_read(void *data, const char *path, size_t *length, GError **error)
 {
     const char *const *files = data;
 
-    for (; files[0] != NULL; files += 2)
+    for (; files[0] != NULL && files[1] != NULL; files += 2)
         if (strcmp(files[0], path) == 0) {
             *length = strlen(files[1]);
             return g_strdup(files[1]);
