@@ -552,3 +552,14 @@ mob_host_cluster(const MobHost *host, guint index)
 {
     return &((Cluster *)g_ptr_array_index(host->clusters, index))->base;
 }
+
+uint64_t
+mob_host_hash(const MobHost *host)
+{
+    if (host->clusters->len == 1)
+        return mob_host_cluster(host, 0)->hash;
+    uint64_t hash = 0;
+    for (guint i = 0; i < host->clusters->len; i++)
+        hash = mob_mix(hash ^ mob_host_cluster(host, i)->hash);
+    return hash;
+}

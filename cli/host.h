@@ -62,3 +62,5 @@ void mob_host_close(MobHost *host, MobControl *control);
 
 guint mob_host_count(const MobHost *host);
 const MobHostCluster *mob_host_cluster(const MobHost *host, guint index);
+/* The trace hash of it all: of the cluster, or folded over several. */
+uint64_t mob_host_hash(const MobHost *host);

@@ -68,7 +68,7 @@ write_record(const Run *run, const MobSummary *summary, GError **error)
         .words = run->job->words,
         .test = (char *)run->job->test,
         .seed = run->job->seed,
-        .hash = mob_summary_hash(summary),
+        .hash = mob_host_hash(summary->host),
         .outcome = (char *)mob_outcome_name(summary->result->outcome),
         .limit = (char *)run->job->limit_text,
     };
@@ -106,8 +106,8 @@ leave_folder(Run *run, const MobSummary *summary, MobExit code)
     MobTerm *term = run->cli->term;
     g_autoptr(GError) error = NULL;
 
-    if (mob_host_count(summary->host) == 0)
-        return code; /* nothing ran */
+    if (mob_host_count(summary->host) == 0 || code == MOB_EXIT_USAGE)
+        return code; /* the file itself is wrong */
     if (!write_folder(run, summary, &error)) {
         mob_term_complain(term, "✗ the run folder could not be written: %s", error->message);
         mob_term_complain(term, "  make room or go elsewhere; -q runs without a run folder");
@@ -174,7 +174,7 @@ perform(Run *run, uint64_t *hash)
     if (flags->json)
         mob_summary_json(&summary, flags->verbose > 0);
     if (hash != NULL)
-        *hash = mob_summary_hash(&summary);
+        *hash = mob_host_hash(host);
     mob_scenario_result_clear(&result);
     return code;
 }

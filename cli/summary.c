@@ -11,18 +11,6 @@ enum {
     AGAIN_MAX = 6, /* tasks that ran more than once and are named */
 };
 
-uint64_t
-mob_summary_hash(const MobSummary *summary)
-{
-    guint count = mob_host_count(summary->host);
-    if (count == 1)
-        return mob_host_cluster(summary->host, 0)->hash;
-    uint64_t hash = 0;
-    for (guint i = 0; i < count; i++)
-        hash = mob_mix(hash ^ mob_host_cluster(summary->host, i)->hash);
-    return hash;
-}
-
 static const MobHostCluster *
 last_cluster(const MobSummary *summary)
 {
@@ -134,8 +122,8 @@ mob_summary_say(MobTerm *term, const MobSummary *summary)
     mob_term_say(term, "%s", "");
     say_settings(term, summary);
     say_failure(term, summary);
-    if (cluster == NULL)
-        return; /* the file itself was wrong: nothing ran */
+    if (cluster == NULL || summary->result->outcome == MOB_OUTCOME_BAD_INPUT)
+        return; /* the file itself is wrong */
     append_answer(line, summary);
     g_string_append(line, "   ");
     if (mob_host_count(summary->host) == 1)
@@ -147,7 +135,7 @@ mob_summary_say(MobTerm *term, const MobSummary *summary)
     else
         mob_term_duration(line, (MobTime)summary->wall_us * MOB_US);
     g_string_append(line, "   trace ");
-    mob_term_hash(line, mob_summary_hash(summary));
+    mob_term_hash(line, mob_host_hash(summary->host));
     mob_term_say(term, "%s", line->str);
 }
 
@@ -238,7 +226,7 @@ mob_summary_json(const MobSummary *summary, bool checkpoints)
     mob_json_value(&json, job != NULL ? job->result : NULL);
     mob_json_put_text(&json, "file", summary->file);
     mob_json_put_uint(&json, "seed", summary->seed);
-    put_hash(&json, "trace", mob_summary_hash(summary));
+    put_hash(&json, "trace", mob_host_hash(summary->host));
     mob_json_put_uint(&json, "virtual_ns", cluster != NULL ? cluster->now : 0);
     mob_json_put_uint(&json, "events", cluster != NULL ? cluster->events : 0);
     mob_json_put_uint(&json, "wall_ms", ((uint64_t)summary->wall_us + 500) / 1000);

@@ -12,9 +12,6 @@ typedef struct {
     gint64 wall_us;
 } MobSummary;
 
-/* The trace hash of the whole file: of its cluster, or folded over several. */
-uint64_t mob_summary_hash(const MobSummary *summary);
-
 /* What went wrong, if anything did, and the line with the result. */
 void mob_summary_say(MobTerm *term, const MobSummary *summary);
 

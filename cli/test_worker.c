@@ -147,12 +147,10 @@ mob_test_run(const MobTestPlan *plan, const MobTestUnit *unit, MobTestResult *re
         .us = g_get_monotonic_time() - begin,
         .line = from.line,
         .message = g_strdup(from.message),
-        .hash = 0,
+        .hash = mob_host_hash(host),
     };
-    for (guint i = 0; i < mob_host_count(host); i++) {
+    for (guint i = 0; i < mob_host_count(host); i++)
         result->events += mob_host_cluster(host, i)->events;
-        result->hash = mob_mix(result->hash ^ mob_host_cluster(host, i)->hash);
-    }
     take_marks(&from, result);
     if (from.outcome != MOB_OUTCOME_OK)
         take_settings(&from, result);

@@ -1,0 +1,45 @@
+#!/bin/sh
+# The transcript of every scenario, as a person sees it, is kept in
+# tests/golden/ and must not change unseen. Real time is left out.
+#
+#   tests/golden.sh MOBULA SOURCE             compares, as TAP
+#   UPDATE_GOLDEN=1 tests/golden.sh …         writes them anew
+
+mobula=$1
+source=$2
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+ln -s "$source/scenarios" scenarios
+unset NO_COLOR LC_CTYPE LANG
+export LC_ALL=C.UTF-8
+
+# Program output and story in one, as on a terminal.
+transcript() {
+    "$mobula" run "$1" >"$work/raw" 2>&1 </dev/null
+    code=$?
+    sed 's/simulated in [0-9.]* m*s/simulated in … ms/' "$work/raw"
+    echo "exit code $code"
+}
+
+count=0
+bad=0
+for file in scenarios/*.lua; do
+    grep -q 'mobula.sim' "$file" || continue
+    name=$(basename "$file" .lua)
+    golden=$source/tests/golden/$name.txt
+    count=$((count + 1))
+    transcript "$file" >"$name.txt"
+    if [ -n "$UPDATE_GOLDEN" ]; then
+        mkdir -p "$source/tests/golden" && cp "$name.txt" "$golden"
+        echo "ok $count - $name written"
+    elif cmp -s "$golden" "$name.txt"; then
+        echo "ok $count - $name"
+    else
+        bad=$((bad + 1))
+        echo "not ok $count - $name"
+        diff "$golden" "$name.txt" | head -40 | sed 's/^/# /'
+    fi
+done
+echo "1..$count"
+[ "$count" -gt 0 ] && [ "$bad" = 0 ]
