@@ -42,7 +42,7 @@ const char *mob_call_name(MobCallKind kind);
  * by the body afterwards. */
 typedef struct {
     MobCallKind kind;
-    MobTaskSpec *spec; /* SUBMIT: taken; id, path, owner, parent_attempt are filled in by the runtime */
+    MobTaskSpec *spec; /* SUBMIT: taken; the runtime fills in id, path, owner, parent_attempt */
     MobArgs *args;     /* SUBMIT: taken */
     const MobRef *refs; /* GET, WAIT */
     uint32_t ref_count;

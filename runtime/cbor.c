@@ -10,7 +10,6 @@
 #include <cbor/encoding.h>
 #include <cbor/streaming.h>
 #include <float.h>
-#include <math.h>
 #include <string.h>
 
 enum {
@@ -133,12 +132,12 @@ encode_float(double value, uint8_t head[HEAD_MAX])
 {
     uint16_t half;
 
-    if (isnan(value)) {
+    if (__builtin_isnan(value)) {
         memcpy(head, "\xf9\x7e\x00", 3);
         return 3;
     }
     /* Narrowing a finite number beyond the range of float is undefined. */
-    if (!isinf(value) && fabs(value) > (double)FLT_MAX)
+    if (!__builtin_isinf(value) && __builtin_fabs(value) > (double)FLT_MAX)
         return cbor_encode_double(value, head, HEAD_MAX);
     float single = (float)value;
     if ((double)single != value)

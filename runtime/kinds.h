@@ -25,6 +25,12 @@ typedef struct {
 
 const MobKindInfo *mob_kind_info(MobKind kind);
 
+#define KIND(name, ctype, doc)                                                                     \
+    void mob_kind_put_##name(const void *field, MobBuf *into);                                     \
+    void mob_kind_get_##name(MobWire *from, void *field);                                          \
+    void mob_kind_print_##name(const void *field, GString *into);
+#include "runtime/kinds.def"
+
 /* Marks the bytes as something that no peer of ours would send. */
 void mob_wire_refuse(MobWire *wire, const char *problem);
 

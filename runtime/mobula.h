@@ -51,8 +51,14 @@
 #include <stdint.h>
 
 #ifdef __cplusplus
-extern "C" {
+#define MOBULA_BEGIN extern "C" {
+#define MOBULA_END   }
+#else
+#define MOBULA_BEGIN
+#define MOBULA_END
 #endif
+
+MOBULA_BEGIN
 
 #if defined(__GNUC__)
 #define MOBULA_PRINTF(text, first) __attribute__((format(printf, text, first)))
@@ -240,8 +246,6 @@ MobulaTask *mobula_here(MobulaTask *task, const char *file, int line);
 #define mobula_raise(task, ...)       mobula_raise(MOBULA_HERE(task), __VA_ARGS__)
 #endif
 
-#ifdef __cplusplus
-}
-#endif
+MOBULA_END
 
 #endif

@@ -82,7 +82,7 @@ typedef struct {
 
 typedef enum {
     MOB_EFFECT_SEND,    /* address, msg (owned) */
-    MOB_EFFECT_START,   /* body, spec, args, attempt, bundle (owned): create and run to its first call */
+    MOB_EFFECT_START,   /* body, spec, args, attempt, bundle (owned): run to its first call */
     MOB_EFFECT_RESUME,  /* body, answer (owned) */
     MOB_EFFECT_COMPUTE, /* body, time: hold a core for so long, then resume with an empty answer */
     MOB_EFFECT_SLEEP,   /* body, time: resume with an empty answer at that moment */

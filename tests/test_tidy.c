@@ -92,6 +92,8 @@ check_include(const Rule *rule, const char *name, const char *line, int number)
         return; /* #include MACRO */
     const char *target = parts[1];
     if (strchr(line, '<') != NULL) {
+        if (strcmp(name, "fiber.c") == 0)
+            return; /* the only file that knows about stacks */
         g_auto(GStrv) banned = g_strsplit(rule->no_header, " ", -1);
         for (char **header = banned; *header != NULL; header++)
             cr_expect(**header == '\0' || !g_str_has_prefix(target, *header),
