@@ -60,10 +60,12 @@ on_refused(MobStep *step, MobOwnLease *lease, const MobValue *fault)
     mob_lease_unlink(&shape->asked, lease);
     shape->requests--;
     mob_lease_forget(step, lease);
-    if (fault != NULL && fault->fault != 0)
+    if (fault != NULL && fault->fault != 0) {
         mob_shape_fail(step, shape, mob_value_ref((MobValue *)fault));
-    else
-        mob_own_leases_pump(step, shape);
+        return;
+    }
+    mob_own_leases_pump(step, shape);
+    mob_shape_drop_if_unused(step, shape);
 }
 
 static void

@@ -321,9 +321,15 @@ mob_lease_send_return(MobStep *step, MobAddress node, MobLeaseId id, bool kill)
 void
 mob_own_leases_give_back(MobStep *step, MobOwnLease *lease, bool kill)
 {
+    MobShape *shape = lease->shape;
+
+    shape->users++;
     mob_lease_send_return(step, lease->node, lease->id, kill);
     mob_lease_detach(step, lease);
     mob_lease_forget(step, lease);
+    mob_own_leases_pump(step, shape); /* tasks may still wait for one */
+    shape->users--;
+    mob_shape_drop_if_unused(step, shape);
 }
 
 /* --- pushing --- */

@@ -34,6 +34,8 @@ typedef struct {
     uint32_t leases;          /* held or asked for */
     uint64_t inline_bytes;    /* values kept at the owner */
     bool running;             /* a body exists */
+    MobTaskId task;           /* whose, if it is not main */
+    uint32_t attempt;
     bool finished;            /* driver: main has ended */
 } MobWorkerStats;
 

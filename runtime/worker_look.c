@@ -20,6 +20,10 @@ mob_worker_stats(const MobProcess *process, MobWorkerStats *stats)
         .running = worker->exec.phase != MOB_EXEC_NONE,
         .finished = worker->finished,
     };
+    if (stats->running && !worker->driver) {
+        stats->task = worker->exec.spec->id;
+        stats->attempt = worker->exec.attempt;
+    }
 }
 
 bool

@@ -13,8 +13,8 @@ typedef struct {
 } Sealed;
 
 typedef struct {
-    uint32_t started;  /* the newest attempt that did */
-    uint32_t finished;
+    uint64_t started;  /* bit per attempt, up to 64 of them */
+    uint32_t finished; /* the newest attempt whose results were taken */
 } TaskSeen;
 
 struct MobCheck {
