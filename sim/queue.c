@@ -145,6 +145,7 @@ add(MobQueue *queue, MobTime at, uint64_t tie, uint64_t seq, MobLane lane, const
     MobEntry entry = {at, tie, seq, index, cell->generation};
 
     cell->content = *slot;
+    queue->peeked = false;
     queue->count++;
     queue->foreground += slot->foreground;
     if (lane == MOB_LANE_NONE || !ring_append(&queue->lanes[lane], &entry))
@@ -204,13 +205,14 @@ mob_queue_peek(MobQueue *queue, MobTime *at)
     const MobEntry *head;
 
     for (;;) {
-        MobLane lane = least_head(queue, &head);
+        MobLane lane = queue->least = least_head(queue, &head);
         if (head == NULL)
             return false;
         if (!is_stale(queue, head))
             break;
         remove_head(queue, lane);
     }
+    queue->peeked = true;
     *at = head->at;
     return true;
 }
@@ -218,19 +220,18 @@ mob_queue_peek(MobQueue *queue, MobTime *at)
 MobEntry
 mob_queue_pop(MobQueue *queue, MobSlot *slot)
 {
-    const MobEntry *head;
+    MobTime at;
 
-    for (;;) {
-        MobLane lane = least_head(queue, &head);
-        g_assert(head != NULL);
-        MobEntry entry = *head;
-        remove_head(queue, lane);
-        if (is_stale(queue, &entry))
-            continue;
-        *slot = queue->cells[entry.slot].content;
-        free_cell(queue, entry.slot);
-        return entry;
-    }
+    if (!queue->peeked && !mob_queue_peek(queue, &at))
+        g_assert_not_reached();
+    const MobEntry *head =
+        queue->least == MOB_LANE_NONE ? &queue->heap[0] : ring_at(&queue->lanes[queue->least], 0);
+    MobEntry entry = *head;
+    queue->peeked = false;
+    remove_head(queue, queue->least);
+    *slot = queue->cells[entry.slot].content;
+    free_cell(queue, entry.slot);
+    return entry;
 }
 
 static MobQueueCell *
@@ -247,6 +248,7 @@ void
 mob_queue_cancel(MobQueue *queue, MobHandle handle)
 {
     cell_of(queue, handle);
+    queue->peeked = false;
     free_cell(queue, (uint32_t)handle);
 }
 

@@ -81,6 +81,8 @@ typedef struct {
     uint64_t seq;       /* of the newest entry */
     size_t count;       /* pending, cancelled ones not counted */
     size_t foreground;  /* of these, how many are */
+    MobLane least;      /* where the head is, if it was peeked at since the last change */
+    bool peeked;
 } MobQueue;
 
 void mob_queue_init(MobQueue *queue);
