@@ -1,196 +1,54 @@
-/* story.c: see story.h.
+/* story.c: see story.h. What each note is told as, and what is left out.
  *
- * A line is held back until the next thing happens, so that two tasks which
- * one process starts at the same instant can share it. Deaths are held back
- * as well, until the fault that caused them has been told.
+ * Deaths are held back until the fault that caused them has been told.
  */
-#include "cli/story.h"
+#include "cli/story_parts.h"
 
 #include <string.h>
 
 #include "cli/text.h"
 
 enum {
-    WHO_WIDTH = 9,
-    WHAT_WIDTH = 17,
-    WHERE_WIDTH = 24,
-    HALF_WIDTH = 13,    /* of where, when a second task follows on the line */
-    DEAR_MAX = 1000,    /* and so many things that went wrong */
-    ORDINARY_MAX = 200, /* so many tasks are told one by one */
+    HALF_WIDTH = 13, /* of where, when a second task follows on the line */
     RUNNING_NAMES = 8,
 };
-
-typedef struct {
-    MobTime at;
-    GString *who;
-    GString *what;
-    GString *where; /* with the glyph */
-    GString *why;
-    bool held;
-    bool may_join; /* a task like it may follow on the same line */
-} Line;
-
-typedef struct {
-    MobAddress address;
-    MobTime at;
-    bool machine;
-    const char *why;
-} Death;
-
-struct MobTeller {
-    MobWatcher watcher;
-    MobTellerOptions options;
-    Line line;
-    GArray *deaths; /* of Death */
-    uint64_t ordinary;
-    uint64_t dear;
-    uint64_t untold;
-    uint64_t joined;
-    GString *failure; /* of the newest attempt that failed */
-    MobTime now;
-};
-
-/* --- lines --- */
-
-static void
-flush(MobTeller *teller)
-{
-    Line *line = &teller->line;
-    g_autoptr(GString) text = g_string_new(NULL);
-    g_autoptr(GString) time = g_string_new(NULL);
-    if (!line->held)
-        return;
-    mob_term_ms(time, line->at);
-    if (teller->options.plain) {
-        g_string_printf(text, "%s\t%s\t%s\t%s\t%s", time->str, line->who->str, line->what->str,
-                        line->where->str, line->why->str);
-    } else {
-        g_string_printf(text, "%6s ms  ", time->str);
-        mob_term_pad(text, line->who->str, WHO_WIDTH, 2);
-        mob_term_pad(text, line->what->str, WHAT_WIDTH, 2);
-        mob_term_pad(text, line->where->str, WHERE_WIDTH, 2);
-        g_string_append(text, line->why->str);
-        g_strchomp(text->str);
-    }
-    line->held = false;
-    mob_term_say(teller->options.term, "%s", text->str);
-}
-
-/* Begins a line; what is said about it is appended to teller->line. */
-static Line *
-begin(MobTeller *teller, MobTime at, const char *who)
-{
-    Line *line = &teller->line;
-    flush(teller);
-    line->at = at;
-    line->held = true;
-    line->may_join = false;
-    g_string_assign(line->who, *who != '\0' ? who : "?");
-    g_string_truncate(line->what, 0);
-    g_string_truncate(line->where, 0);
-    g_string_truncate(line->why, 0);
-    return line;
-}
-
-static const char *
-proc_name(const MobTeller *teller, MobAddress address)
-{
-    return mob_state_proc_name(teller->options.state, address);
-}
-
-static const MobStateTask *
-task_of(const MobTeller *teller, const MobNote *note)
-{
-    MobTaskId id = note->spec != NULL ? note->spec->id : note->task;
-    return mob_state_task_by_id(teller->options.state, id);
-}
-
-/* "T2 parse(O1)" */
-static void
-append_task(GString *into, const MobStateTask *task, bool args)
-{
-    if (task == NULL) {
-        g_string_append(into, "main");
-        return;
-    }
-    g_string_append_printf(into, "%s %s", task->name, task->label);
-    if (!args || task->args->len == 0)
-        return;
-    g_string_append_c(into, '(');
-    for (guint i = 0; i < task->args->len && i < 3; i++) {
-        const MobStateObject *object = g_ptr_array_index(task->args, i);
-        g_string_append_printf(into, i > 0 ? ",%s" : "%s", object->name);
-    }
-    g_string_append(into, task->args->len > 3 ? ",…)" : ")");
-}
-
-static const char *
-object_name(const MobTeller *teller, const MobNote *note)
-{
-    const MobStateObject *object = mob_state_object_by_id(teller->options.state, note->object);
-    return object != NULL ? object->name : "an object";
-}
-
-/* The same for what went wrong: a whole fleet may be lost. */
-static bool
-dear(MobTeller *teller)
-{
-    if (teller->options.verbose > 0 || teller->dear < DEAR_MAX) {
-        teller->dear++;
-        return true;
-    }
-    teller->untold++;
-    return false;
-}
-
-/* Whether one more task may be told of; tasks without a story are counted. */
-static bool
-ordinary(MobTeller *teller)
-{
-    if (teller->options.verbose > 0 || teller->ordinary < ORDINARY_MAX) {
-        teller->ordinary++;
-        return true;
-    }
-    teller->untold++;
-    return false;
-}
 
 /* --- tasks --- */
 
 static void
 on_running(MobTeller *teller, const MobNote *note)
 {
-    const MobStateTask *task = task_of(teller, note);
+    const MobStateTask *task = mob_teller_task(teller, note);
     const MobStateAttempt *attempt =
         task != NULL ? mob_state_attempt(teller->options.state, note->spec->id, note->attempt)
                      : NULL;
-    const char *owner = proc_name(teller, note->owner);
-    Line *line = &teller->line;
+    const char *owner = mob_teller_proc(teller, note->owner);
+    MobTellerLine *line = &teller->line;
     bool again = attempt != NULL && attempt->number > 1;
 
-    if (!again && !ordinary(teller))
+    if (!again && !mob_teller_ordinary(teller))
         return;
     bool join = line->held && line->may_join && !again && line->at == teller->now &&
                 strcmp(line->who->str, owner) == 0;
     if (join) {
-        append_task(line->why, task, true);
-        g_string_append_printf(line->why, " ▸ %s", proc_name(teller, note->worker));
+        mob_teller_add_task(line->why, task, true);
+        g_string_append_printf(line->why, " ▸ %s", mob_teller_proc(teller, note->worker));
         g_autofree char *where = g_strdup(line->where->str);
         g_string_truncate(line->where, 0);
         mob_term_pad(line->where, where, HALF_WIDTH, 2);
-        flush(teller);
+        mob_teller_flush(teller);
         return;
     }
-    line = begin(teller, teller->now, owner);
-    append_task(line->what, task, true);
-    g_string_append_printf(line->where, "▸ %s", proc_name(teller, note->worker));
+    line = mob_teller_begin(teller, teller->now, owner);
+    mob_teller_add_task(line->what, task, true);
+    g_string_append_printf(line->where, "▸ %s", mob_teller_proc(teller, note->worker));
     if (again)
         g_string_append_printf(line->why, "attempt %u", attempt->number);
     line->may_join = !again;
 }
 
 static void
-append_result(MobTeller *teller, Line *line, const MobStateObject *object)
+append_result(MobTeller *teller, MobTellerLine *line, const MobStateObject *object)
 {
     g_string_append_printf(line->where, " %s", object->name);
     if (object->state == MOB_OBJECT_FAILED)
@@ -212,11 +70,12 @@ append_result(MobTeller *teller, Line *line, const MobStateObject *object)
 static void
 on_finished(MobTeller *teller, const MobNote *note)
 {
-    const MobStateTask *task = task_of(teller, note);
-    if (task == NULL || !ordinary(teller))
+    const MobStateTask *task = mob_teller_task(teller, note);
+    if (task == NULL || !mob_teller_ordinary(teller))
         return;
-    Line *line = begin(teller, teller->now, proc_name(teller, note->worker));
-    append_task(line->what, task, false);
+    MobTellerLine *line =
+        mob_teller_begin(teller, teller->now, mob_teller_proc(teller, note->worker));
+    mob_teller_add_task(line->what, task, false);
     g_string_append(line->where, "✓");
     for (guint i = 0; i < task->returns->len && i < 3; i++)
         append_result(teller, line, g_ptr_array_index(task->returns, i));
@@ -244,8 +103,9 @@ on_failed(MobTeller *teller, const MobNote *note)
     append_error(teller->failure, note);
     if (!note->final && teller->options.verbose == 0)
         return; /* it is tried again, which says why */
-    Line *line = begin(teller, teller->now, proc_name(teller, note->owner));
-    append_task(line->what, task_of(teller, note), false);
+    MobTellerLine *line =
+        mob_teller_begin(teller, teller->now, mob_teller_proc(teller, note->owner));
+    mob_teller_add_task(line->what, mob_teller_task(teller, note), false);
     g_string_append(line->where, note->final ? "✗ for good" : "✗");
     g_string_append(line->why, teller->failure->str);
 }
@@ -253,10 +113,11 @@ on_failed(MobTeller *teller, const MobNote *note)
 static void
 on_retried(MobTeller *teller, const MobNote *note)
 {
-    if (!dear(teller))
+    if (!mob_teller_dear(teller))
         return;
-    Line *line = begin(teller, teller->now, proc_name(teller, note->owner));
-    append_task(line->what, task_of(teller, note), true);
+    MobTellerLine *line =
+        mob_teller_begin(teller, teller->now, mob_teller_proc(teller, note->owner));
+    mob_teller_add_task(line->what, mob_teller_task(teller, note), true);
     g_string_append(line->where, "↻ again");
     g_string_append(line->why, teller->failure->len > 0 ? teller->failure->str
                                : note->reason != NULL   ? note->reason
@@ -286,11 +147,12 @@ append_lineage(MobTeller *teller, GString *into, const MobStateObject *object)
 static void
 on_recovering(MobTeller *teller, const MobNote *note)
 {
-    if (!dear(teller))
+    if (!mob_teller_dear(teller))
         return;
     const MobStateObject *object = mob_state_object_by_id(teller->options.state, note->object);
-    Line *line = begin(teller, teller->now, proc_name(teller, note->owner));
-    g_string_assign(line->what, object_name(teller, note));
+    MobTellerLine *line =
+        mob_teller_begin(teller, teller->now, mob_teller_proc(teller, note->owner));
+    g_string_assign(line->what, mob_teller_object(teller, note));
     if (note->node.v != 0) {
         g_string_append_printf(line->where, "◌ lost, ↻ from %s",
                                mob_state_node_name(teller->options.state, note->node));
@@ -307,17 +169,17 @@ on_recovering(MobTeller *teller, const MobNote *note)
 static void
 on_object(MobTeller *teller, const MobNote *note)
 {
-    if (!dear(teller))
+    if (!mob_teller_dear(teller))
         return;
     const char *glyph = note->kind == MOB_NOTE_OBJECT_LOST        ? "◌ lost"
                         : note->kind == MOB_NOTE_OBJECT_FAILED    ? "✗"
                         : note->kind == MOB_NOTE_OBJECT_RECOVERED ? "✓"
                                                                   : "·";
     const char *who = mob_address_is(note->owner)
-                          ? proc_name(teller, note->owner)
+                          ? mob_teller_proc(teller, note->owner)
                           : mob_state_node_name(teller->options.state, note->node);
-    Line *line = begin(teller, teller->now, who);
-    g_string_assign(line->what, object_name(teller, note));
+    MobTellerLine *line = mob_teller_begin(teller, teller->now, who);
+    g_string_assign(line->what, mob_teller_object(teller, note));
     g_string_append(line->where, glyph);
     if (note->kind >= MOB_NOTE_OBJECT_EVICTED && note->kind <= MOB_NOTE_OBJECT_RESTORED)
         g_string_append_printf(line->where, " %s", mob_note_name(note->kind) + strlen("object."));
@@ -330,7 +192,7 @@ on_object(MobTeller *teller, const MobNote *note)
 /* --- machines, processes, faults --- */
 
 static bool
-died_with(const Death *death, MobAddress address)
+died_with(const MobTellerDeath *death, MobAddress address)
 {
     return death->machine ? address.node == death->address.node
                           : mob_address_eq(address, death->address);
@@ -339,7 +201,7 @@ died_with(const Death *death, MobAddress address)
 /* What went with @death: the tasks that ran there and the values that were
  * nowhere else. Returns false if that is nothing. */
 static bool
-append_toll(MobTeller *teller, const Death *death, GString *what, GString *why)
+append_toll(MobTeller *teller, const MobTellerDeath *death, GString *what, GString *why)
 {
     const MobState *state = teller->options.state;
     int tasks = 0;
@@ -381,10 +243,10 @@ tell_deaths(MobTeller *teller)
     g_autoptr(GString) what = g_string_new(NULL);
     g_autoptr(GString) why = g_string_new(NULL);
     for (guint i = 0; i < teller->deaths->len; i++) {
-        const Death *death = &g_array_index(teller->deaths, Death, i);
+        const MobTellerDeath *death = &g_array_index(teller->deaths, MobTellerDeath, i);
         bool told = false; /* with the machine it was on */
         for (guint j = 0; j < teller->deaths->len && !death->machine; j++) {
-            const Death *other = &g_array_index(teller->deaths, Death, j);
+            const MobTellerDeath *other = &g_array_index(teller->deaths, MobTellerDeath, j);
             told |= other->machine && other->address.node == death->address.node;
         }
         g_string_truncate(what, 0);
@@ -392,9 +254,10 @@ tell_deaths(MobTeller *teller)
         if (told || !append_toll(teller, death, what, why))
             continue;
         MobNodeId node = {death->address.node};
-        Line *line = begin(teller, death->at,
-                           death->machine ? mob_state_node_name(teller->options.state, node)
-                                          : proc_name(teller, death->address));
+        MobTellerLine *line =
+            mob_teller_begin(teller, death->at,
+                             death->machine ? mob_state_node_name(teller->options.state, node)
+                                            : mob_teller_proc(teller, death->address));
         g_string_append(line->what, g_strchomp(what->str));
         g_string_append(line->why, why->str);
     }
@@ -404,7 +267,7 @@ tell_deaths(MobTeller *teller)
 static void
 on_fault(MobTeller *teller, const MobNote *note)
 {
-    Line *line = begin(teller, teller->now, "fault");
+    MobTellerLine *line = mob_teller_begin(teller, teller->now, "fault");
     g_string_append(line->what, note->text != NULL ? note->text : note->reason);
     g_string_append(line->where, "✗");
     if (note->line > 0)
@@ -423,7 +286,7 @@ on_machine(MobTeller *teller, const MobNote *note)
                : note->kind == MOB_NOTE_GCS_DIED         ? 3
                                                          : 4;
     bool gcs = note->kind == MOB_NOTE_GCS_DIED || note->kind == MOB_NOTE_GCS_RESTARTED;
-    Line *line = begin(teller, teller->now, "gcs");
+    MobTellerLine *line = mob_teller_begin(teller, teller->now, "gcs");
     g_string_append_printf(line->what, "%s %s", gcs ? "gcs" : node, says[what]);
     if (note->reason != NULL)
         g_string_append(line->why, note->reason);
@@ -432,8 +295,9 @@ on_machine(MobTeller *teller, const MobNote *note)
 static void
 on_worker_died(MobTeller *teller, const MobNote *note)
 {
-    Line *line = begin(teller, teller->now, mob_state_node_name(teller->options.state, note->node));
-    g_string_append_printf(line->what, "%s is dead", proc_name(teller, note->worker));
+    MobTellerLine *line = mob_teller_begin(teller, teller->now,
+                                           mob_state_node_name(teller->options.state, note->node));
+    g_string_append_printf(line->what, "%s is dead", mob_teller_proc(teller, note->worker));
     if (note->reason != NULL)
         g_string_append(line->why, note->reason);
 }
@@ -443,7 +307,8 @@ on_worker_died(MobTeller *teller, const MobNote *note)
 static void
 on_job(MobTeller *teller, const MobNote *note)
 {
-    Line *line = begin(teller, teller->now, proc_name(teller, note->owner));
+    MobTellerLine *line =
+        mob_teller_begin(teller, teller->now, mob_teller_proc(teller, note->owner));
     mob_term_value(line->what, note->value, 60);
     char *end = strchr(line->what->str, '\n');
     if (end != NULL)
@@ -456,22 +321,22 @@ on_detail(MobTeller *teller, const MobNote *note)
     const MobAddress whos[] = {note->owner, note->worker, note->from};
     const char *who = "";
     for (size_t i = 0; i < G_N_ELEMENTS(whos) && *who == '\0'; i++)
-        who = mob_address_is(whos[i]) ? proc_name(teller, whos[i]) : "";
-    Line *line = begin(teller, teller->now, who);
+        who = mob_address_is(whos[i]) ? mob_teller_proc(teller, whos[i]) : "";
+    MobTellerLine *line = mob_teller_begin(teller, teller->now, who);
     g_string_assign(line->what, mob_note_name(note->kind));
     if (note->kind == MOB_NOTE_DECIDE)
         g_string_append_printf(line->what, ".%s", note->reason);
     else if (note->reason != NULL)
         g_string_append(line->why, note->reason);
-    if (task_of(teller, note) != NULL)
-        append_task(line->where, task_of(teller, note), false);
+    if (mob_teller_task(teller, note) != NULL)
+        mob_teller_add_task(line->where, mob_teller_task(teller, note), false);
     else if (mob_object_is(note->object))
-        g_string_append(line->where, object_name(teller, note));
+        g_string_append(line->where, mob_teller_object(teller, note));
     if (note->node.v != 0)
         g_string_append_printf(line->where, " %s",
                                mob_state_node_name(teller->options.state, note->node));
     if (note->msg != NULL) {
-        g_string_append_printf(line->where, "→ %s", proc_name(teller, note->to));
+        g_string_append_printf(line->where, "→ %s", mob_teller_proc(teller, note->to));
         mob_msg_print(note->msg, line->why);
     }
 }
@@ -575,7 +440,7 @@ static void
 on_died(MobWatcher *self, MobAddress proc, const char *why, MobTime at)
 {
     MobTeller *teller = (MobTeller *)self;
-    Death death = {proc, at, proc.local == MOB_LOCAL_NODE, why};
+    MobTellerDeath death = {proc, at, proc.local == MOB_LOCAL_NODE, why};
     g_array_append_val(teller->deaths, death);
 }
 
@@ -584,7 +449,7 @@ mob_teller_new(const MobTellerOptions *options)
 {
     MobTeller *teller = g_new0(MobTeller, 1);
     teller->options = *options;
-    teller->deaths = g_array_new(FALSE, TRUE, sizeof(Death));
+    teller->deaths = g_array_new(FALSE, TRUE, sizeof(MobTellerDeath));
     teller->failure = g_string_new(NULL);
     GString **texts[] = {&teller->line.who, &teller->line.what, &teller->line.where,
                          &teller->line.why};
@@ -605,7 +470,7 @@ mob_teller_free(MobTeller *teller)
     if (teller == NULL)
         return;
     tell_deaths(teller);
-    flush(teller);
+    mob_teller_flush(teller);
     if (teller->untold > 0)
         mob_term_say(teller->options.term,
                      "and %" G_GUINT64_FORMAT " more lines like these; -v tells all",
