@@ -38,7 +38,7 @@ static const Rule rules[] = {
     {"sim", "sim runtime", "time.h unistd.h sys/ pthread.h threads.h locale.h math.h lua.h",
      CHANCE OUTSIDE},
     {"lua", "lua runtime", "time.h sys/ pthread.h threads.h locale.h sqlite3.h",
-     CHANCE OUTSIDE "luaL_openlibs luaopen_io luaopen_os luaopen_debug lua_dump "},
+     CHANCE OUTSIDE "luaL_openlibs luaopen_io luaopen_os luaopen_debug "},
     {"net", "net runtime", "lua.h", CHANCE},
     {"viz", "viz runtime", "time.h lua.h", CHANCE OUTSIDE},
     {"cli", "cli sim net lua viz runtime", "", CHANCE},
@@ -91,6 +91,8 @@ check_include(const Rule *rule, const char *name, const char *line, int number)
     if (g_strv_length(parts) < 3)
         return; /* #include MACRO */
     const char *target = parts[1];
+    if (g_str_has_suffix(target, ".lua.h"))
+        return; /* made from a template while building */
     if (strchr(line, '<') != NULL) {
         if (strcmp(name, "fiber.c") == 0)
             return; /* the only file that knows about stacks */
@@ -131,6 +133,8 @@ check_calls(const Rule *rule, const char *name, const char *line, int number)
             continue;
         for (const char *hit = strstr(line, *call); hit != NULL; hit = strstr(hit + 1, *call)) {
             char before = hit == line ? ' ' : hit[-1];
+            if (before == '%')
+                continue; /* a percent sign that is printed */
             bool inside =
                 g_ascii_isalnum(before) || before == '_' || before == '.' || before == '>';
             cr_expect(**call != '%' && inside, "%s/%s:%d: %s/ may not use %s", rule->folder, name,
@@ -188,7 +192,7 @@ check_file(const Rule *rule, const char *folder, const char *name)
     cr_expect(g_utf8_validate(text, -1, NULL), "%s/%s: not UTF-8", rule->folder, name);
     if (strcmp(name, "test_tidy.c") != 0)
         for (const char *const *word = (const char *const[]){"Copyright", "SPDX-", "All rights",
-                                                             "TODO", "FIXME", "XXX", NULL};
+                                                             "TODO", "FIXME", "XXX:", NULL};
              *word != NULL; word++)
             cr_expect_null(strstr(text, *word), "%s/%s says \"%s\"", rule->folder, name, *word);
     if (!g_str_has_suffix(name, ".def")) {
