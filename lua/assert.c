@@ -334,6 +334,7 @@ assert_error_is(lua_State *lua)
     MobControl *control = job->scene->control;
     const char *name = luaL_checkstring(lua, 2);
     const MobValue *value;
+    MobFaultKind kind;
 
     check_error_name(lua, name);
     lua_settop(lua, 3);
@@ -343,7 +344,8 @@ assert_error_is(lua_State *lua)
     }
     job->looked_at = true;
     value = control->job_result(control, job->number);
-    if (value != NULL && is_caused_by(value, mob_fault_by_name(name)))
+    kind = mob_fault_by_name(name);
+    if (value != NULL ? is_caused_by(value, kind) : kind == MOB_FAULT_OWNER_DIED)
         return 0;
     lua_pushfstring(lua, "expected the job to fail with %s, but ", name);
     if (value == NULL) {

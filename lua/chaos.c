@@ -236,16 +236,19 @@ read_class(lua_State *lua, MobScene *scene, MobChaosKind kind, MobChaosClass *cl
 
 /* --- what was drawn, for people --- */
 
+/* To the nanosecond, so that the settings can stand in a scenario and mean the same. */
 static void
 say_time(GString *into, const char *what, MobTime time)
 {
-    char *text;
-
     if (time == MOB_TIME_NEVER)
         return;
-    text = mob_time_text(time);
-    g_string_append_printf(into, " %s = \"%s\",", what, text);
-    g_free(text);
+    g_string_append_printf(into, " %s = \"%" G_GUINT64_FORMAT, what, time / MOB_MS);
+    if (time % MOB_MS != 0) {
+        g_string_append_printf(into, ".%06u", (unsigned)(time % MOB_MS));
+        while (into->str[into->len - 1] == '0')
+            g_string_truncate(into, into->len - 1);
+    }
+    g_string_append(into, "ms\",");
 }
 
 static void

@@ -321,7 +321,7 @@ read_table(lua_State *lua, MobClusterPlan *plan, int nodes)
         lua_pushvalue(lua, -1);
         lua_gettable(lua, nodes);
         if (lua_isinteger(lua, -2) && lua_type(lua, -1) == LUA_TSTRING)
-            add_machine(lua, plan, 0, lua_tostring(lua, -1));
+            add_machine(lua, plan, lua_gettop(lua) + 1, lua_tostring(lua, -1)); /* none */
         else if (lua_type(lua, -2) == LUA_TSTRING)
             add_machine(lua, plan, lua_gettop(lua), lua_tostring(lua, -2));
         else
