@@ -1,3 +1,4 @@
+/* test_policy.c: which node a task is sent to. */
 #include <criterion/criterion.h>
 
 #include "runtime/policy.h"
