@@ -91,7 +91,7 @@ proc_is_gone(State *state, Proc *proc, const char *why)
     if (proc->base.role == MOB_ROLE_NODE) {
         Node *node = mob_table_get(state->nodes, mob_key_word(proc->base.address.node));
         if (node != NULL)
-            mob_state_drop_copies(state, node, "node manager died");
+            mob_state_drop_copies(state, node, "node died");
     }
 }
 

@@ -308,53 +308,97 @@ draw_edge(Pen *pen, const MobFigureEdge *edge)
 
 /* --- around it --- */
 
+/* The legend flows into rows. There are as many as it takes when it shows
+ * everything, at whatever moment, so that all moments are of one size. */
+typedef struct {
+    double x;
+    double y;
+    double right;
+} Legend;
+
+enum {
+    LEGEND_ALL = 980, /* px in one row */
+    LEGEND_MIN = 420,
+    LEGEND_ROW = 30,
+};
+
 static double
-legend_word(Pen *pen, double x, double y, const char *word)
+legend_rows(double width)
 {
-    text_at(pen, x, y + 4, 12, "", word);
-    return x + mob_text_width(word, 12, false) + 22;
+    return ceil(LEGEND_ALL / width);
+}
+
+/* Where the next entry goes, whose picture is @picture px wide. */
+static double
+legend_next(Legend *legend, double picture, const char *word)
+{
+    double width = picture + 7 + mob_text_width(word, 12, false) + 20;
+
+    if (legend->x + width > legend->right && legend->x > MOB_MARGIN) {
+        legend->x = MOB_MARGIN;
+        legend->y += LEGEND_ROW;
+    }
+    double x = legend->x;
+    legend->x += width;
+    return x;
 }
 
 static void
-draw_legend(Pen *pen, double x, double y)
+legend_look(Pen *pen, Legend *legend, MobLook look)
+{
+    const MobStyle *style = mob_style(look);
+    g_autofree char *paint = paint_of(style->fill, style, style->width);
+    double x = legend_next(legend, 30, style->word);
+
+    mob_svg_append(pen->svg, "<rect x=\"%n\" y=\"%n\" width=\"30\" height=\"20\" rx=\"3\"%r/>", x,
+                   legend->y - 10, paint);
+    mob_style_glyph(pen->svg, look, x + 15, legend->y, 6);
+    text_at(pen, x + 37, legend->y + 4, 12, "", style->word);
+}
+
+static void
+legend_ring(Pen *pen, Legend *legend)
+{
+    double x = legend_next(legend, 31, "replayed");
+
+    mob_svg_append(pen->svg,
+                   "<rect x=\"%n\" y=\"%n\" width=\"28\" height=\"18\" rx=\"4\" fill=\"none\""
+                   " stroke=\"" INK "\" stroke-width=\"6\"/>"
+                   "<rect x=\"%n\" y=\"%n\" width=\"28\" height=\"18\" rx=\"4\" fill=\"none\""
+                   " stroke=\"#E69F00\" stroke-width=\"3.6\"/>",
+                   x + 1, legend->y - 9, x + 1, legend->y - 9);
+    text_at(pen, x + 38, legend->y + 4, 12, "", "replayed");
+}
+
+static void
+legend_edge(Pen *pen, Legend *legend, MobEdgeKind kind)
 {
     static const char *const words[MOB_EDGE_COUNT] = {"data", "submitted", "reference only"};
     static const char *const dashes[MOB_EDGE_COUNT] = {"", " stroke-dasharray=\"6 4\"",
                                                        " stroke-dasharray=\"1.5 3.5\""};
+    double x = legend_next(legend, 30, words[kind]);
 
-    g_string_append(pen->svg, "<g class=\"legend\">");
-    for (int look = MOB_LOOK_PENDING; look < MOB_LOOK_COUNT; look++) {
-        const MobStyle *style = mob_style((MobLook)look);
-        g_autofree char *paint = paint_of(style->fill, style, style->width);
-        if (!pen->used[look])
-            continue;
-        mob_svg_append(pen->svg, "<rect x=\"%n\" y=\"%n\" width=\"30\" height=\"20\" rx=\"3\"%r/>",
-                       x, y - 10, paint);
-        mob_style_glyph(pen->svg, (MobLook)look, x + 15, y, 6);
-        x = legend_word(pen, x + 37, y, style->word);
-    }
-    if (pen->replayed) {
-        mob_svg_append(pen->svg,
-                       "<rect x=\"%n\" y=\"%n\" width=\"28\" height=\"18\" rx=\"4\" fill=\"none\""
-                       " stroke=\"" INK "\" stroke-width=\"6\"/>"
-                       "<rect x=\"%n\" y=\"%n\" width=\"28\" height=\"18\" rx=\"4\" fill=\"none\""
-                       " stroke=\"#E69F00\" stroke-width=\"3.6\"/>",
-                       x + 1, y - 9, x + 1, y - 9);
-        x = legend_word(pen, x + 38, y, "replayed");
-    }
-    for (int kind = 0; kind < MOB_EDGE_COUNT; kind++) {
-        if (!pen->used_edges[kind])
-            continue;
-        mob_svg_append(pen->svg,
-                       "<path d=\"M%n %nH%n\" stroke=\"#444444\" stroke-width=\"1.6\"%r/>", x, y,
-                       x + 30, dashes[kind]);
-        x = legend_word(pen, x + 37, y, words[kind]);
-    }
-    g_string_append(pen->svg, "</g>\n");
+    mob_svg_append(pen->svg, "<path d=\"M%n %nH%n\" stroke=\"#444444\" stroke-width=\"1.6\"%r/>", x,
+                   legend->y, x + 30, dashes[kind]);
+    text_at(pen, x + 37, legend->y + 4, 12, "", words[kind]);
 }
 
-/* How wide the legend is when it shows everything. */
-static const double legend_width = 960;
+static void
+draw_legend(Pen *pen, double width, double top)
+{
+    Legend legend = {MOB_MARGIN, top + LEGEND_ROW / 2.0, width - MOB_MARGIN + 20};
+
+    g_string_append(pen->svg, "<g class=\"legend\">");
+    for (int look = MOB_LOOK_PENDING; look < MOB_LOOK_COUNT; look++)
+        if (pen->used[look])
+            legend_look(pen, &legend, (MobLook)look);
+    if (pen->replayed)
+        legend_ring(pen, &legend);
+    for (int kind = 0; kind < MOB_EDGE_COUNT; kind++)
+        if (pen->used_edges[kind])
+            legend_edge(pen, &legend, (MobEdgeKind)kind);
+    g_string_append(pen->svg, "</g>\n");
+}
 
 static void
 draw_head(Pen *pen, MobMoment moment)
@@ -374,8 +418,10 @@ mob_figure_draw(const MobFigure *figure, MobMoment moment, GString *svg)
 {
     g_autofree char *summary = mob_figure_summary(figure, moment);
     Pen pen = {.figure = figure, .svg = svg, .seq = moment.seq};
-    double width = ceil(MAX(figure->width, legend_width) + 2 * MOB_MARGIN);
-    double height = ceil(figure->height + MOB_HEAD + MOB_LEGEND + MOB_TOP + 10);
+    double inner = ceil(MAX(figure->width, LEGEND_MIN));
+    double width = inner + 2 * MOB_MARGIN;
+    double legend = MOB_HEAD + MOB_TOP + ceil(figure->height) + 20;
+    double height = legend + LEGEND_ROW * legend_rows(inner) + 14;
 
     mob_svg_append(svg,
                    "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%n\" height=\"%n\""
@@ -393,6 +439,6 @@ mob_figure_draw(const MobFigure *figure, MobMoment moment, GString *svg)
     for (guint i = 0; i < figure->nodes->len; i++)
         draw_node(&pen, mob_figure_node(figure, (int)i));
     g_string_append(svg, "</g>\n");
-    draw_legend(&pen, MOB_MARGIN, height - MOB_LEGEND / 2.0);
+    draw_legend(&pen, width, legend);
     g_string_append(svg, "</svg>\n");
 }

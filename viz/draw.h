@@ -21,8 +21,7 @@ enum {
     MOB_ROOF = 19, /* of a driver's house, above its place */
     MOB_TOP = 22,  /* between the heading and the figure: a roof fits in */
     MOB_MARGIN = 26,
-    MOB_HEAD = 46,   /* above the figure */
-    MOB_LEGEND = 54, /* below it */
+    MOB_HEAD = 46, /* of the heading */
 };
 
 static inline double

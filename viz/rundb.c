@@ -334,8 +334,9 @@ write_choices(Db *db, const MobTrace *trace)
 /* --- what the world was told --- */
 
 static void
-write_noted_faults(Db *db, const MobTrace *trace)
+write_noted_faults(Db *db, const MobRun *run)
 {
+    const MobTrace *trace = run->trace;
     int64_t count = 0;
 
     for (guint i = 0; i < trace->notes->len; i++) {
@@ -345,8 +346,12 @@ write_noted_faults(Db *db, const MobTrace *trace)
         const MobTraceEvent *event = &g_array_index(trace->events, MobTraceEvent, note->event);
         g_auto(GStrv) words = g_strsplit(note->text != NULL ? note->text : "", " ", 2);
         const char *verb = words[0] != NULL ? words[0] : "";
+        g_autofree char *source =
+            note->bytes != 0
+                ? g_strdup_printf("%s:%" G_GUINT64_FORMAT, run->info.scenario, note->bytes)
+                : NULL;
         row(db, TABLE_FAULTS, "iissizs-", db->run, ++count, verb,
-            *verb != '\0' && words[1] != NULL ? words[1] : "", INT(event->number), INT(0), NULL);
+            *verb != '\0' && words[1] != NULL ? words[1] : "", INT(event->number), INT(0), source);
     }
 }
 
@@ -362,7 +367,7 @@ write_info(Db *db, const MobRun *run)
             INT(fault->from), INT(fault->to), fault->source, INT(fault->bites));
     }
     if (info->faults == NULL && run->trace != NULL)
-        write_noted_faults(db, run->trace);
+        write_noted_faults(db, run);
     for (size_t i = 0; i < info->claim_count; i++) {
         const MobRunClaim *claim = &info->claims[i];
         row(db, TABLE_CLAIMS, "isssiizz", db->run, claim->name, claim->kind, claim->at,
