@@ -178,7 +178,7 @@ mob_object_set_inline(MobStep *step, MobRow *row, MobValue *value)
     row->hash = value->hash;
     row->state = MOB_ROW_INLINE;
     row->asked = false;
-    if (row->owned)
+    if (row->owned || value->fault != 0)
         note_available(step, row, again);
     wake(step, row);
 }

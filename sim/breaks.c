@@ -16,7 +16,7 @@ mob_net_tell(MobWorld *world, MobConn *conn, unsigned end, MobTime at)
     if (told->place == NULL || told->place->state != MOB_PLACE_LIVE || told->broken != told->told)
         return;
     told->broken++;
-    told->dangling = false;
+    told->dangling = told->owed = false;
     at = MAX(at, other->last_arrive);
     other->last_arrive = at;
 
@@ -119,6 +119,19 @@ can_tell(MobWorld *world, const MobConn *conn, unsigned end)
     return world->blocking == 0 || mob_faults_block(world, conn, !end, false) == MOB_BLOCK_NONE;
 }
 
+/* The machine of the dead keeps trying to close the connection, so the word
+ * gets through when the cut is healed. Returns whether it still cannot. */
+bool
+mob_net_tell_owed(MobWorld *world, MobConn *conn, unsigned end)
+{
+    if (conn->end[end].owed && !conn->end[!end].box->alive)
+        conn->end[end].owed = false; /* the machine has died since: it says nothing any more */
+    if (!conn->end[end].owed || !can_tell(world, conn, end))
+        return conn->end[end].owed;
+    mob_net_tell(world, conn, end, world->now + mob_net_hop(world, conn));
+    return false;
+}
+
 static void
 end_conn(MobWorld *world, MobPlace *place, MobConn *conn, bool silent)
 {
@@ -128,7 +141,7 @@ end_conn(MobWorld *world, MobPlace *place, MobConn *conn, bool silent)
 
     end->place = NULL;
     end->told = end->broken;
-    end->dangling = false;
+    end->dangling = end->owed = false;
     lose(conn, !mine);
     if (end->stalled != NULL)
         g_ptr_array_set_size(end->stalled, 0);
@@ -138,6 +151,9 @@ end_conn(MobWorld *world, MobPlace *place, MobConn *conn, bool silent)
     }
     if (silent || !can_tell(world, conn, !mine)) {
         peer->dangling = peer->broken == peer->told;
+        peer->owed = peer->dangling && !silent;
+        if (peer->owed)
+            mob_net_list(world, conn);
         return;
     }
     mob_net_stop_clock(world, conn);

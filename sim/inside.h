@@ -187,6 +187,7 @@ typedef struct {
     uint32_t broken;     /* times the connection broke for this end … */
     uint32_t told;       /* … and was told so; what it sends between is lost */
     bool dangling;       /* the other end vanished silently */
+    bool owed;      /* the other process has died, and the word of it is held back by a cut */
     MobTime last_arrive; /* of what this end sent: nothing may overtake it */
     MobTime ready_at;    /* the other end's network card still takes in the one before */
     GPtrArray *stalled;  /* of MobMsg, owned: held back by a fault; NULL if never used */

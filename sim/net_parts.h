@@ -34,4 +34,7 @@ mob_net_tie(const MobWorld *world, const MobConn *conn, unsigned sender, MobTime
 /* The process at @end will be told at @at, or as soon as what is on the wire
  * before has arrived. Nothing if that pends already, or if nobody is there. */
 void mob_net_tell(MobWorld *world, MobConn *conn, unsigned end, MobTime at);
+bool mob_net_tell_owed(MobWorld *world, MobConn *conn, unsigned end);
+/* Looks at the connection again whenever faults have changed. */
+void mob_net_list(MobWorld *world, MobConn *conn);
 void mob_net_stop_clock(MobWorld *world, MobConn *conn);

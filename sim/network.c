@@ -158,6 +158,16 @@ transmit(MobWorld *world, MobConn *conn, unsigned end, MobMsg *msg, uint8_t flag
 
 /* --- holding back --- */
 
+void
+mob_net_list(MobWorld *world, MobConn *conn)
+{
+    if (conn->listed)
+        return;
+    conn->listed = true;
+    conn->refs++;
+    g_ptr_array_add(world->stalled, conn);
+}
+
 static void
 stall(MobWorld *world, MobConn *conn, unsigned end, MobMsg *msg)
 {
@@ -166,11 +176,7 @@ stall(MobWorld *world, MobConn *conn, unsigned end, MobMsg *msg)
     if (from->stalled == NULL)
         from->stalled = g_ptr_array_new_with_free_func((GDestroyNotify)mob_msg_unref);
     g_ptr_array_add(from->stalled, msg);
-    if (!conn->listed) {
-        conn->listed = true;
-        conn->refs++;
-        g_ptr_array_add(world->stalled, conn);
-    }
+    mob_net_list(world, conn);
 }
 
 /* Nothing gets through, or no acknowledgement gets back: the clock runs. */
@@ -226,6 +232,7 @@ unstall(MobWorld *world, MobConn *conn)
         send_stalled(world, conn, end);
         cut |= mob_faults_block(world, conn, end, false) == MOB_BLOCK_CUT;
         waits |= conn->end[end].stalled != NULL && conn->end[end].stalled->len > 0;
+        waits |= mob_net_tell_owed(world, conn, end);
     }
     if (!cut)
         mob_net_stop_clock(world, conn);
