@@ -266,6 +266,16 @@ draw_tip(Pen *pen, const MobFigureEdge *edge, double x, double y, const char *co
                    edge->tip_y, x + side_x, y + side_y, x - side_x, y - side_y, colour);
 }
 
+static bool
+edge_is_there(const Pen *pen, const MobFigureEdge *edge)
+{
+    const MobFigureNode *from = mob_figure_node(pen->figure, edge->from);
+    const MobFigureNode *to = mob_figure_node(pen->figure, edge->to);
+
+    return mob_figure_look(pen->figure, from, pen->seq) != MOB_LOOK_ABSENT &&
+           mob_figure_look(pen->figure, to, pen->seq) != MOB_LOOK_ABSENT;
+}
+
 static void
 draw_edge(Pen *pen, const MobFigureEdge *edge)
 {
@@ -282,8 +292,7 @@ draw_edge(Pen *pen, const MobFigureEdge *edge)
     const double *points = (const double *)edge->points->data;
     size_t count = edge->points->len / 2;
 
-    if (count < 4 || mob_figure_look(pen->figure, from, pen->seq) == MOB_LOOK_ABSENT ||
-        mob_figure_look(pen->figure, to, pen->seq) == MOB_LOOK_ABSENT)
+    if (count < 4 || !edge_is_there(pen, edge))
         return;
     pen->used_edges[edge->kind] = true;
     mob_svg_append(pen->svg, "<g id=\"%s-%s\" class=\"edge %r\"><path d=\"M%n %n", from->id, to->id,
@@ -293,17 +302,27 @@ draw_edge(Pen *pen, const MobFigureEdge *edge)
                        points[2 * i + 1]);
     mob_svg_append(pen->svg, "\" fill=\"none\"%r/>", strokes[edge->kind]);
     draw_tip(pen, edge, points[2 * count - 2], points[2 * count - 1], colours[edge->kind]);
-    if (edge->count > 1) {
-        g_autofree char *label = g_strdup_printf("×%u", edge->count);
-        const double *p = points + (count - 1) / 6 * 6; /* the piece in the middle */
-        double x = (p[0] + 3 * p[2] + 3 * p[4] + p[6]) / 8;
-        double y = (p[1] + 3 * p[3] + 3 * p[5] + p[7]) / 8;
-        text_at(pen, x, y - 4, MOB_SMALL_SIZE,
-                " text-anchor=\"middle\" stroke=\"#FFFFFF\" stroke-width=\"3\""
-                " paint-order=\"stroke\"",
-                label);
-    }
     g_string_append(pen->svg, "</g>\n");
+}
+
+/* On top of the nodes, which may be near. */
+static void
+draw_edge_count(Pen *pen, const MobFigureEdge *edge)
+{
+    const double *points = (const double *)edge->points->data;
+    size_t count = edge->points->len / 2;
+
+    if (edge->count < 2 || count < 4 || !edge_is_there(pen, edge))
+        return;
+    g_autofree char *label = g_strdup_printf("×%u", edge->count);
+    const double *p = points + (count - 1) / 6 * 6; /* the piece in the middle */
+    double x = (p[0] + 3 * p[2] + 3 * p[4] + p[6]) / 8;
+    double y = (p[1] + 3 * p[3] + 3 * p[5] + p[7]) / 8;
+    text_at(pen, x, y - 4, MOB_SMALL_SIZE,
+            " text-anchor=\"middle\" stroke=\"#FFFFFF\" stroke-width=\"3\""
+            " paint-order=\"stroke\"",
+            label);
+    g_string_append_c(pen->svg, '\n');
 }
 
 /* --- around it --- */
@@ -438,6 +457,8 @@ mob_figure_draw(const MobFigure *figure, MobMoment moment, GString *svg)
         draw_edge(&pen, &g_array_index(figure->edges, MobFigureEdge, i));
     for (guint i = 0; i < figure->nodes->len; i++)
         draw_node(&pen, mob_figure_node(figure, (int)i));
+    for (guint i = 0; i < figure->edges->len; i++)
+        draw_edge_count(&pen, &g_array_index(figure->edges, MobFigureEdge, i));
     g_string_append(svg, "</g>\n");
     draw_legend(&pen, width, legend);
     g_string_append(svg, "</svg>\n");

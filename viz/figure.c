@@ -86,6 +86,25 @@ driver_node(Maker *maker, const char *name)
     return known - 1;
 }
 
+static int
+single_node(Maker *maker, const MobModelObject *object)
+{
+    return mob_figure_add(maker->figure, object->put ? MOB_SHAPE_PUT : MOB_SHAPE_OBJECT, object->id,
+                          object->id);
+}
+
+/* The many results of one task. */
+static int
+stack_node(Maker *maker, const MobModelObject *object, int *known)
+{
+    if (*known == 0) {
+        g_autofree char *label = g_strconcat(
+            "results of ", mob_model_task(maker->figure->model, object->maker)->id, NULL);
+        *known = mob_figure_add(maker->figure, MOB_SHAPE_OBJECTS, object->id, label) + 1;
+    }
+    return *known - 1;
+}
+
 static void
 add_single_nodes(Maker *maker)
 {
@@ -96,10 +115,19 @@ add_single_nodes(Maker *maker)
         maker->task_nodes[i] = mob_figure_add(maker->figure, MOB_SHAPE_TASK, task->id, task->label);
         mob_figure_join(maker->figure, maker->task_nodes[i], (int)i);
     }
+    g_autofree int *returns = g_new0(int, model->tasks->len + 1);
+    g_autofree int *stacks = g_new0(int, model->tasks->len + 1); /* node + 1 */
     for (guint i = 0; i < model->objects->len; i++) {
         const MobModelObject *object = mob_model_object(model, (int)i);
-        maker->object_nodes[i] = mob_figure_add(
-            maker->figure, object->put ? MOB_SHAPE_PUT : MOB_SHAPE_OBJECT, object->id, object->id);
+        if (object->maker >= 0 && !object->put)
+            returns[object->maker]++;
+    }
+    for (guint i = 0; i < model->objects->len; i++) {
+        const MobModelObject *object = mob_model_object(model, (int)i);
+        bool stacked =
+            object->maker >= 0 && !object->put && returns[object->maker] > MOB_RETURNS_MAX;
+        maker->object_nodes[i] = stacked ? stack_node(maker, object, &stacks[object->maker])
+                                         : single_node(maker, object);
         mob_figure_join(maker->figure, maker->object_nodes[i], (int)i);
     }
 }

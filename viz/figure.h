@@ -59,7 +59,8 @@ typedef struct {
 
 enum {
     MOB_FOLD_ABOVE = 300, /* tasks and objects */
-    MOB_GROUPS_MAX = 200, /* names; the rest is "and others" */
+    MOB_GROUPS_MAX = 200, /* names; the rest is "others" */
+    MOB_RETURNS_MAX = 4,  /* of a task: more are one stack */
 };
 
 /* Borrows @model. */

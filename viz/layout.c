@@ -131,10 +131,9 @@ find_back_edges(const MobFigure *figure)
     g_autofree char *seen = g_new0(char, figure->nodes->len + 1);
     Walk walk = {figure, seen, back};
 
-    if (figure->folded)
-        for (guint i = 0; i < figure->nodes->len; i++)
-            if (seen[i] == 0)
-                walk_from(&walk, (int)i);
+    for (guint i = 0; i < figure->nodes->len; i++)
+        if (seen[i] == 0)
+            walk_from(&walk, (int)i);
     return back;
 }
 

@@ -84,7 +84,7 @@ moments_of(const MobFigure *figure, const MobFigureNode *node, GArray *all)
 {
     if (node->shape == MOB_SHAPE_DRIVER)
         return g_array_new(FALSE, FALSE, sizeof(MobMoment));
-    if (!figure->folded)
+    if (!mob_shape_is_folded(node->shape))
         return mob_model_moments(figure->model, node->id);
 
     GArray *some = g_array_new(FALSE, FALSE, sizeof(MobMoment));
@@ -96,7 +96,7 @@ moments_of(const MobFigure *figure, const MobFigureNode *node, GArray *all)
 void
 mob_figure_measure(MobFigure *figure)
 {
-    g_autoptr(GArray) all = figure->folded ? mob_model_moments(figure->model, NULL) : NULL;
+    g_autoptr(GArray) all = mob_model_moments(figure->model, NULL);
 
     for (guint i = 0; i < figure->nodes->len; i++) {
         MobFigureNode *node = &g_array_index(figure->nodes, MobFigureNode, i);

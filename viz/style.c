@@ -168,7 +168,7 @@ scaled(uint64_t number, uint64_t unit, const char *name)
 {
     uint64_t tenths = number / unit * 10 + (number % unit * 10 + unit / 2) / unit;
 
-    if (tenths % 10 == 0 || tenths >= 1000)
+    if (tenths % 10 == 0 || tenths >= 10000)
         return g_strdup_printf("%" G_GUINT64_FORMAT " %s", tenths / 10, name);
     return g_strdup_printf("%" G_GUINT64_FORMAT ".%" G_GUINT64_FORMAT " %s", tenths / 10,
                            tenths % 10, name);
