@@ -173,7 +173,7 @@ account(MobLeases *leases, const MobLease *lease, int times)
 {
     MobResources held = lease->shape->needs; /* borrowed */
 
-    if (lease->stage == MOB_STAGE_FETCHING || lease->stage == MOB_STAGE_READY)
+    if ((lease->stage == MOB_STAGE_FETCHING && !lease->stalled) || lease->stage == MOB_STAGE_READY)
         mob_resources_add(&leases->headroom, &held, times);
     if (lease->stage < MOB_STAGE_STARTING)
         return;
@@ -188,6 +188,7 @@ mob_leases_move(MobLeases *leases, MobLease *lease, MobStage stage)
     g_assert(!lease->blocked);
     account(leases, lease, 1);
     unlink_lease(lease);
+    lease->stalled = false;
     lease->stage = stage;
     append(list_of(leases, lease, stage), lease);
     account(leases, lease, -1);
@@ -214,6 +215,17 @@ mob_leases_close(MobLeases *leases, MobLease *lease)
 {
     mob_recent_add(leases->closed, mob_key_lease(lease->id), NULL);
     mob_leases_forget(leases, lease);
+}
+
+void
+mob_leases_stall(MobLeases *leases, MobLease *lease, bool stalled)
+{
+    g_assert(lease->stage == MOB_STAGE_FETCHING);
+    if (lease->stalled == stalled)
+        return;
+    account(leases, lease, 1);
+    lease->stalled = stalled;
+    account(leases, lease, -1);
 }
 
 void

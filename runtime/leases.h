@@ -60,6 +60,7 @@ struct MobLease {
     uint32_t missing;   /* args that are not here */
     uint64_t arg_bytes; /* of all of them, counted against the store's share */
     bool admitted;      /* its arguments may take room in the store */
+    bool stalled;       /* FETCHING: an argument is nowhere at present; it is promised nothing */
     bool blocked;       /* HELD: its CPUs are lent */
     bool one_hop;       /* it was spilled to this node: granted or rejected */
     bool near_args;     /* this node was asked because it holds the arguments */
@@ -111,6 +112,10 @@ void mob_leases_move(MobLeases *leases, MobLease *lease, MobStage stage);
 void mob_leases_close(MobLeases *leases, MobLease *lease);
 /* Forgets @lease, which another node is to take: it may come back. */
 void mob_leases_forget(MobLeases *leases, MobLease *lease);
+
+/* A FETCHING lease waits for an argument that has to be made first (true), and
+ * must not keep back the tasks that make it; or that is not so any more. */
+void mob_leases_stall(MobLeases *leases, MobLease *lease, bool stalled);
 
 /* The worker waits inside its task (true) or goes on. */
 void mob_leases_lend(MobLeases *leases, MobLease *lease, bool lent);

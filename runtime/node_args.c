@@ -5,8 +5,8 @@
  * lease is admitted as a whole, once it is known where all its arguments are
  * and how large: then it pins what is here and fetches the rest. Admitted
  * leases together take at most a share of the store, but one may always go on,
- * however large. One whose argument turns out to be lost steps back, because
- * the task that makes it anew needs arguments too; and what a blocked task has
+ * however large. One whose argument is nowhere at present steps back, because
+ * the task that makes it needs room too, and perhaps this machine; and what a blocked task has
  * pinned does not count, because it may wait for tasks that come after it.
  */
 #include "runtime/node_parts.h"
@@ -121,6 +121,7 @@ mob_node_admit(MobNode *node, const MobInput *in, MobOutbox *out)
         look_again(node, lease, out);
         if (!measure(node, lease))
             continue;
+        mob_leases_stall(&node->leases, lease, false);
         if (!is_within_share(node, lease))
             break; /* in turn, or a large one would never come to it */
         admit(node, lease, in, out);
@@ -182,9 +183,13 @@ review_missing(MobNode *node, MobLease *lease, bool leave, MobOutbox *out)
 }
 
 void
-mob_node_unadmit(MobNode *node, MobLease *lease, MobOutbox *out)
+mob_node_stall(MobNode *node, MobLease *lease, MobOutbox *out)
 {
-    if (!lease->admitted || lease->stage != MOB_STAGE_FETCHING)
+    if (!lease->stalled) {
+        mob_leases_stall(&node->leases, lease, true);
+        node->schedule_due = true; /* others may be promised to run here */
+    }
+    if (!lease->admitted)
         return;
     unpin_all(node, lease, out);
     review_missing(node, lease, false, out);

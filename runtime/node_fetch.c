@@ -161,7 +161,7 @@ wait_for_news(MobNode *node, MobFetch *fetch, MobTime now, MobOutbox *out)
     if (fetch->sources->len > 0)
         return;
     for (uint32_t i = 0; i < fetch->leases->len; i++)
-        mob_node_unadmit(node, g_ptr_array_index(fetch->leases, i), out);
+        mob_node_stall(node, g_ptr_array_index(fetch->leases, i), out);
 }
 
 static void
@@ -456,6 +456,8 @@ mob_node_drop_dead_fetches(MobNode *node, const MobInput *in, MobOutbox *out)
             continue;
         }
         drop_dead_sources(node, fetch);
+        if (fetch->stage != MOB_FETCH_ACTIVE && fetch->answered && fetch->sources->len == 0)
+            wait_for_news(node, fetch, in->now, out);
         if (fetch->stage == MOB_FETCH_ACTIVE &&
             mob_cluster_is_dead_node(&node->cluster, fetch->source))
             try_another(node, fetch, in, out);

@@ -179,8 +179,8 @@ void mob_node_arg_here(MobNode *node, MobLease *lease, MobObjectId object, MobCo
                        MobOutbox *out);
 /* Lets leases take room for arguments, oldest first. */
 void mob_node_admit(MobNode *node, const MobInput *in, MobOutbox *out);
-/* An argument of @lease cannot be had at present: others may go first. */
-void mob_node_unadmit(MobNode *node, MobLease *lease, MobOutbox *out);
+/* An argument of @lease, which is FETCHING, is nowhere: others may go first. */
+void mob_node_stall(MobNode *node, MobLease *lease, MobOutbox *out);
 /* @lease is over: its arguments are not needed any more. */
 void mob_node_drop_args(MobNode *node, MobLease *lease, MobOutbox *out);
 

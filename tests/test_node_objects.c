@@ -286,6 +286,24 @@ Test(node_objects, a_lease_whose_argument_is_lost_steps_back_for_others)
     cr_assert_eq(rig_stats(&rig).store_used, 600);
 }
 
+Test(node_objects, leases_whose_arguments_are_to_be_made_keep_nobody_back)
+{
+    g_auto(Rig) rig;
+    rig_init(&rig, 2, 1000, 0);
+    for (uint32_t i = 1; i <= 3; i++) {
+        rig_give(&rig, DRIVER, request_with_arg(i, i));
+        rig_locations(&rig, OTHER, i, 0, 0, 0);
+    }
+    rig_give(&rig, DRIVER, rig_request(DRIVER, 9, 2 * MOB_UNIT));
+    cr_assert_not_null(rig_effect(&rig, MOB_EFFECT_SPAWN, 0));
+    rig_register(&rig, rig_worker(0), false);
+    cr_assert_not_null(rig_sent(&rig, DRIVER, MOB_MSG_LEASE_REPLY, 0));
+    rig_return(&rig, DRIVER, 9, false);
+    cr_assert(rig_store(&rig, rig_worker(0), 2, OTHER, 100), "it is made here");
+    const MobLeaseReply *reply = mob_lease_reply(rig_sent(&rig, DRIVER, MOB_MSG_LEASE_REPLY, 0));
+    cr_assert_eq(reply->lease.number, 2);
+}
+
 Test(node_objects, owners_pin_and_are_told_again_after_a_reset)
 {
     g_auto(Rig) rig;
