@@ -5,7 +5,7 @@
 -- redoes only what was lost gets through. Here machines go several times
 -- a second, all but the one with the driver, and new ones come instead. The
 -- answer is right and some tasks ran more than once: what ran again was paid
--- twice, and it is less than the work that was kept.
+-- twice, and it is no more than what was on the machines that went.
 --
 -- Without a seed the machines go in turn. Every seed is another fleet:
 --   mobula test scenarios/spot-fleet.lua --seeds 100
@@ -19,12 +19,12 @@ local job = c:submit("programs/tree.lua", LEAVES, "20ms", "1MiB")
 
 c:chaos {
   kill = {
-    every = sim.between("100ms", "400ms"),
+    every = sim.between("150ms", "600ms"),
     of = { "node" },
     restart = "60ms", -- the fleet gets another machine
     always = true,
   },
-  max = 12,
+  max = 8,
   spare = { driver_node = true, max_down = 3 },
 }
 
@@ -38,7 +38,9 @@ for t in c.state.tasks do
   once = once + 1
   ran = ran + t.attempts
 end
-for n in c.state.nodes { alive = false } do lost = lost + 1 end
-print(string.format("%d machines lost, %d tasks, %d runs: %.0f %% of the work was paid twice",
-  lost, once, ran, 100 * (ran - once) / once))
-assert.is_true(ran < 2 * once, "most of the work was kept")
+for _ in c.state.nodes { alive = false } do lost = lost + 1 end
+print(string.format("%d machines lost, %d tasks, %d of them again: %.0f %% of the work was paid twice",
+  lost, once, ran - once, 100 * (ran - once) / once))
+-- One machine of four holds about a quarter of what has been done so far, and
+-- that is what a loss can cost; to start anew would have cost all of it.
+assert.is_true(ran - once <= lost * once / 4, "only what was lost is done again")
