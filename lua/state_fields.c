@@ -5,6 +5,8 @@
  */
 #include "lua/scenario_parts.h"
 
+#include "runtime/node.h"
+
 /* DEFINE(function, Type, statement about `it`): the push function of one field. */
 #define DEFINE(function, Type, statement)                                                          \
     static void function(lua_State *lua, MobScene *scene, const void *entry)                       \
@@ -75,6 +77,49 @@ node_used(lua_State *lua, MobScene *scene, const void *entry)
     lua_pushinteger(lua, (lua_Integer)used);
 }
 
+/* What the node manager itself knows; false if it is not there to be asked. */
+static bool
+get_stats(MobScene *scene, const MobStateNode *node, MobNodeStats *stats)
+{
+    MobAddress address = mob_node_address(node->node.v);
+    const MobProcess *process =
+        node->alive ? scene->control->process(scene->control, address) : NULL;
+
+    scene->views_read |= MOB_VIEW_ALL;
+    if (process != NULL)
+        mob_node_stats(process, stats);
+    return process != NULL;
+}
+
+static void
+push_cpus(lua_State *lua, MobScene *scene, const MobStateNode *node, bool available)
+{
+    MobNodeStats stats;
+
+    if (!get_stats(scene, node, &stats)) {
+        lua_pushnil(lua);
+        return;
+    }
+    int64_t cpu = available ? stats.available.cpu : stats.total.cpu;
+    lua_pushnumber(lua, (lua_Number)cpu / (lua_Number)MOB_UNIT);
+}
+
+static void
+push_leases(lua_State *lua, MobScene *scene, const MobStateNode *node, bool waiting)
+{
+    MobNodeStats stats;
+
+    if (get_stats(scene, node, &stats))
+        lua_pushinteger(lua, waiting ? stats.leases_waiting : stats.leases_granted);
+    else
+        lua_pushnil(lua);
+}
+
+DEFINE(node_cpus, MobStateNode, push_cpus(lua, scene, it, false))
+DEFINE(node_available, MobStateNode, push_cpus(lua, scene, it, true))
+DEFINE(node_leases, MobStateNode, push_leases(lua, scene, it, false))
+DEFINE(node_waiting, MobStateNode, push_leases(lua, scene, it, true))
+
 static const MobViewField node_fields[] = {
     {"id", node_name},
     {"name", node_name},
@@ -84,6 +129,10 @@ static const MobViewField node_fields[] = {
     {"died_at", node_died_at},
     {"reason", node_reason},
     {"used", node_used},
+    {"cpus", node_cpus},
+    {"available", node_available},
+    {"leases", node_leases},
+    {"waiting", node_waiting},
     {NULL, NULL},
 };
 
