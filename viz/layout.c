@@ -75,11 +75,11 @@ shape_name(MobShape shape)
 }
 
 static void
-set_graph(Agraph_t *graph)
+set_graph(Agraph_t *graph, bool crowded)
 {
     set(graph, "rankdir", "LR");
     set(graph, "nodesep", "0.3");
-    set(graph, "ranksep", "0.55");
+    set(graph, "ranksep", crowded ? "1.3" : "0.55");
     set(graph, "fontname", "Helvetica,Arial,sans-serif");
     agattr(graph, AGNODE, (char *)"fixedsize", (char *)"true");
     agattr(graph, AGNODE, (char *)"label", (char *)"");
@@ -144,7 +144,8 @@ new_graph(const MobFigure *figure, Agnode_t **nodes, Agedge_t **edges)
     Agraph_t *graph = agopen((char *)"lineage", Agdirected, NULL);
     g_autofree bool *back = find_back_edges(figure);
 
-    set_graph(graph);
+    /* A shuffle needs room for its arrows. */
+    set_graph(graph, figure->edges->len > figure->nodes->len * 2);
     for (guint i = 0; i < figure->nodes->len; i++) {
         const MobFigureNode *node = mob_figure_node(figure, (int)i);
         nodes[i] = agnode(graph, node->id, 1);

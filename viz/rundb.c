@@ -465,7 +465,8 @@ fill(Db *db, const MobRun *runs, size_t count)
 {
     /* A file that is thrown away if anything fails needs no journal. */
     run_sql(db, "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;"
-                "PRAGMA locking_mode=EXCLUSIVE; PRAGMA temp_store=MEMORY; BEGIN");
+                "PRAGMA locking_mode=EXCLUSIVE; PRAGMA temp_store=MEMORY;"
+                "PRAGMA cache_size=-65536; BEGIN");
     run_sql(db, mob_rundb_tables());
     prepare(db);
     write_meta(db);
@@ -506,8 +507,9 @@ mob_rundb_write(const char *path, const MobRun *runs, size_t count, GError **err
     Db db = {0};
 
     g_unlink(part);
-    note_status(
-        &db, sqlite3_open_v2(part, &db.sqlite, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL));
+    note_status(&db, sqlite3_open_v2(
+                         part, &db.sqlite,
+                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL));
     if (db.sqlite != NULL)
         fill(&db, runs, count);
     if (db.status != SQLITE_OK)
