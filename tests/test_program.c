@@ -5,6 +5,7 @@
 #include "runtime/fault.h"
 #include "runtime/program.h"
 #include "runtime/table.h"
+#include "sim/world.h"
 
 /* --- a driver that runs everything at once, in one place --- */
 
@@ -720,4 +721,88 @@ Test(program, bodies_may_end_at_any_call_and_leak_nothing)
         mob_args_unref(args);
     }
     driver_free(driver);
+}
+
+/* --- over the whole protocol --- */
+
+/* Runs main(@n) of test.so on three machines; kills @victim at @when, unless
+ * that is never. Returns what main returned, or -1. */
+static int64_t
+run_in_world(uint64_t seed, int64_t n, const char *victim, MobTime when, uint64_t *hash)
+{
+    Driver *driver = driver_new();
+    const MobMachine machines[] = {
+        {.name = "head",
+         .cpus = 2 * MOB_UNIT,
+         .speed_ppm = 1000000,
+         .memory = 1 << 30,
+         .store_bytes = 1 << 30,
+         .head = true},
+        {.name = "n1",
+         .cpus = 2 * MOB_UNIT,
+         .speed_ppm = 1000000,
+         .memory = 1 << 30,
+         .store_bytes = 1 << 30},
+        {.name = "n2",
+         .cpus = 2 * MOB_UNIT,
+         .speed_ppm = 1000000,
+         .memory = 1 << 30,
+         .store_bytes = 1 << 30},
+    };
+    MobWorldOptions options = {
+        .picks = {.seed = seed},
+        .encode = true,
+        .loader = driver->loader,
+        .machines = machines,
+        .machine_count = G_N_ELEMENTS(machines),
+        .latency = MOB_TIME_NEVER,
+    };
+    mob_config_init(&options.config, MOB_PROFILE_IDEAL);
+    MobWorld *world = mob_world_new(&options);
+    MobControl *control = mob_world_control(world);
+    MobJob job = {.name = "test"};
+    MobCborWriter writer;
+    g_autoptr(GError) error = NULL;
+
+    job.bundle = mob_program_bundle("test.so", &job.bundle_id);
+    job.args = mob_args_new(1);
+    mob_cbor_init(&writer);
+    mob_cbor_int(&writer, n);
+    job.args->items[0].value = mob_cbor_finish(&writer, 0);
+    mob_cbor_clear(&writer);
+    uint32_t number = control->submit(control, &job, &error);
+    cr_assert_gt(number, 0);
+    if (when != MOB_TIME_NEVER) {
+        MobUntil then = {.time = when, .limit = MOB_TIME_NEVER};
+        control->run(control, &then);
+        MobOrder order = {.verb = MOB_VERB_KILL, .target = victim};
+        control->order(control, &order, NULL); /* it may be gone by then */
+    }
+    MobUntil until = {.job = number, .time = MOB_TIME_NEVER, .limit = 100 * MOB_SECOND};
+    control->run(control, &until);
+    const MobValue *result = control->job_result(control, number);
+    int64_t answer = result != NULL ? number_in(result) : -1;
+    *hash = control->hash(control);
+    mob_world_free(world);
+    mob_args_unref(job.args);
+    mob_value_unref(job.bundle);
+    mob_str_unref(job.bundle_id);
+    driver_free(driver);
+    return answer;
+}
+
+Test(program, in_c_runs_on_a_cluster_and_survives_what_happens_to_it)
+{
+    uint64_t hash;
+    uint64_t again;
+
+    for (uint64_t seed = 0; seed < 4; seed++) {
+        cr_assert_eq(run_in_world(seed, 7, NULL, MOB_TIME_NEVER, &hash), 13);
+        cr_assert_eq(run_in_world(seed, 7, NULL, MOB_TIME_NEVER, &again), 13);
+        cr_assert_eq(again, hash, "the same run has the same trace");
+    }
+    for (MobTime when = MOB_MS; when < 20 * MOB_MS; when += MOB_MS) {
+        cr_assert_eq(run_in_world(1, 7, "n1", when, &hash), 13);
+        cr_assert_eq(run_in_world(1, 7, "n2/w0", when, &hash), 13);
+    }
 }
