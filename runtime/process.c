@@ -87,6 +87,54 @@ effect_clear(MobEffect *effect)
     mob_str_unref(effect->str);
 }
 
+/* --- notes --- */
+
+static const char *
+keep_text(MobOutbox *out, const char *text)
+{
+    if (text == NULL)
+        return NULL;
+    if (out->words == NULL)
+        out->words = g_string_chunk_new(1024);
+    return g_string_chunk_insert(out->words, text);
+}
+
+/* Notes only look, so their pointers are const; their references are not. */
+void
+mob_note_keep(MobOutbox *out, const MobNote *note)
+{
+    MobNote kept = *note;
+
+    if (note->spec != NULL)
+        mob_spec_ref((MobTaskSpec *)note->spec);
+    if (note->args != NULL)
+        mob_args_ref((MobArgs *)note->args);
+    if (note->msg != NULL)
+        mob_msg_ref((MobMsg *)note->msg);
+    mob_value_ref((MobValue *)note->value);
+    mob_str_ref((MobStr *)note->path);
+    kept.label = keep_text(out, note->label);
+    kept.reason = keep_text(out, note->reason);
+    kept.text = keep_text(out, note->text);
+    g_array_append_vals(out->notes, &kept, 1);
+}
+
+void
+mob_outbox_forget_notes(MobOutbox *out)
+{
+    for (guint i = 0; i < out->notes->len; i++) {
+        const MobNote *note = &g_array_index(out->notes, MobNote, i);
+        mob_spec_unref((MobTaskSpec *)note->spec);
+        mob_args_unref((MobArgs *)note->args);
+        mob_msg_unref((MobMsg *)note->msg);
+        mob_value_unref((MobValue *)note->value);
+        mob_str_unref((MobStr *)note->path);
+    }
+    g_array_set_size(out->notes, 0);
+    if (out->words != NULL)
+        g_string_chunk_clear(out->words);
+}
+
 void
 mob_outbox_drop(MobOutbox *out)
 {
@@ -100,7 +148,7 @@ mob_outbox_drop(MobOutbox *out)
     }
     g_array_set_size(out->effects, 0);
     g_array_set_size(out->persists, 0);
-    g_array_set_size(out->notes, 0);
+    mob_outbox_forget_notes(out);
     memset(out->alarms, 0, sizeof out->alarms);
 }
 
@@ -113,6 +161,8 @@ mob_outbox_clear(MobOutbox *out)
     g_array_free(out->effects, TRUE);
     g_array_free(out->persists, TRUE);
     g_array_free(out->notes, TRUE);
+    if (out->words != NULL)
+        g_string_chunk_free(out->words);
     *out = (MobOutbox){0};
 }
 

@@ -67,8 +67,8 @@ typedef struct {
 typedef struct {
     MobInputKind kind;
     MobTime now;
-    uint64_t event;    /* the number of this event, for because-links */
-    MobPicks *picks;   /* this process's choices */
+    uint64_t event;  /* the number of this event, for because-links */
+    MobPicks *picks; /* this process's choices */
     MobAddress from;
     const MobMsg *msg;
     MobTimer timer;
@@ -108,10 +108,11 @@ typedef struct {
 } MobEffect;
 
 typedef struct {
-    GArray *effects;  /* of MobEffect, in order */
-    GArray *persists; /* of MobPersist */
-    GArray *notes;    /* of MobNote */
-    uint64_t wanted;  /* bit per MobNoteKind: which notes anybody listens to */
+    GArray *effects;                 /* of MobEffect, in order */
+    GArray *persists;                /* of MobPersist */
+    GArray *notes;                   /* of MobNote */
+    GStringChunk *words;             /* texts of notes; NULL until there is one */
+    uint64_t wanted;                 /* bit per MobNoteKind: which notes anybody listens to */
     MobTime alarms[MOB_TIMER_COUNT]; /* when each timer fires next; 0 leaves it alone */
 } MobOutbox;
 
@@ -161,8 +162,8 @@ mob_stop_timer(MobOutbox *out, MobTimer timer)
 /* Makes the body @body of this process (its references transferred) and runs
  * it to its first call, which comes back as MOB_INPUT_CALL. @bundle is the
  * program; the world keeps it loaded for the life of the process. */
-void mob_start(MobOutbox *out, MobBodyId body, MobTaskSpec *spec, MobArgs *args,
-               uint32_t attempt, MobValue *bundle);
+void mob_start(MobOutbox *out, MobBodyId body, MobTaskSpec *spec, MobArgs *args, uint32_t attempt,
+               MobValue *bundle);
 void mob_resume(MobOutbox *out, MobBodyId body, MobAnswer answer);
 void mob_compute(MobOutbox *out, MobBodyId body, MobTime duration);
 void mob_sleep(MobOutbox *out, MobBodyId body, MobTime until);
@@ -181,13 +182,17 @@ mob_wants(const MobOutbox *out, MobNoteKind kind)
     return (out->wanted >> kind & 1) != 0;
 }
 
-/* Notes a fact for the trace; what it points to is borrowed until the step's
- * effects have been carried out. */
+/* Keeps what @note points to: a step may free it before anybody is told. */
+void mob_note_keep(MobOutbox *out, const MobNote *note);
+/* Empties the notes, when whoever listens has been told. */
+void mob_outbox_forget_notes(MobOutbox *out);
+
+/* Notes a fact for the trace. */
 static inline void
 mob_note(MobOutbox *out, MobNote note)
 {
     if (mob_wants(out, note.kind))
-        g_array_append_vals(out->notes, &note, 1);
+        mob_note_keep(out, &note);
 }
 
 typedef struct {

@@ -222,7 +222,7 @@ tell(MobWorld *world, MobPlace *place, const MobSlot *slot, const MobInput *inpu
         .note_count = world->out.notes->len,
     };
     mob_tell_step(world, &event);
-    g_array_set_size(world->out.notes, 0);
+    mob_outbox_forget_notes(&world->out);
     mob_tell(world);
 }
 
