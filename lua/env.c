@@ -209,15 +209,13 @@ run_top_level(lua_State *lua)
         env->main = luaL_ref(lua, LUA_REGISTRYINDEX);
     }
     env->sandbox.defining = false;
-    for (guint i = 0; i < env->functions->len; i++) {
+    lua_settop(lua, 0);
+    luaL_checkstack(lua, (int)env->functions->len + 1, "too many tasks");
+    lua_rawgeti(lua, LUA_REGISTRYINDEX, env->main);
+    for (guint i = 0; i < env->functions->len; i++)
         lua_rawgeti(lua, LUA_REGISTRYINDEX,
                     g_array_index(env->functions, MobLuaFunction, i).function);
-        mob_lua_freeze(lua, -1);
-        lua_pop(lua, 1);
-    }
-    lua_rawgeti(lua, LUA_REGISTRYINDEX, env->main);
-    mob_lua_freeze(lua, -1);
-    mob_lua_freeze_globals(lua);
+    mob_lua_freeze(lua, 1, lua_gettop(lua));
     return 0;
 }
 
@@ -233,6 +231,7 @@ load(MobLuaEnv *env)
     mob_lua_sandbox_leave(&env->sandbox);
     env->sandbox.defining = false;
     mob_lua_sandbox_forget_serials(env->lua, &env->sandbox);
+    lua_gc(env->lua, LUA_GCRESTART);
     if (status == LUA_OK)
         return;
     problem = g_string_new(NULL);
@@ -264,6 +263,7 @@ mob_lua_env_new(const MobLuaLoaderOptions *options, MobStr *bundle_id, MobValue 
     env->sandbox.require = env_require;
     mob_lua_body_hooks(&env->sandbox);
     env->lua = mob_lua_sandbox_open(&env->sandbox);
+    lua_gc(env->lua, LUA_GCSTOP); /* nothing is garbage yet */
     if (files == NULL) {
         env->entry = mob_lua_program_entry(bundle, &env->is_inline);
         if (!mob_lua_program_check(bundle)) {

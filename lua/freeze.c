@@ -171,11 +171,22 @@ typedef struct {
     lua_Integer count;
 } Walk;
 
+/* Whether the table on top is frozen already. */
+static bool
+is_view(lua_State *lua)
+{
+    bool frozen = mob_lua_push_behind(lua, -1);
+
+    lua_pop(lua, 1);
+    return frozen;
+}
+
 /* Takes the value on top to the list, if it is of a kind that can change. */
 static void
 visit_later(lua_State *lua, Walk *walk)
 {
-    if (lua_istable(lua, -1) || (lua_isfunction(lua, -1) && !lua_iscfunction(lua, -1))) {
+    if ((lua_istable(lua, -1) && !is_view(lua)) ||
+        (lua_isfunction(lua, -1) && !lua_iscfunction(lua, -1))) {
         lua_pushvalue(lua, -1);
         if (lua_rawget(lua, walk->seen) == LUA_TNIL) {
             lua_pop(lua, 1);
@@ -225,54 +236,53 @@ visit_function(lua_State *lua, Walk *walk)
         visit_later(lua, walk);
 }
 
-/* Visits the value on top, and all that it reaches. */
+/* Visits what is on the list, and all that it reaches. */
 static void
-freeze_top(lua_State *lua)
+visit_all(lua_State *lua, Walk *walk)
 {
-    int top = lua_gettop(lua);
-    Walk walk = {.list = top, .seen = top + 1};
-
-    lua_newtable(lua);
-    lua_insert(lua, top);
-    lua_newtable(lua);
-    lua_insert(lua, top + 1);
-    visit_later(lua, &walk);
-    while (walk.count > 0) {
-        lua_rawgeti(lua, walk.list, walk.count);
+    while (walk->count > 0) {
+        lua_rawgeti(lua, walk->list, walk->count);
         lua_pushnil(lua);
-        lua_rawseti(lua, walk.list, walk.count--);
+        lua_rawseti(lua, walk->list, walk->count--);
         if (lua_istable(lua, -1))
-            visit_table(lua, &walk, 0);
+            visit_table(lua, walk, 0);
         else
-            visit_function(lua, &walk);
-        lua_settop(lua, walk.seen);
+            visit_function(lua, walk);
+        lua_settop(lua, walk->seen);
     }
-    lua_settop(lua, top - 1);
-}
-
-void
-mob_lua_freeze(lua_State *lua, int index)
-{
-    luaL_checkstack(lua, 16, NULL);
-    lua_pushvalue(lua, index);
-    freeze_top(lua);
 }
 
 /* The globals are a view from the start, so that reading one costs the same
  * before and after; only writing changes. */
-void
-mob_lua_freeze_globals(lua_State *lua)
+static void
+visit_globals(lua_State *lua, Walk *walk)
 {
     lua_pushglobaltable(lua);
     mob_lua_push_behind(lua, -1);
     int behind = lua_gettop(lua);
     lua_pushnil(lua);
-    while (lua_next(lua, behind)) {
-        mob_lua_freeze(lua, -1);
-        lua_pop(lua, 1);
-    }
-    lua_getmetatable(lua, -2);
+    while (lua_next(lua, behind))
+        visit_later(lua, walk);
+    lua_getmetatable(lua, behind - 1);
     lua_pushcfunction(lua, refuse_write);
     lua_setfield(lua, -2, "__newindex");
-    lua_pop(lua, 3);
+    lua_settop(lua, behind - 2);
+}
+
+void
+mob_lua_freeze(lua_State *lua, int first, int count)
+{
+    int top = lua_gettop(lua);
+    Walk walk = {.list = top + 1, .seen = top + 2};
+
+    luaL_checkstack(lua, 16, NULL);
+    lua_newtable(lua);
+    lua_newtable(lua);
+    for (int i = 0; i < count; i++) {
+        lua_pushvalue(lua, first + i);
+        visit_later(lua, &walk);
+    }
+    visit_globals(lua, &walk);
+    visit_all(lua, &walk);
+    lua_settop(lua, top);
 }

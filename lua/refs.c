@@ -6,16 +6,32 @@
 #include "lua/env.h"
 #include "lua/errors.h"
 
-#define REF_META   "mobula.Ref"
 #define BYTES_META "mobula.Bytes"
 
-/* What the userdata holds: a place in the refs of one body. */
+static const char ref_key = 'r'; /* registry: the metatable of references */
+
+/* What the userdata holds: a place in the refs of one body, and what is needed
+ * to name it when that is gone. */
 typedef struct {
-    uint32_t place; /* 0: dropped; user value 1 is its name then */
+    uint32_t place; /* 0: dropped */
     uint32_t body;
+    uint32_t index; /* of the object */
+    char path[];
 } Ref;
 
 /* --- references --- */
+
+/* The reference at @index, or NULL if it is something else. */
+static Ref *
+to_ref(lua_State *lua, int index)
+{
+    if (lua_type(lua, index) != LUA_TUSERDATA || !lua_getmetatable(lua, index))
+        return NULL;
+    lua_rawgetp(lua, LUA_REGISTRYINDEX, &ref_key);
+    bool same = lua_rawequal(lua, -1, -2);
+    lua_pop(lua, 2);
+    return same ? lua_touserdata(lua, index) : NULL;
+}
 
 static MobRef *
 find_ref(lua_State *lua, const Ref *ref)
@@ -30,29 +46,24 @@ find_ref(lua_State *lua, const Ref *ref)
 static Ref *
 check_self(lua_State *lua)
 {
-    return luaL_checkudata(lua, 1, REF_META);
+    Ref *self = to_ref(lua, 1);
+
+    if (self == NULL)
+        luaL_error(lua, "a reference is needed: call it as ref:drop()");
+    return self;
 }
 
-static void
-push_name(lua_State *lua, const MobRef *ref)
+/* Pushes the short name of the reference, dropped or not. */
+static const char *
+push_ref_name(lua_State *lua, const Ref *ref)
 {
+    MobStr *path = mob_str_new(ref->path);
     GString *name = g_string_new(NULL);
 
-    mob_name_object(name, ref->path, ref->id.index);
+    mob_name_object(name, path, ref->index);
+    mob_str_unref(path);
     lua_pushlstring(lua, name->str, name->len);
     g_string_free(name, TRUE);
-}
-
-/* Pushes the short name of the reference at @index, dropped or not. */
-static const char *
-push_ref_name(lua_State *lua, int index, const Ref *ref)
-{
-    const MobRef *found = find_ref(lua, ref);
-
-    if (found != NULL)
-        push_name(lua, found);
-    else if (lua_getiuservalue(lua, index, 1) != LUA_TSTRING)
-        lua_pushliteral(lua, "of another task");
     return lua_tostring(lua, -1);
 }
 
@@ -65,8 +76,6 @@ ref_drop(lua_State *lua)
     if (ref == NULL)
         return 0; /* dropped before, or its body has ended */
     MobLuaBody *body = mob_lua_env(lua)->body;
-    push_name(lua, ref);
-    lua_setiuservalue(lua, 1, 1);
     if (body->drops == NULL)
         body->drops = g_array_new(FALSE, FALSE, sizeof(MobObjectId));
     if (body->spare == NULL)
@@ -87,7 +96,7 @@ ref_index(lua_State *lua)
     if (strcmp(key, "drop") == 0) {
         lua_pushcfunction(lua, ref_drop);
     } else if (strcmp(key, "id") == 0) {
-        push_ref_name(lua, 1, self);
+        push_ref_name(lua, self);
     } else if (strcmp(key, "owner") == 0) {
         const MobRef *ref = mob_lua_check_ref(lua, 1, "owner");
         lua_pushfstring(lua, "%d.%d", (int)ref->owner.node, (int)ref->owner.local);
@@ -101,7 +110,7 @@ ref_index(lua_State *lua)
 static int
 ref_tostring(lua_State *lua)
 {
-    push_ref_name(lua, 1, check_self(lua));
+    push_ref_name(lua, check_self(lua));
     return 1;
 }
 
@@ -129,21 +138,27 @@ push_ref_metatable(lua_State *lua)
                                        {"__eq", ref_eq},       {"__close", ref_drop},
                                        {"__call", ref_call},   {NULL, NULL}};
 
-    if (!luaL_newmetatable(lua, REF_META))
+    if (lua_rawgetp(lua, LUA_REGISTRYINDEX, &ref_key) == LUA_TTABLE)
         return;
+    lua_pop(lua, 1);
+    lua_newtable(lua);
     luaL_setfuncs(lua, methods, 0);
     lua_pushliteral(lua, "reference");
     lua_setfield(lua, -2, "__name");
+    lua_pushvalue(lua, -1);
+    lua_rawsetp(lua, LUA_REGISTRYINDEX, &ref_key);
 }
 
 void
 mob_lua_push_ref(lua_State *lua, const MobRef *ref)
 {
     MobLuaBody *body = mob_lua_env(lua)->body;
-    Ref *self = lua_newuserdatauv(lua, sizeof *self, 1);
+    size_t length = ref->path != NULL ? ref->path->length : 0;
+    Ref *self = lua_newuserdatauv(lua, sizeof *self + length + 1, 0);
     MobRef own = *ref;
 
-    *self = (Ref){0, body->number};
+    *self = (Ref){0, body->number, ref->id.index};
+    memcpy(self->path, mob_str(ref->path), length + 1);
     push_ref_metatable(lua);
     lua_setmetatable(lua, -2);
     mob_str_ref(own.path);
@@ -164,7 +179,7 @@ mob_lua_push_ref(lua_State *lua, const MobRef *ref)
 bool
 mob_lua_get_ref(lua_State *lua, int index, const MobRef **ref)
 {
-    const Ref *self = luaL_testudata(lua, index, REF_META);
+    const Ref *self = to_ref(lua, index);
 
     *ref = self != NULL ? find_ref(lua, self) : NULL;
     return self != NULL;
@@ -173,7 +188,7 @@ mob_lua_get_ref(lua_State *lua, int index, const MobRef **ref)
 const MobRef *
 mob_lua_check_ref(lua_State *lua, int index, const char *what)
 {
-    const Ref *self = luaL_testudata(lua, index, REF_META);
+    const Ref *self = to_ref(lua, index);
 
     if (self == NULL)
         luaL_error(lua, "%s needs a reference, such as task.remote() returns, and not a %s", what,
@@ -181,8 +196,7 @@ mob_lua_check_ref(lua_State *lua, int index, const char *what)
     const MobRef *ref = find_ref(lua, self);
     if (ref == NULL)
         mob_lua_raise(lua, "E108", "   = drop a reference after its last use\n",
-                      "%s of the reference %s, which was dropped", what,
-                      push_ref_name(lua, index, self));
+                      "%s of the reference %s, which was dropped", what, push_ref_name(lua, self));
     return ref;
 }
 

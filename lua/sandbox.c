@@ -474,7 +474,9 @@ mob_lua_sandbox_open(MobLuaSandbox *self)
     lua_atpanic(lua, on_panic);
     *(MobLuaSandbox **)lua_getextraspace(lua) = self;
     self->printer = self;
+    lua_gc(lua, LUA_GCSTOP); /* nothing is garbage yet */
     open_globals(lua);
+    lua_gc(lua, LUA_GCRESTART);
     if (self->budget != 0)
         lua_sethook(lua, on_count, LUA_MASKCOUNT, (int)MIN(self->budget, HOOK_EVERY));
     return lua;

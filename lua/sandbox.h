@@ -49,6 +49,7 @@ struct MobLuaSandbox {
     bool exceeded; /* the budget is used up: no pcall may catch it */
     uint64_t spent;
     uint64_t memory;
+    void *writer;     /* value.c: what values are written with */
     uint64_t serials; /* tables of serial numbers that were made */
 };
 
@@ -105,11 +106,9 @@ int mob_lua_sort(lua_State *lua);
 void mob_lua_push_keys(lua_State *lua, int index);
 
 /* --- freeze.c: what may not change any more --- */
-/* Makes what the table or function at @index reaches read-only where it is:
- * tables, and what functions have captured. */
-void mob_lua_freeze(lua_State *lua, int index);
-/* Freezes the globals, and what they reach. */
-void mob_lua_freeze_globals(lua_State *lua);
+/* Makes the globals read-only, and all that they and the @count values from
+ * @first of the stack reach: tables, and what functions have captured. */
+void mob_lua_freeze(lua_State *lua, int first, int count);
 /* Replaces the table behind a frozen metatable, on top, by the metatable. */
 void mob_lua_show_metatable(lua_State *lua);
 /* Replaces the table on top by a read-only view of it. */

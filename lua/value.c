@@ -13,8 +13,11 @@
 #include "lua/sandbox.h"
 #include "runtime/fault.h"
 
+static const char writer_key = 'w'; /* registry: the writer of the state */
+
 enum {
     DEPTH_MAX = MOB_VALUE_DEPTH_MAX - 4, /* room for the tags */
+    WRITER_KEEP_MAX = 1024 * 1024,       /* of memory that waits for the next value */
 };
 
 /* --- Lua to CBOR --- */
@@ -30,8 +33,8 @@ typedef struct Step {
 
 typedef struct {
     lua_State *lua;
-    MobCborWriter writer;
-    const char *code; /* of the error; NULL: none so far */
+    MobCborWriter *writer; /* the state's: one for all values, one at a time */
+    const char *code;      /* of the error; NULL: none so far */
     GString *problem;
 } Walk;
 
@@ -177,16 +180,16 @@ write_map_key(Walk *walk, const MapKey *key)
     lua_State *lua = walk->lua;
 
     if (key->text != NULL) {
-        mob_cbor_string(&walk->writer, key->text, key->number);
+        mob_cbor_string(walk->writer, key->text, key->number);
         lua_pushlstring(lua, key->text, key->number);
     } else if (key->rank == 7) {
-        mob_cbor_bool(&walk->writer, key->number != 0);
+        mob_cbor_bool(walk->writer, key->number != 0);
         lua_pushboolean(lua, key->number != 0);
     } else if (key->rank == 8) {
-        mob_cbor_float(&walk->writer, key->real);
+        mob_cbor_float(walk->writer, key->real);
         lua_pushnumber(lua, key->real);
     } else {
-        mob_cbor_int(&walk->writer, key->integer);
+        mob_cbor_int(walk->writer, key->integer);
         lua_pushinteger(lua, key->integer);
     }
 }
@@ -209,7 +212,7 @@ write_map(Walk *walk, int table, Step *step, unsigned depth)
         g_array_append_val(keys, key);
     }
     g_array_sort(keys, compare_map_keys);
-    mob_cbor_map(&walk->writer, keys->len);
+    mob_cbor_map(walk->writer, keys->len);
     for (guint i = 0; i < keys->len; i++) {
         const MapKey *at = &g_array_index(keys, MapKey, i);
         step->name = at->text;
@@ -253,7 +256,7 @@ write_plain_table(Walk *walk, int table, const Step *up, unsigned depth)
 
     if (!is_sequence(lua, table, &count))
         return write_map(walk, table, &step, depth);
-    mob_cbor_array(&walk->writer, (size_t)count);
+    mob_cbor_array(walk->writer, (size_t)count);
     for (step.number = 1; step.number <= count; step.number++) {
         lua_rawgeti(lua, table, step.number);
         if (!write_item(walk, lua_gettop(lua), &step, depth))
@@ -270,7 +273,7 @@ write_table(Walk *walk, int index, const Step *up, unsigned depth)
 
     if (mob_lua_is_error(lua, index)) {
         g_autoptr(MobValue) error = mob_lua_error_to_value(lua, index);
-        mob_cbor_value(&walk->writer, error);
+        mob_cbor_value(walk->writer, error);
         return true;
     }
     mob_lua_push_behind(lua, index);
@@ -294,16 +297,16 @@ write_userdata(Walk *walk, int index, const Step *up)
     const MobLuaBytes *bytes = mob_lua_get_bytes(walk->lua, index);
 
     if (bytes != NULL) {
-        if (bytes->size > MOB_FILL_MAX - walk->writer.unwritten)
+        if (bytes->size > MOB_FILL_MAX - walk->writer->unwritten)
             return refuse(walk, up, "E104", "more bytes than a value can have");
-        mob_cbor_fill(&walk->writer, bytes->size, bytes->fill);
+        mob_cbor_fill(walk->writer, bytes->size, bytes->fill);
         return true;
     }
     if (!mob_lua_get_ref(walk->lua, index, &ref))
         return refuse(walk, up, "E104", "an object that stays where it is");
     if (ref == NULL)
         return refuse(walk, up, "E108", "a reference that was dropped");
-    mob_cbor_ref(&walk->writer, ref);
+    mob_cbor_ref(walk->writer, ref);
     return true;
 }
 
@@ -315,26 +318,26 @@ write_item(Walk *walk, int index, const Step *up, unsigned depth)
 
     if (!lua_checkstack(lua, 12))
         return refuse(walk, up, "E104", "tables nested too deeply");
-    if (walk->writer.bytes->len > MOB_LUA_VALUE_BYTES_MAX)
+    if (walk->writer->bytes->len > MOB_LUA_VALUE_BYTES_MAX)
         return refuse(walk, up, "E104", "a value of more than 256 MiB");
     switch (lua_type(lua, index)) {
     case LUA_TNIL:
-        mob_cbor_nil(&walk->writer);
+        mob_cbor_nil(walk->writer);
         return true;
     case LUA_TBOOLEAN:
-        mob_cbor_bool(&walk->writer, lua_toboolean(lua, index));
+        mob_cbor_bool(walk->writer, lua_toboolean(lua, index));
         return true;
     case LUA_TNUMBER:
         if (lua_isinteger(lua, index))
-            mob_cbor_int(&walk->writer, lua_tointeger(lua, index));
+            mob_cbor_int(walk->writer, lua_tointeger(lua, index));
         else
-            mob_cbor_float(&walk->writer, lua_tonumber(lua, index));
+            mob_cbor_float(walk->writer, lua_tonumber(lua, index));
         return true;
     case LUA_TSTRING: {
         const char *text = lua_tolstring(lua, index, &length);
         if (length > MOB_LUA_VALUE_BYTES_MAX)
             return refuse(walk, up, "E104", "a value of more than 256 MiB");
-        mob_cbor_string(&walk->writer, text, length);
+        mob_cbor_string(walk->writer, text, length);
         return true;
     }
     case LUA_TTABLE:
@@ -370,6 +373,40 @@ raise_problem(Walk *walk, const char *what, uint32_t number)
     mob_lua_raise(walk->lua, code, help, "cannot travel: %s", path);
 }
 
+static void
+renew(MobCborWriter *writer)
+{
+    mob_cbor_clear(writer);
+    mob_cbor_init(writer);
+}
+
+static int
+free_writer(lua_State *lua)
+{
+    mob_cbor_clear(lua_touserdata(lua, 1));
+    return 0;
+}
+
+/* The writer of the state, made when it is needed first. */
+static MobCborWriter *
+get_writer(lua_State *lua)
+{
+    MobLuaSandbox *sandbox = mob_lua_sandbox(lua);
+
+    if (sandbox->writer != NULL)
+        return sandbox->writer;
+    MobCborWriter *writer = lua_newuserdatauv(lua, sizeof *writer, 0);
+    *writer = (MobCborWriter){0};
+    lua_createtable(lua, 0, 1);
+    lua_pushcfunction(lua, free_writer);
+    lua_setfield(lua, -2, "__gc");
+    lua_setmetatable(lua, -2);
+    lua_rawsetp(lua, LUA_REGISTRYINDEX, &writer_key);
+    mob_cbor_init(writer);
+    sandbox->writer = writer;
+    return writer;
+}
+
 MobValue *
 mob_lua_to_nth_value(lua_State *lua, int index, const char *what, uint32_t number)
 {
@@ -378,13 +415,14 @@ mob_lua_to_nth_value(lua_State *lua, int index, const char *what, uint32_t numbe
 
     if (mob_lua_is_error(lua, index))
         return mob_lua_error_to_value(lua, index);
-    mob_cbor_init(&walk.writer);
+    walk.writer = get_writer(lua);
     if (write_item(&walk, lua_absindex(lua, index), NULL, 0)) {
-        MobValue *value = mob_cbor_finish(&walk.writer, 0);
-        mob_cbor_clear(&walk.writer);
+        MobValue *value = mob_cbor_finish(walk.writer, 0);
+        if (value->length > WRITER_KEEP_MAX)
+            renew(walk.writer);
         return value;
     }
-    mob_cbor_clear(&walk.writer);
+    renew(walk.writer);
     lua_settop(lua, top);
     raise_problem(&walk, what, number);
     return NULL;
