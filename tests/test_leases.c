@@ -1,3 +1,4 @@
+/* test_leases.c: the queue of lease requests and what the granted ones hold. */
 #include <criterion/criterion.h>
 
 #include "runtime/leases.h"

@@ -1,3 +1,5 @@
+/* test_store.c: the object store: room, pins, the order of eviction, and what
+ * owners are told. */
 #include <criterion/criterion.h>
 
 #include "runtime/store.h"
