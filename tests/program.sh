@@ -6,6 +6,8 @@
 mobula=$1
 chain=$2
 work=$(mktemp -d) || exit 1
+[ "${mobula#/}" = "$mobula" ] && mobula=$PWD/$mobula
+[ "${chain#/}" = "$chain" ] && chain=$PWD/$chain
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
 unset NO_COLOR
