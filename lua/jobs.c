@@ -38,6 +38,33 @@ raise_gerror(lua_State *lua, const char *prefix, GError *error)
     return lua_error(lua);
 }
 
+/* A function travels as its text, cut out of the file that it stands in: the
+ * scenario itself, or one that it requires. */
+static void
+load_function(lua_State *lua, MobScenario *scenario, Submission *submission, GError **error)
+{
+    const MobScenarioHost *host = scenario->host;
+    char *read = NULL;
+    const char *path;
+    lua_Debug where;
+
+    lua_pushvalue(lua, 2);
+    lua_getinfo(lua, ">S", &where);
+    path = where.source[0] == '@' ? where.source + 1 : where.source;
+    if (strcmp(path, scenario->file) != 0) {
+        size_t length;
+        read = host->read != NULL ? host->read(host->data, path, &length, error) : NULL;
+        if (read == NULL) {
+            if (host->read == NULL)
+                g_set_error(error, MOB_CONTROL_ERROR, 0, "there is no text of %s", path);
+            return;
+        }
+    }
+    submission->bundle = mob_lua_program_inline(lua, 2, path, read != NULL ? read : scenario->text,
+                                                &submission->bundle_id, error);
+    g_free(read);
+}
+
 static void
 load_program(lua_State *lua, MobScenario *scenario, Submission *submission)
 {
@@ -45,8 +72,7 @@ load_program(lua_State *lua, MobScenario *scenario, Submission *submission)
     GError *error = NULL;
 
     if (lua_isfunction(lua, 2)) {
-        submission->bundle = mob_lua_program_inline(lua, 2, scenario->file, scenario->text,
-                                                    &submission->bundle_id, &error);
+        load_function(lua, scenario, submission, &error);
     } else {
         MobLuaReader reader = {host->read, host->data};
         const char *path = luaL_checkstring(lua, 2);

@@ -371,7 +371,18 @@ static const MobViewField lease_fields[] = {
     {"to_at", lease_to_at}, {NULL, NULL},
 };
 
-TEXT(log_text, MobStateLog, it->text)
+/* Without the newline that print ended it with. */
+static void
+log_text(lua_State *lua, MobScene *scene, const void *entry)
+{
+    const char *text = ((const MobStateLog *)entry)->text;
+    size_t length = strlen(text);
+
+    (void)scene;
+    lua_pushlstring(lua, text, length > 0 && text[length - 1] == '\n' ? length - 1 : length);
+}
+
+
 PROCESS(log_worker, MobStateLog, it->worker)
 NODE(log_node, MobStateLog, (MobNodeId){it->worker.node})
 TEXT(log_task, MobStateLog, it->task != NULL ? it->task->name : NULL)

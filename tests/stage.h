@@ -13,7 +13,7 @@
 typedef struct {
     MobScenarioHost host;
     MobLoader *loader;
-    GPtrArray *worlds; /* of MobWorld, owned; freed ones are NULL */
+    GPtrArray *worlds;  /* of MobWorld, owned; freed ones are NULL */
     const char *folder; /* where files are read, borrowed; NULL: here */
     GString *said;
 } Stage;

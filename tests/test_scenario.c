@@ -1,0 +1,721 @@
+/* Scenarios: scripts that make clusters, give orders and say what must hold,
+ * over the simulated world. Each case is a script and what comes of it.
+ */
+#include "tests/stage.h"
+
+typedef struct {
+    const char *text;
+    MobOutcome outcome;
+    const char *says; /* is in the message; NULL: there is none */
+} Case;
+
+/* What every script begins with, on one line, so that its own first line is 2. */
+#define BEGIN "local sim = require 'mobula.sim' local cluster = require 'begin'\n"
+
+/* cluster{…} makes a cluster, of three machines unless told otherwise, and
+ * submits two tasks in a row to it, whose answer is 42. */
+static const char begin[] = "local sim = require 'mobula.sim'\n"
+                            "local function program(m)\n"
+                            "  local f = m.remote('f', function(x)\n"
+                            "    m.compute('10ms')\n"
+                            "    return x + 1\n"
+                            "  end)\n"
+                            "  return m.get(f.remote(f.remote(40)))\n"
+                            "end\n"
+                            "return function(options)\n"
+                            "  options = options or {}\n"
+                            "  options.nodes = options.nodes or 3\n"
+                            "  local c = sim.cluster(options)\n"
+                            "  return c, c:submit(program)\n"
+                            "end\n";
+
+static char *
+read_begin(void *data, const char *path, size_t *length, GError **error)
+{
+    if (strcmp(path, "begin.lua") != 0)
+        return stage_read(data, path, length, error);
+    *length = strlen(begin);
+    return g_strdup(begin);
+}
+
+static void
+play(const char *text, uint64_t seed, MobScenarioResult *result, GString *said)
+{
+    Stage *stage = stage_new(seed);
+    g_autofree char *whole = g_strconcat(BEGIN, text, NULL);
+
+    stage->host.read = read_begin;
+    mob_scenario_result_init(result);
+    mob_scenario_run(&stage->host, "case.lua", whole, result);
+    if (said != NULL)
+        g_string_append(said, stage->said->str);
+    stage_free(stage);
+}
+
+static void
+check(const Case *cases, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        MobScenarioResult result;
+
+        play(cases[i].text, 0, &result, NULL);
+        cr_assert_eq(result.outcome, cases[i].outcome, "%s\nis %s: %s", cases[i].text,
+                     mob_outcome_name(result.outcome), result.message);
+        if (cases[i].says == NULL)
+            cr_assert_null(result.message, "%s\nsays %s", cases[i].text, result.message);
+        else
+            cr_assert_not_null(strstr(result.message, cases[i].says), "%s\nsays %s, not %s",
+                               cases[i].text, result.message, cases[i].says);
+        mob_scenario_result_clear(&result);
+    }
+}
+
+#define CHECK(cases) check(cases, G_N_ELEMENTS(cases))
+
+Test(scenario, the_lectures_scenarios_hold)
+{
+    static const char *const names[] = {
+        "two-futures",       "rpc-vs-reference", "any-worker-submits",
+        "metadata-not-data", "kill-task-2",      "kill-task-2-by-call",
+        "chain-kill-matrix", "kill-the-owner",   "spot-fleet",
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+        g_autofree char *path = g_strdup_printf(SOURCE_ROOT "/scenarios/%s.lua", names[i]);
+        g_autofree char *text = NULL;
+        Stage *stage = stage_new(0);
+        MobScenarioResult result;
+
+        cr_assert(g_file_get_contents(path, &text, NULL, NULL), "%s", path);
+        stage->folder = SOURCE_ROOT "/scenarios";
+        mob_scenario_result_init(&result);
+        mob_scenario_run(&stage->host, names[i], text, &result);
+        cr_expect_eq(result.outcome, MOB_OUTCOME_OK, "%s: %s", names[i], result.message);
+        mob_scenario_result_clear(&result);
+        stage_free(stage);
+    }
+}
+
+Test(scenario, clusters_are_described_in_three_ways)
+{
+    static const Case cases[] = {
+        {"local c = sim.cluster { nodes = 3 }\n"
+         "c:run { until_time = '50ms' }\n"
+         "assert.are.same({ 'head', 'n1', 'n2' }, c.state.nodes:ids())\n"
+         "assert.are.equal(4, c.state.nodes.n1.cpus)",
+         MOB_OUTCOME_OK, NULL},
+        {"local c = sim.cluster { nodes = { 'a', 'c', 'b' }, cpus = 2 }\n"
+         "c:run { until_time = '50ms' }\n"
+         "assert.are.equal('a', c.state.nodes[1].id)\n"
+         "assert.are.equal(2, c.state.nodes.c.cpus)",
+         MOB_OUTCOME_OK, NULL},
+        {"local c = sim.cluster { nodes = { n10 = {}, n9 = { cpus = 1.5 }, head = { cpus = 0 } } "
+         "}\n"
+         "c:run { until_time = '50ms' }\n"
+         "assert.are.same({ 'head', 'n9', 'n10' }, c.state.nodes:ids())\n"
+         "assert.are.equal(1.5, c.state.nodes.n9.cpus)\n"
+         "assert.are.equal(0, c.state.nodes.head.cpus)",
+         MOB_OUTCOME_OK, NULL},
+        {"sim.cluster {}", MOB_OUTCOME_BAD_INPUT, "case.lua:2: a cluster needs nodes"},
+        {"sim.cluster { nodes = 0 }", MOB_OUTCOME_BAD_INPUT, "from 1 to"},
+        {"sim.cluster { nodes = {} }", MOB_OUTCOME_BAD_INPUT, "at least one"},
+        {"sim.cluster { nodes = { 'a', 'a' } }", MOB_OUTCOME_BAD_INPUT,
+         "two machines are called a"},
+        {"sim.cluster { nodes = { gcs = {} } }", MOB_OUTCOME_BAD_INPUT, "'gcs' cannot be"},
+        {"sim.cluster { nodes = { n1 = { cpu = 1 } } }", MOB_OUTCOME_BAD_INPUT,
+         "no machine field 'cpu'; did you mean 'cpus'?"},
+        {"sim.cluster { nodes = { n1 = { cpus = 'two' } } }", MOB_OUTCOME_BAD_INPUT, "not two"},
+        {"sim.cluster { nodes = { n1 = { resources = { gpu = -1 } } } }", MOB_OUTCOME_BAD_INPUT,
+         "resource gpu"},
+        {"sim.cluster { nods = 3 }", MOB_OUTCOME_BAD_INPUT, "did you mean 'nodes'?"},
+        {"sim.cluster { nodes = 3, config = { helth_period = 1 } }", MOB_OUTCOME_BAD_INPUT,
+         "did you mean 'health_period'?"},
+        {"sim.cluster { nodes = 3, config = { health_misses = -1 } }", MOB_OUTCOME_BAD_INPUT,
+         "knob health_misses"},
+        {"sim.cluster { nodes = 3, profile = 'idea' }", MOB_OUTCOME_BAD_INPUT,
+         "did you mean 'ideal'?"},
+        {"sim.cluster { nodes = 3, network = { bps = '10 cows' } }", MOB_OUTCOME_BAD_INPUT,
+         "bits per second"},
+        {"sim.cluser { nodes = 3 }", MOB_OUTCOME_BAD_INPUT, "did you mean 'cluster'?"},
+        {"local x = 1", MOB_OUTCOME_BAD_INPUT, "makes no cluster"},
+        {"local x = = 1", MOB_OUTCOME_BAD_INPUT, "case.lua:2:"},
+        {"local m = require 'mobula'", MOB_OUTCOME_BAD_INPUT, "has no tasks"},
+        {"require 'nothing.there'", MOB_OUTCOME_BAD_INPUT, "nothing/there.lua"},
+    };
+
+    CHECK(cases);
+}
+
+Test(scenario, jobs_have_results_and_errors)
+{
+    static const Case cases[] = {
+        {"local c, job = cluster()\n"
+         "assert.is_false(job.done)\n"
+         "assert.has_error(function() job:result() end, 'has not finished')\n"
+         "c:run { until_done = job }\n"
+         "assert.is_true(job.done)\n"
+         "assert.are.equal(42, job:result())\n"
+         "assert.is_nil(job:error())\n"
+         "assert.are.equal('driver', job.driver)",
+         MOB_OUTCOME_OK, NULL},
+        {"cluster() -- is run at the end of the file", MOB_OUTCOME_OK, NULL},
+        {"local c = sim.cluster { nodes = 1 }\n"
+         "local job = c:submit(function(m, a, t) return { a + 1, t.x } end, 6, { x = 'y' })\n"
+         "c:run()\n"
+         "assert.are.same({ 7, 'y' }, job:result())",
+         MOB_OUTCOME_OK, NULL},
+        {"local c = sim.cluster { nodes = 1 }\n"
+         "local job = c:submit(function(m) error('no luck') end)\n"
+         "c:run()\n"
+         "assert.error_is(job, 'TaskError')\n"
+         "assert.matches('no luck', job:error():report())\n"
+         "assert.has_error(function() job:result() end, 'no luck')",
+         MOB_OUTCOME_OK, NULL},
+        {"local c = sim.cluster { nodes = 1 }\n"
+         "c:submit(function(m) error('no luck') end)",
+         MOB_OUTCOME_FAILED, "job inline:3 (line 3) failed"},
+        {"local c = sim.cluster { nodes = 1 }\n"
+         "local job = c:submit(function(m) return 1 end)\n"
+         "c:run()\n"
+         "assert.error_is(job, 'TaskError')",
+         MOB_OUTCOME_FAILED, "but it returned 1"},
+        {"local c, job = cluster()\n"
+         "c:run()\n"
+         "assert.error_is(job, 'TaskEror')",
+         MOB_OUTCOME_BAD_INPUT, "did you mean 'TaskError'?"},
+        {"local c, job = cluster()\n"
+         "c:run()\n"
+         "print(job.resutl)",
+         MOB_OUTCOME_BAD_INPUT, "did you mean 'result'?"},
+        {"sim.cluster { nodes = 1 }:submit('not-there.lua')", MOB_OUTCOME_BAD_INPUT,
+         "not-there.lua"},
+        {"sim.cluster { nodes = 1 }:submit(function() end, print)", MOB_OUTCOME_BAD_INPUT,
+         "argument 1"},
+        {"sim.cluster { nodes = 1 }:submit(7)", MOB_OUTCOME_BAD_INPUT, "a program is"},
+    };
+
+    CHECK(cases);
+}
+
+Test(scenario, runs_end_when_they_are_told_to)
+{
+    static const Case cases[] = {
+        {"local c, job = cluster()\n"
+         "c:run { until_time = '5ms' }\n"
+         "assert.are.equal(0.005, c:now())\n"
+         "c:run { until_event = { 'task.finished', task = 'T1' } }\n"
+         "assert.are.equal('FINISHED', c.state.tasks.T1.state)\n"
+         "assert.is_false(job.done)\n"
+         "c:run { until_done = job, drain = true }\n"
+         "assert.are.equal(0, c.state.store.used)",
+         MOB_OUTCOME_OK, NULL},
+        {"local c, job = cluster()\n"
+         "local before = c.state.event\n"
+         "c:step(10)\n"
+         "assert.are.equal(before + 10, c.state.event)",
+         MOB_OUTCOME_OK, NULL},
+        {"local c, job = cluster()\n"
+         "c:run { until_done = job, limit = '3ms' }",
+         MOB_OUTCOME_HANG,
+         "case.lua:3: limit reached at 3.0 ms simulated, and the job is not done"},
+        {"local c = cluster()\n"
+         "c:run { until_event = { 'gcs.died' }, limit = '5s' }",
+         MOB_OUTCOME_HANG, "the awaited event has not come"},
+        {"local c = cluster()\n"
+         "c:run { until_don = 1 }",
+         MOB_OUTCOME_BAD_INPUT, "did you mean 'until_done'?"},
+        {"local c, job = cluster()\n"
+         "c:on('task.running', function() c:run() end)\n"
+         "c:run()",
+         MOB_OUTCOME_BAD_INPUT, "runs already"},
+        {"local c, job = cluster { seed = 5 }\n"
+         "local d, other = cluster { seed = 6 }\n"
+         "assert.are.equal(5, c.seed)\n"
+         "c:run { until_done = other }",
+         MOB_OUTCOME_BAD_INPUT, "another cluster"},
+        {"local c, job = cluster()\n"
+         "while true do end",
+         MOB_OUTCOME_BAD_INPUT, "case.lua:3"},
+    };
+
+    CHECK(cases);
+}
+
+Test(scenario, stories_act_inside_the_event)
+{
+    static const Case cases[] = {
+        {"local c, job = cluster()\n"
+         "c:story('kill', function(c)\n"
+         "  local e = c:await { 'task.running', task = 'T2' }\n"
+         "  assert.are.equal('task.running', e.event)\n"
+         "  assert.are.equal(c.state.event, e.number)\n"
+         "  assert.are.equal('f', e.name)\n"
+         "  assert.are.equal(1, e.attempt)\n"
+         "  assert.are.equal(e.worker, c:runner('T2'))\n"
+         "  c:kill(e.worker)\n"
+         "  local again = c:await { 'task.running', task = 'T2.2' }\n"
+         "  assert.is_true(again.worker ~= e.worker)\n"
+         "  local now = c:now()\n"
+         "  c:sleep '2ms'\n"
+         "  assert.near(now + 0.002, c:now(), 1e-9)\n"
+         "end)\n"
+         "c:run()\n"
+         "assert.are.equal(42, job:result())\n"
+         "assert.are.equal(2, c:attempts('T2'))",
+         MOB_OUTCOME_OK, NULL},
+        {"local c = cluster()\n"
+         "c:story('wait for ever', function() c:await { 'task.running', task = 'T77' } end)\n"
+         "c:run()",
+         MOB_OUTCOME_VACUOUS, "story \"wait for ever\", which still awaits task.running task=T77"},
+        {"local c = cluster()\n"
+         "c:story('wrong', function()\n"
+         "  c:await { 'task.running' }\n"
+         "  c:kil('n1')\n"
+         "end)\n"
+         "c:run()",
+         MOB_OUTCOME_BAD_INPUT,
+         "case.lua:5: there is no verb or field of a cluster 'kil'; did you mean 'kill'?"},
+        {"local c = cluster()\n"
+         "c:story('breaks', function()\n"
+         "  c:await { 'task.running' }\n"
+         "  assert.are.equal(1, 2)\n"
+         "end)\n"
+         "c:run()",
+         MOB_OUTCOME_FAILED, "in story \"breaks\", at "},
+        {"local c = cluster()\nc:await { 'task.running' }", MOB_OUTCOME_BAD_INPUT,
+         "belongs into a story"},
+        {"local c = cluster()\nc:story('x', function() c:await { 'task.runing' } end)",
+         MOB_OUTCOME_BAD_INPUT, "there is no event 'task.runing'; did you mean 'task.running'?"},
+        {"local c = cluster()\nc:story('x', function() c:await { 'task.running', tsk = 1 } end)",
+         MOB_OUTCOME_BAD_INPUT, "did you mean 'task'?"},
+        {"local c = cluster()\nc:story('x', function() c:await { task = 'T1' } end)",
+         MOB_OUTCOME_BAD_INPUT, "a match begins with the name of an event"},
+    };
+
+    CHECK(cases);
+}
+
+Test(scenario, hooks_fire_when_they_should)
+{
+    static const Case cases[] = {
+        {"local c, job = cluster()\n"
+         "local ran, first, second, ticks = 0, 0, 0, 0\n"
+         "c:on('task.running', function() ran = ran + 1 end)\n"
+         "c:once('task.running', { name = 'f' }, function(e) first = e.task end)\n"
+         "c:after(2, 'task.running', function(e) second = e.task end)\n"
+         "c:on('task.running', { count = 2 }, function(e) assert.are.equal('T2', e.task) end)\n"
+         "c:every('3ms', { times = 4 }, function() ticks = ticks + 1 end)\n"
+         "c:at('6ms', function() assert.near(0.006, c:now(), 1e-9) end)\n"
+         "c:run()\n"
+         "assert.are.equal(2, ran)\n"
+         "assert.are.equal('T1', first)\n"
+         "assert.are.equal('T2', second)\n"
+         "assert.are.equal(4, ticks)",
+         MOB_OUTCOME_OK, NULL},
+        {"local c = sim.cluster { nodes = 2 }\n"
+         "local job = c:submit(function(m)\n"
+         "  local p = m.put(m.bytes('1MiB'))\n"
+         "  m.sleep('10ms')\n"
+         "  return #m.get(p)\n"
+         "end)\n"
+         "c:at('5ms'):evict('P1'):from('head')\n"
+         "c:run()\n"
+         "assert.error_is(job, 'ObjectReconstructionFailedError')",
+         MOB_OUTCOME_OK, NULL},
+        {"local c, job = cluster()\n"
+         "c:on('task.running', { task = 'T2', attempt = 1 }):kill(function(e) return e.worker "
+         "end)\n"
+         "c:run()\n"
+         "assert.are.equal(2, c:attempts('T2'))",
+         MOB_OUTCOME_OK, NULL},
+        {"local c, job = cluster()\n"
+         "c:at('2ms'):cut { from = 'n1', to = function() return 'n2' end, lasts = '1ms' }\n"
+         "c:on('fault.cut', function(e) assert.are.equal('fault', e.event) end)\n"
+         "c:run()",
+         MOB_OUTCOME_VACUOUS, "cut from n1 to n2 (line 3) touched nothing"},
+        {"local c = cluster()\nc:on('task.running', { task = 'T9' }, print)\nc:run()",
+         MOB_OUTCOME_VACUOUS, "c:on(task.running task=T9) (line 3)"},
+        {"local c = cluster()\nc:at('1 fortnight'):kill('n1')\nc:run()", MOB_OUTCOME_BAD_INPUT,
+         "time of c:at"},
+        {"local c = cluster()\nc:at('900s'):kill('n1')\nc:run()", MOB_OUTCOME_VACUOUS,
+         "whose time never came"},
+        {"local c = cluster()\nc:at('1ms'):kil('n1')", MOB_OUTCOME_BAD_INPUT,
+         "did you mean 'kill'?"},
+        {"local c = cluster()\nc:at('1ms'):kill('n7')\nc:run()", MOB_OUTCOME_BAD_INPUT,
+         "there is no machine or process 'n7'; there are head, n1, n2"},
+        {"local c = cluster()\nc:at('1ms'):evict('P1')\nc:run()", MOB_OUTCOME_BAD_INPUT,
+         "does not say from where"},
+        {"local c = cluster()\nc:at('1ms'):kill('n1'):from('n2')", MOB_OUTCOME_BAD_INPUT,
+         "from belongs to evict"},
+        {"local c = cluster()\nc:run()\nc:at('1ms'):kill('n1')", MOB_OUTCOME_BAD_INPUT,
+         "a moment that has passed"},
+    };
+
+    CHECK(cases);
+}
+
+Test(scenario, verbs_break_and_mend)
+{
+    static const Case cases[] = {
+        {"local c, job = cluster()\n"
+         "c:run { until_time = '1ms' }\n"
+         "local f = c:kill('n1', { restart = '60ms' })\n"
+         "c:run { until_event = { 'node.joined', node = 'n1' } }\n"
+         "assert.is_true(f.bites > 0)\n"
+         "assert.are.equal('kill n1', f.text)\n"
+         "assert.is_true(c.state.nodes.n1.alive)",
+         MOB_OUTCOME_OK, NULL},
+        {"local c, job = cluster { nodes = { head = { cpus = 0 }, n1 = {} } }\n"
+         "c:run { until_event = { 'task.running', task = 'T1' } }\n"
+         "local f = c:pause(c:runner('T1'))\n"
+         "c:at('200ms', function() c:resume(f.text:match('%S+$')) end)\n"
+         "c:run()\n"
+         "assert.is_true(c:now() > 0.2)",
+         MOB_OUTCOME_OK, NULL},
+        {"local c, job = cluster { nodes = 1 }\n"
+         "local f = c:slow('head', 0.1)\n"
+         "c:run()\n"
+         "assert.is_true(c:now() > 0.15)\n"
+         "assert.is_true(f.bites > 0)\n"
+         "f:heal()\n"
+         "assert.is_true(f.healed)",
+         MOB_OUTCOME_OK, NULL},
+        {"local c, job = cluster { nodes = { head = { cpus = 0 }, n1 = {} } }\n"
+         "local f = c:rpc { 'PushTask', lose = 'reply', times = 1 }\n"
+         "c:run()\n"
+         "assert.are.equal(1, f.bites)\n"
+         "assert.are.equal(42, job:result())",
+         MOB_OUTCOME_OK, NULL},
+        {"local c, job = cluster { nodes = { head = { cpus = 0 }, n1 = {} } }\n"
+         "c:hold('head', 'n1')\n"
+         "c:at('15ms', function() c:release('n1', 'head') end)\n"
+         "c:run()\n"
+         "assert.is_true(c:now() > 0.03)",
+         MOB_OUTCOME_OK, NULL},
+        {"local c, job = cluster { nodes = { head = { cpus = 0 }, n1 = {} } }\n"
+         "c:link { from = 'head', to = 'n1', latency = '3ms' }\n"
+         "c:run()\n"
+         "assert.is_true(c:now() > 0.035)",
+         MOB_OUTCOME_OK, NULL},
+        {"local c, job = cluster { nodes = 1 }\n"
+         "c:join('n7', { cpus = 3 })\n"
+         "c:run { until_event = { 'node.joined', name = 'n7' } }\n"
+         "assert.are.equal(3, c.state.nodes.n7.cpus)\n"
+         "c:leave('n7')\n"
+         "c:run { until_event = { 'node.left', name = 'n7' } }",
+         MOB_OUTCOME_OK, NULL},
+        {"local c = cluster()\nc:kill(nil)", MOB_OUTCOME_BAD_INPUT, "is a name such as"},
+        {"local c = cluster()\nc:kill({ node = 'n1' })", MOB_OUTCOME_BAD_INPUT, "take a field"},
+        {"local c = cluster()\nc:kill('n1', { disk = 'lost' })", MOB_OUTCOME_BAD_INPUT,
+         "there is no disk 'lost'"},
+        {"local c = cluster()\nc:slow('n1', 2)", MOB_OUTCOME_BAD_INPUT, "from 0 to 1"},
+        {"local c = cluster()\nc:cut {}", MOB_OUTCOME_BAD_INPUT, "at least one end"},
+        {"local c = cluster()\nc:rpc { 'PushTsk', lose = 'reply' }", MOB_OUTCOME_BAD_INPUT,
+         "did you mean 'PushTask'?"},
+        {"local c = cluster()\nc:rpc { 'PushTask', lose = 'replay' }", MOB_OUTCOME_BAD_INPUT,
+         "did you mean 'reply'?"},
+        {"local c = cluster()\nc:release('n1', 'n2')", MOB_OUTCOME_BAD_INPUT, "nothing is held"},
+        {"local c = cluster()\nc:resume('n1')", MOB_OUTCOME_BAD_INPUT, "not paused"},
+        {"local c = cluster()\nc:restart('n1')", MOB_OUTCOME_BAD_INPUT, "alive"},
+        {"local c = cluster()\nc:evict('O9'):from('n1')", MOB_OUTCOME_BAD_INPUT,
+         "there is no object 'O9' yet"},
+    };
+
+    CHECK(cases);
+}
+
+Test(scenario, the_state_is_walked_filtered_and_named)
+{
+    static const Case cases[] = {
+        {"local c, job = cluster { messages = true }\n"
+         "c:run { until_event = { 'task.running', task = 'T2' } }\n"
+         "local ids = {}\n"
+         "for t in c.state.tasks do ids[#ids + 1] = t.id end\n"
+         "assert.are.same({ 'T1', 'T2' }, ids)\n"
+         "for a in c.state.tasks do for b in c.state.tasks do assert.is_true(a == b or a.id ~= "
+         "b.id) end end\n"
+         "assert.are.same({ 'T1' }, c.state.tasks { state = 'FINISHED' }:ids())\n"
+         "assert.are.same({ 'T2' }, c.state.tasks { args = function(a) return a[1] == 'O1' end "
+         "}:ids())\n"
+         "assert.are.equal(2, #c.state.tasks { name = 'f', owner = 'driver' })\n"
+         "assert.are.equal(1, #c.state.tasks { name = 'f' } { state = 'FINISHED' })\n"
+         "assert.is_nil(c.state.tasks.T3)\n"
+         "assert.is_nil(c.state.tasks[3])\n"
+         "assert.are.equal('T2', tostring(c.state.tasks[2]))\n"
+         "assert.are.equal('INLINE', c.state.objects.O1.state)\n"
+         "assert.are.equal('T1', c.state.objects.O1.task)\n"
+         "assert.is_true(#c.state.objects.O1.refs > 0)\n"
+         "assert.are.equal(2, #c.state.attempts)\n"
+         "assert.is_true(c.state.attempts['T2.1'].running)\n"
+         "assert.is_true(#c.state.leases { live = true } > 0)\n"
+         "assert.are.equal('driver', c:owner('O2'))\n"
+         "assert.are.equal('driver', c:owner(c.state.tasks.T1))\n"
+         "assert.are.same({}, c:copies('O1'))\n"
+         "assert.is_nil(c:sole_holder('O1'))\n"
+         "assert.are.equal('a', c:pick { 'a', 'b' })\n"
+         "assert.is_true(c.state.gcs.alive)\n"
+         "assert.are.equal(2, #c.state.messages { kind = 'PushTask' } + 1)\n"
+         "assert.are.equal(2, c.state.messages { kind = 'PushTask' }:sum('count'))\n"
+         "assert.is_true(c.state.messages:sum('bytes') > 500)",
+         MOB_OUTCOME_OK, NULL},
+        {"local c = sim.cluster { nodes = 1 }\n"
+         "local job = c:submit(function(m) print('hello') print('world') end)\n"
+         "c:run()\n"
+         "assert.are.equal(1, #c.state.logs { text = 'hello' })\n"
+         "assert.are.equal('driver', c.state.logs[2].worker)\n"
+         "assert.is_true(c.state.jobs[1].finished)\n"
+         "assert.is_true(c.state.jobs[1].ok)",
+         MOB_OUTCOME_OK, NULL},
+        {"local c = cluster()\nprint(c.state.taks)", MOB_OUTCOME_BAD_INPUT,
+         "did you mean 'tasks'?"},
+        {"local c = cluster()\nc.state.tasks { stat = 1 }", MOB_OUTCOME_BAD_INPUT,
+         "did you mean 'state'?"},
+        {"local c = cluster()\nc:run()\nprint(c.state.tasks.T1.ownr)", MOB_OUTCOME_BAD_INPUT,
+         "no field of tasks 'ownr'; did you mean 'owner'?"},
+        {"local c = cluster()\nc:run()\nprint(#c.state.messages)", MOB_OUTCOME_BAD_INPUT,
+         "messages = true"},
+        {"local c = cluster()\nc:owner('O1')", MOB_OUTCOME_BAD_INPUT, "no object 'O1' yet"},
+        {"local c = cluster()\nc:runner('T1')", MOB_OUTCOME_BAD_INPUT, "no task 'T1' yet"},
+        {"local c = cluster()\nc:pick {}", MOB_OUTCOME_BAD_INPUT, "the list is empty"},
+    };
+
+    CHECK(cases);
+}
+
+Test(scenario, claims_are_judged_at_the_event)
+{
+    static const Case cases[] = {
+        {"local c = cluster()\n"
+         "c:always('few tasks', function(s) return #s.tasks <= 2 end)\n"
+         "c:always('asserted', function(s) assert.is_true(#s.tasks <= 2) end)\n"
+         "c:never('many tasks', function(s) return #s.tasks > 2 end)\n"
+         "c:eventually('done', { within = '1s' }, function(s) return #s.tasks { state = 'FINISHED' "
+         "} == 2 end)\n"
+         "c:reached('T2 runs', function(s) return #s.tasks { state = 'RUNNING', id = 'T2' } == 1 "
+         "end)\n"
+         "c:sometimes('retry', function(s) return #s.tasks { replayed = true } > 0 end)\n"
+         "c:leads_to('runs', { 'task.submitted' }, { 'task.running' }, '1s')",
+         MOB_OUTCOME_OK, NULL},
+        {"local c = cluster()\nc:always('no task', function(s) return #s.tasks == 0 end)",
+         MOB_OUTCOME_FAILED, "case.lua:3: always \"no task\" broke at @"},
+        {"local c = cluster()\nc:always('no task', function(s)\nassert.are.equal(0, "
+         "#s.tasks)\nend)",
+         MOB_OUTCOME_FAILED, "case.lua:4: expected 0, got 1"},
+        {"local c = cluster()\nc:never('a task', function(s) return #s.tasks > 0 end)",
+         MOB_OUTCOME_FAILED, "never \"a task\" broke at @"},
+        {"local c = cluster()\n"
+         "c:eventually('soon', { within = '1ms' }, function(s) return #s.tasks == 2 and "
+         "s.tasks.T2.state == 'FINISHED' end)",
+         MOB_OUTCOME_FAILED, "it did not come true by 1.0 ms"},
+        {"local c = cluster()\nc:eventually('x', function(s) return #s.tasks == 7 end)",
+         MOB_OUTCOME_FAILED, "has come to rest and it is not so"},
+        {"local c = cluster()\nc:reached('x', function(s) return #s.tasks == 7 end)",
+         MOB_OUTCOME_FAILED, "it was never so in this run"},
+        {"local c = cluster()\n"
+         "c:leads_to('x', { 'task.running', task = 'T1' }, { 'task.failed' }, '1ms')",
+         MOB_OUTCOME_FAILED, "nothing followed task.running T1"},
+        {"local c = cluster()\n"
+         "c:leads_to('x', { 'task.running', task = 'T1' }, { 'task.finished', task = 'T2' })",
+         MOB_OUTCOME_FAILED, "leads_to \"x\" broke"},
+        {"local c = cluster()\nc:always('x', function(s) return s.nothing end)",
+         MOB_OUTCOME_BAD_INPUT, "in always \"x\""},
+        {"local c = cluster()\nc:eventually('x', { withn = 1 }, function() end)",
+         MOB_OUTCOME_BAD_INPUT, "did you mean 'within'?"},
+    };
+    MobScenarioResult result;
+
+    CHECK(cases);
+    play(cases[0].text, 0, &result, NULL);
+    GPtrArray *claims = ((MobClusterResult *)result.clusters->pdata[0])->claims;
+    cr_assert_eq(claims->len, 7);
+    for (guint i = 0; i < claims->len; i++) {
+        const MobClaimResult *claim = claims->pdata[i];
+        bool seen = strcmp(claim->kind, "sometimes") != 0;
+        cr_expect_eq(claim->ok, seen, "%s %s", claim->kind, claim->name);
+        cr_expect_eq(claim->passes > 0, seen, "%s %s", claim->kind, claim->name);
+    }
+    mob_scenario_result_clear(&result);
+}
+
+/* A claim is asked again only when what it has looked at may have changed. */
+Test(scenario, claims_are_asked_only_when_it_matters)
+{
+    GString *said = g_string_new(NULL);
+    MobScenarioResult result;
+    long long asked;
+
+    play("local c = cluster()\n"
+         "local asked = 0\n"
+         "c:always('x', function(s) asked = asked + 1 return #s.jobs < 2 end)\n"
+         "c:run()\n"
+         "print(asked)",
+         0, &result, said);
+    cr_assert_eq(result.outcome, MOB_OUTCOME_OK, "%s", result.message);
+    asked = g_ascii_strtoll(said->str, NULL, 10);
+    cr_expect_gt(asked, 1);
+    cr_expect_lt(asked, 25, "asked %lld times in %d events", asked,
+                 (int)((MobClusterResult *)result.clusters->pdata[0])->events);
+    mob_scenario_result_clear(&result);
+    g_string_free(said, TRUE);
+}
+
+static const char chaos_script[] =
+    "local c, job = cluster { nodes = 4, network = { latency = sim.uniform('0.1ms', '0.5ms') } }\n"
+    "c:chaos { kill = { every = sim.between('5ms', '1s'), of = { 'worker', 'node' }, restart = "
+    "'50ms' },\n"
+    "  cut = { every = sim.between('10ms', '1s'), lasts = sim.between('1ms', '30ms'),\n"
+    "    shape = sim.among { 'pair', 'one', 'halves', 'oneway' } },\n"
+    "  slow = { every = '20ms', speed = sim.between(0.1, 0.9), lasts = '10ms' },\n"
+    "  pause = { every = '20ms', lasts = '5ms', of = 'worker' },\n"
+    "  link = { loss = sim.between(0, 0.1) },\n"
+    "  rpc = { lose = sim.among { 'request', 'reply', 'inflight' }, chance = sim.between(0.001, "
+    "0.1) },\n"
+    "  max = 6, spare = { driver_node = true, max_down = 2, keep_one_copy_of = 'puts' } }\n"
+    "c:at('300ms'):calm('10s')\n"
+    "c:run { until_done = job, limit = '60s' }\n"
+    "if not job:error() then assert.are.equal(42, job:result()) end\n"
+    "if c:now() < 0.3 then c:run { until_time = '301ms' } end\n"
+    "for n in c.state.nodes do if c.state.nodes[n.id] == n then assert.is_true(n.alive, n.id) end "
+    "end\n";
+
+Test(scenario, chaos_is_drawn_from_the_seed_and_can_be_repeated)
+{
+    g_autoptr(GHashTable) settings = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        MobScenarioResult one, two;
+        play(chaos_script, seed, &one, NULL);
+        play(chaos_script, seed, &two, NULL);
+        const MobClusterResult *a = one.clusters->pdata[0], *b = two.clusters->pdata[0];
+        cr_expect_eq(one.outcome, MOB_OUTCOME_OK, "seed %d: %s\n%s", (int)seed, one.message,
+                     a->settings);
+        cr_expect_eq(a->hash, b->hash, "seed %d", (int)seed);
+        cr_expect_str_eq(a->settings, b->settings);
+        if (seed == 0)
+            cr_expect_str_eq(a->settings, "", "the textbook run has no chaos: %s", a->settings);
+        g_hash_table_add(settings, g_strdup(a->settings));
+        mob_scenario_result_clear(&one);
+        mob_scenario_result_clear(&two);
+    }
+    cr_expect_gt(g_hash_table_size(settings), 30);
+}
+
+Test(scenario, what_chaos_drew_can_be_written_into_a_scenario)
+{
+    MobScenarioResult result, again;
+    g_autofree char *text = NULL;
+
+    play("local c, job = cluster()\n"
+         "c:chaos { kill = { every = sim.between('5ms', '40ms'), always = true }, max = 3 }\n",
+         7, &result, NULL);
+    const char *settings = ((MobClusterResult *)result.clusters->pdata[0])->settings;
+    cr_assert(g_str_has_prefix(settings, "kill = { every = \""), "%s", settings);
+    text = g_strdup_printf("local c, job = cluster()\nc:chaos { %s, max = 3 }\n", settings);
+    play(text, 7, &again, NULL);
+    cr_expect_eq(again.outcome, result.outcome, "%s", again.message);
+    cr_expect_eq(((MobClusterResult *)again.clusters->pdata[0])->hash,
+                 ((MobClusterResult *)result.clusters->pdata[0])->hash);
+    mob_scenario_result_clear(&result);
+    mob_scenario_result_clear(&again);
+}
+
+Test(scenario, chaos_refuses_what_it_does_not_know)
+{
+    static const Case cases[] = {
+        {"local c = cluster()\nc:chaos { kil = {} }", MOB_OUTCOME_BAD_INPUT,
+         "did you mean 'kill'?"},
+        {"local c = cluster()\nc:chaos { kill = { every = '1s', of = { 'wrker' } } }",
+         MOB_OUTCOME_BAD_INPUT, "did you mean 'worker'?"},
+        {"local c = cluster()\nc:chaos { kill = { evry = '1s' } }", MOB_OUTCOME_BAD_INPUT,
+         "did you mean 'every'?"},
+        {"local c = cluster()\nc:chaos { kill = { every = 0 } }", MOB_OUTCOME_BAD_INPUT, "above 0"},
+        {"local c = cluster()\nc:chaos { cut = { shape = 'star' } }", MOB_OUTCOME_BAD_INPUT,
+         "shape"},
+        {"local c = cluster()\nc:chaos {}\nc:chaos {}", MOB_OUTCOME_BAD_INPUT, "has its chaos"},
+        {"local c = cluster()\nc:chaos { spare = { keep_one_copy_of = 'all' } }",
+         MOB_OUTCOME_BAD_INPUT, "puts"},
+        {"local c = cluster()\nsim.between('2s', '1s')", MOB_OUTCOME_BAD_INPUT,
+         "least to the most"},
+        {"local c = cluster()\nsim.among {}", MOB_OUTCOME_BAD_INPUT, "at least one"},
+    };
+
+    CHECK(cases);
+}
+
+Test(scenario, calm_mends_everything_and_asks_again)
+{
+    static const Case cases[] = {
+        {"local c, job = cluster()\n"
+         "c:run { until_time = '5ms' }\n"
+         "c:cut { from = 'n1', to = 'head' }\n"
+         "c:kill('n2')\n"
+         "c:eventually('three machines', { within = '1s' }, function(s)\n"
+         "  return #s.nodes { alive = true } == 3 end)\n"
+         "c:at('100ms'):calm('5s')\n"
+         "c:run()\n"
+         "c:run { until_time = '200ms' }\n"
+         "assert.is_true(c.state.nodes.n2.alive)",
+         MOB_OUTCOME_OK, NULL},
+        {"local c = sim.cluster { nodes = 1 }\n"
+         "local job = c:submit(function(m) m.sleep('10s') end)\n"
+         "c:at('100ms'):calm('1s')\n"
+         "c:run()",
+         MOB_OUTCOME_HANG, "not done so long after the faults ended"},
+    };
+
+    CHECK(cases);
+}
+
+Test(scenario, assertions_say_what_they_wanted)
+{
+    static const Case cases[] = {
+        {"sim.cluster { nodes = 1 }\n"
+         "assert(true) assert.are.equal(1, 1.0) assert.equals('a', 'a')\n"
+         "assert.are_not.equal(1, 2) assert.are_not.same({ 1 }, { 2 })\n"
+         "assert.are.same({ 1, x = { y = 2 } }, { 1, x = { y = 2 } })\n"
+         "assert.is_true(true) assert.is_false(false) assert.is_nil(nil) assert.is_not_nil(1)\n"
+         "assert.truthy(1) assert.falsy(nil) assert.near(1, 1.05, 0.1)\n"
+         "assert.matches('^a.c$', 'abc')\n"
+         "assert.has_error(function() error('boom') end, 'boom')\n"
+         "assert.are.equal(2, select('#', assert(1, 'x')))",
+         MOB_OUTCOME_OK, NULL},
+        {"assert(false)", MOB_OUTCOME_FAILED, "case.lua:2: assertion failed!"},
+        {"assert(nil, 'told you')", MOB_OUTCOME_FAILED, "case.lua:2: told you"},
+        {"assert.are.equal(1, 2)", MOB_OUTCOME_FAILED, "case.lua:2: expected 1, got 2"},
+        {"assert.are.equal('1', 1, 'types')", MOB_OUTCOME_FAILED,
+         "case.lua:2: types: expected \"1\", got 1"},
+        {"assert.are.same({ 1, { a = true } }, { 1, { a = false } })", MOB_OUTCOME_FAILED,
+         "expected { 1, { a = true } }, got { 1, { a = false } }"},
+        {"assert.are.same({ 1 }, { 1, 2 })", MOB_OUTCOME_FAILED, "expected { 1 }, got { 1, 2 }"},
+        {"assert.are.same({}, { x = 1 })", MOB_OUTCOME_FAILED, "expected {}, got { x = 1 }"},
+        {"assert.are_not.equal(1, 1)", MOB_OUTCOME_FAILED, "expected anything but 1"},
+        {"assert.is_true(1)", MOB_OUTCOME_FAILED, "expected true, got 1"},
+        {"assert.is_nil(false)", MOB_OUTCOME_FAILED, "expected nil, got false"},
+        {"assert.near(1, 2, 0.5)", MOB_OUTCOME_FAILED, "within 0.5, got 2"},
+        {"assert.matches('x', 'abc')", MOB_OUTCOME_FAILED,
+         "a text that matches \"x\", got \"abc\""},
+        {"assert.has_error(function() end)", MOB_OUTCOME_FAILED, "there was none"},
+        {"assert.has_error(function() error('a') end, 'b')", MOB_OUTCOME_FAILED,
+         "that matches \"b\""},
+        {"assert.is_ture(1)", MOB_OUTCOME_BAD_INPUT, "did you mean 'is_true'?"},
+        {"assert()", MOB_OUTCOME_BAD_INPUT, "value expected"},
+        {"local x = nil\nprint(x.y)", MOB_OUTCOME_BAD_INPUT, "case.lua:3: attempt to index"},
+    };
+
+    CHECK(cases);
+}
+
+Test(scenario, the_first_line_that_failed_is_told)
+{
+    MobScenarioResult result;
+
+    play("local c = cluster()\n\nassert.are.equal(1, 2)\n", 0, &result, NULL);
+    cr_expect_eq(result.line, 4);
+    cr_expect_eq(result.clusters->len, 1, "the cluster is closed and told of");
+    mob_scenario_result_clear(&result);
+    play("local c = cluster()\nc:on('task.running', function()\nerror('x')\nend)\n", 0, &result,
+         NULL);
+    cr_expect_eq(result.line, 4, "%s", result.message);
+    cr_expect(strstr(result.message, "in c:on (line 3), at ") != NULL, "%s", result.message);
+    mob_scenario_result_clear(&result);
+}
