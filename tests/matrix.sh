@@ -33,6 +33,7 @@ for compiler in gcc clang; do
     command -v "$compiler" >/dev/null || continue
     for level in 2 0; do
         build=$work/$compiler-O$level
+        mkdir -p "$build"
         if [ ! -f "$build/build.ninja" ]; then
             CC=$compiler meson setup "$build" "$root" -Dtests=disabled -Dbuildtype=plain -Doptimization=$level >"$build.log" 2>&1 || {
                 cat "$build.log"
