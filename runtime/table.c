@@ -1,13 +1,15 @@
 /* table.c: see table.h.
  *
- * Entries live in a dense array in insertion order; a power-of-two index of
- * positions into that array is probed linearly. A removed entry leaves a hole
- * with a NULL value in the array, and its slot keeps pointing at the hole, so
- * that probing goes on past it. Holes are squeezed out when an addition finds
- * the array full, and never by a removal, so that a walk may remove.
+ * Entries live in a ring in insertion order; a removed one leaves a hole with a
+ * NULL value, and holes at the old end are given back at once, so a queue turns
+ * in its ring for ever. Only when the ring is full of entries and holes are the
+ * holes squeezed out, by an addition and never by a removal, so that a walk may
+ * remove.
  *
- * Two cases would otherwise make queues slow: a table that becomes empty
- * forgets all its holes, and `head` skips the holes before the oldest value.
+ * Beside it an index of places in the ring, twice as large, is probed linearly.
+ * A slot has a part of the key's hash, so a search reads one slot and one entry
+ * as a rule, which is what it costs: two cache lines. A removal moves later
+ * slots of the run back, so the index has no tombstones.
  */
 #include "runtime/table.h"
 
@@ -18,70 +20,80 @@ typedef struct {
     void *value; /* NULL: removed */
 } Entry;
 
+typedef struct {
+    uint32_t place; /* in the ring, + 1; 0: empty */
+    uint32_t hash;
+} Slot;
+
 struct MobTable {
     Entry *entries;
-    uint32_t *index; /* position + 1, or 0 for an empty slot */
-    size_t head;     /* every entry before it is a hole */
-    size_t used;     /* entries in use, holes included */
-    size_t live;     /* entries in use, holes excluded */
-    size_t capacity; /* of entries, a power of two; the index is twice as large */
+    Slot *index;
+    size_t head;     /* the number of the oldest entry; the next one has @tail */
+    size_t tail;     /* numbers count up and are taken modulo the capacity */
+    size_t live;     /* entries, holes excluded */
+    size_t capacity; /* a power of two; the index is twice as large */
 };
 
 enum {
     INITIAL_CAPACITY = 8
 };
 
-static inline size_t
+static inline uint32_t
 hash_key(MobKey key)
 {
     uint64_t x = key.a ^ key.b * UINT64_C(0x9e3779b97f4a7c15);
 
-    x ^= x >> 32;
-    x *= UINT64_C(0xd6e8feb86659fd93);
-    x ^= x >> 32;
-    return x;
+    return (uint32_t)((x * UINT64_C(0xd6e8feb86659fd93)) >> 32);
+}
+
+static inline Entry *
+entry_at(const MobTable *table, size_t number)
+{
+    return &table->entries[number & (table->capacity - 1)];
 }
 
 /* Returns the slot that holds @key, or the empty slot where it would go. */
-static inline uint32_t *
-find_slot(const MobTable *table, MobKey key)
+static inline Slot *
+find_slot(const MobTable *table, MobKey key, uint32_t hash)
 {
     size_t mask = table->capacity * 2 - 1;
-    size_t at = hash_key(key) & mask;
 
-    while (table->index[at] != 0) {
-        const Entry *entry = &table->entries[table->index[at] - 1];
+    for (size_t at = hash & mask;; at = (at + 1) & mask) {
+        Slot *slot = &table->index[at];
+        if (slot->place == 0)
+            return slot;
+        if (slot->hash != hash)
+            continue;
+        const Entry *entry = &table->entries[slot->place - 1];
         if (entry->key.a == key.a && entry->key.b == key.b)
-            break;
-        at = (at + 1) & mask;
+            return slot;
     }
-    return &table->index[at];
 }
 
-/* Squeezes the holes out and makes room for @capacity entries. */
+/* Moves everything, without the holes, to a ring of @capacity entries. */
 static void
 rebuild(MobTable *table, size_t capacity)
 {
+    Entry *entries = g_new(Entry, capacity);
     size_t kept = 0;
 
-    g_assert(capacity < UINT32_MAX);
-    for (size_t i = table->head; i < table->used; i++)
-        if (table->entries[i].value != NULL)
-            table->entries[kept++] = table->entries[i];
+    g_assert(capacity < UINT32_MAX / 2);
+    for (size_t i = table->head; i != table->tail; i++)
+        if (entry_at(table, i)->value != NULL)
+            entries[kept++] = *entry_at(table, i);
     g_assert(kept == table->live);
 
+    g_free(table->entries);
+    g_free(table->index);
+    table->entries = entries;
+    table->index = g_new0(Slot, capacity * 2);
+    table->capacity = capacity;
     table->head = 0;
-    table->used = kept;
-    if (capacity != table->capacity) {
-        table->capacity = capacity;
-        table->entries = g_renew(Entry, table->entries, capacity);
-        g_free(table->index);
-        table->index = g_new0(uint32_t, capacity * 2);
-    } else {
-        memset(table->index, 0, capacity * 2 * sizeof *table->index);
+    table->tail = kept;
+    for (size_t i = 0; i < kept; i++) {
+        uint32_t hash = hash_key(entries[i].key);
+        *find_slot(table, entries[i].key, hash) = (Slot){(uint32_t)i + 1, hash};
     }
-    for (size_t i = 0; i < kept; i++)
-        *find_slot(table, table->entries[i].key) = (uint32_t)i + 1;
 }
 
 MobTable *
@@ -106,21 +118,19 @@ mob_table_free_full(MobTable *table, GDestroyNotify free_value)
 {
     if (table == NULL)
         return;
-    for (size_t i = table->head; i < table->used; i++)
-        if (table->entries[i].value != NULL)
-            free_value(table->entries[i].value);
+    for (size_t i = table->head; i != table->tail; i++)
+        if (entry_at(table, i)->value != NULL)
+            free_value(entry_at(table, i)->value);
     mob_table_free(table);
 }
 
+/* The ring is full: of entries, or of holes among them. */
 static void
 make_room(MobTable *table)
 {
-    if (table->capacity == 0) {
-        rebuild(table, INITIAL_CAPACITY);
-        return;
-    }
-    size_t capacity = table->capacity;
-    if (table->live > capacity / 2)
+    size_t capacity = MAX(table->capacity, INITIAL_CAPACITY);
+
+    if (table->live > capacity / 4 * 3)
         capacity *= 2;
     else if (table->live < capacity / 8 && capacity > INITIAL_CAPACITY)
         capacity /= 2;
@@ -130,15 +140,17 @@ make_room(MobTable *table)
 void
 mob_table_add(MobTable *table, MobKey key, void *value)
 {
+    uint32_t hash = hash_key(key);
+
     g_assert(value != NULL);
-    if (table->used == table->capacity)
+    if (table->tail - table->head == table->capacity)
         make_room(table);
 
-    /* The slot may still point at the hole that this key left; then it moves. */
-    uint32_t *slot = find_slot(table, key);
-    g_assert(*slot == 0 || table->entries[*slot - 1].value == NULL);
-    table->entries[table->used++] = (Entry){key, value};
-    *slot = (uint32_t)table->used;
+    Slot *slot = find_slot(table, key, hash);
+    g_assert(slot->place == 0);
+    Entry *entry = entry_at(table, table->tail++);
+    *entry = (Entry){key, value};
+    *slot = (Slot){(uint32_t)(entry - table->entries) + 1, hash};
     table->live++;
 }
 
@@ -147,35 +159,27 @@ mob_table_get(const MobTable *table, MobKey key)
 {
     if (table->live == 0)
         return NULL;
-    uint32_t slot = *find_slot(table, key);
+    const Slot *slot = find_slot(table, key, hash_key(key));
 
-    return slot == 0 ? NULL : table->entries[slot - 1].value;
+    return slot->place == 0 ? NULL : table->entries[slot->place - 1].value;
 }
 
-/* Empties the slots from where @key begins to look up to the next empty one.
- * Done for every key it clears every slot, in whatever order. */
+/* Empties @slot and closes the gap: a later slot of the run moves into it if
+ * its search would otherwise stop there. */
 static void
-clear_run(MobTable *table, MobKey key)
+clear_slot(MobTable *table, Slot *slot)
 {
     size_t mask = table->capacity * 2 - 1;
+    size_t gap = (size_t)(slot - table->index);
 
-    for (size_t at = hash_key(key) & mask; table->index[at] != 0; at = (at + 1) & mask)
-        table->index[at] = 0;
-}
-
-/* The table has become empty. Its holes are forgotten at once where that costs
- * no more than making them did; a walk that is under way then sees the end. */
-static void
-forget_holes(MobTable *table)
-{
-    if (table->used * 4 < table->capacity) {
-        for (size_t i = 0; i < table->used; i++)
-            clear_run(table, table->entries[i].key);
-    } else {
-        memset(table->index, 0, table->capacity * 2 * sizeof *table->index);
+    for (size_t at = (gap + 1) & mask; table->index[at].place != 0; at = (at + 1) & mask) {
+        size_t home = table->index[at].hash & mask;
+        if (((at - home) & mask) < ((at - gap) & mask))
+            continue; /* it begins to search behind the gap */
+        table->index[gap] = table->index[at];
+        gap = at;
     }
-    table->head = 0;
-    table->used = 0;
+    table->index[gap] = (Slot){0, 0};
 }
 
 void *
@@ -183,16 +187,19 @@ mob_table_take(MobTable *table, MobKey key)
 {
     if (table->live == 0)
         return NULL;
-    uint32_t slot = *find_slot(table, key);
-    if (slot == 0 || table->entries[slot - 1].value == NULL)
+    Slot *slot = find_slot(table, key, hash_key(key));
+    if (slot->place == 0)
         return NULL;
 
-    void *value = g_steal_pointer(&table->entries[slot - 1].value);
+    void *value = g_steal_pointer(&table->entries[slot->place - 1].value);
+    clear_slot(table, slot);
     if (--table->live == 0) {
-        forget_holes(table);
+        /* What comes next finds the same few lines of memory. */
+        table->head = 0;
+        table->tail = 0;
         return value;
     }
-    while (table->entries[table->head].value == NULL)
+    while (entry_at(table, table->head)->value == NULL)
         table->head++;
     return value;
 }
@@ -208,8 +215,8 @@ mob_table_next(const MobTable *table, size_t *at)
 {
     if (*at < table->head)
         *at = table->head;
-    while (*at < table->used) {
-        void *value = table->entries[(*at)++].value;
+    while (*at < table->tail) {
+        void *value = entry_at(table, (*at)++)->value;
         if (value != NULL)
             return value;
     }
