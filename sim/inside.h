@@ -151,6 +151,7 @@ struct MobBox {
     uint32_t speed_usual; /* unless a fault says otherwise */
     MobLink out;          /* the network card, both ways: rate and free_at only */
     MobLink in;
+    MobLink quick;        /* single packets going out: they wait for each other alone */
     GPtrArray *journals; /* of Disk in machine.c, owned */
     /* cores.c */
     GArray *shares;    /* of MobShare, in order of starting */

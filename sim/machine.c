@@ -126,7 +126,7 @@ mob_box_new(MobWorld *world, const MobMachine *machine)
     box->total = (MobResources){.cpu = machine->cpus, .memory = machine->memory};
     if (machine->customs != NULL)
         box->total.customs = mob_customs_ref(machine->customs);
-    box->in.ns_per_byte = box->out.ns_per_byte = world->rate;
+    box->in.ns_per_byte = box->out.ns_per_byte = box->quick.ns_per_byte = world->rate;
     box->journals = g_ptr_array_new_with_free_func(disk_free);
     box->shares = g_array_new(FALSE, FALSE, sizeof(MobShare));
     g_ptr_array_add(world->boxes, box);
@@ -184,7 +184,7 @@ mob_box_restart(MobWorld *world, MobBox *box, bool wipe)
         mob_box_kill(world, box, "its machine was restarted");
     for (guint i = 0; wipe && i < box->journals->len; i++)
         mob_journal_wipe(((Disk *)g_ptr_array_index(box->journals, i))->journal);
-    box->out.free_at = box->in.free_at = 0;
+    box->out.free_at = box->in.free_at = box->quick.free_at = 0;
     start(world, box);
 }
 

@@ -91,6 +91,19 @@ find_conn(MobWorld *world, MobPlace *from, MobAddress to)
 
 /* --- travelling --- */
 
+/* Returns when the last byte has left the machine. A network card serves its
+ * connections in turn, packet by packet: so a single packet does not wait for
+ * the megabytes of other connections, though these wait for it; and what must
+ * not overtake on its own connection does not (last_arrive). */
+static MobTime
+leave_card(MobBox *box, MobTime now, uint64_t bytes)
+{
+    if (bytes > MOB_PACKET)
+        return mob_link_occupy(&box->out, now, bytes);
+    mob_link_occupy(&box->out, now, bytes);
+    return mob_link_occupy(&box->quick, now, bytes);
+}
+
 /* Returns when a message of @bytes from @end arrives if nothing stands in its
  * way; MOB_TIME_NEVER: the connection is reset at *reset_at instead. */
 static MobTime
@@ -99,7 +112,7 @@ travel(MobWorld *world, const MobConn *conn, unsigned end, uint64_t bytes, MobTi
     if (conn->local)
         return world->now + world->config.ipc_hop;
 
-    MobTime depart = mob_link_occupy(&conn->end[end].box->out, world->now, bytes);
+    MobTime depart = leave_card(conn->end[end].box, world->now, bytes);
     MobLink *link = world->linking > 0 ? mob_faults_link(world, conn, end) : NULL;
     if (link == NULL)
         link = &world->wire;

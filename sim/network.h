@@ -16,8 +16,9 @@
  * not been read yet; what it sends after that opens a new connection.
  *
  * How long a message takes: it queues for the sender's network card, travels
- * for the link's latency, and, unless it is a single packet, queues for the
- * receiver's network card. Inside a machine there is only the latency.
+ * for the link's latency, and queues for the receiver's network card. A single
+ * packet waits for other single packets at most, because cards serve their
+ * connections in turn. Inside a machine there is only the latency.
  */
 #pragma once
 
