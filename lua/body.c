@@ -7,20 +7,10 @@
 #include "lua/errors.h"
 #include "lua/refs.h"
 #include "lua/value.h"
-#include "runtime/table.h"
 
 enum {
-    IDLE_MAX = 16,   /* coroutines that are kept to be used again */
-    FRAMES_MAX = 20, /* of a traceback */
+    IDLE_MAX = 16, /* coroutines that are kept to be used again */
 };
-
-typedef struct {
-    MobLoader base;
-    MobLuaLoaderOptions options;
-    MobTable *workers; /* address -> GPtrArray of MobLuaEnv, owned */
-    MobAddress last_worker;
-    GPtrArray *last_envs; /* of that worker: most starts are for the same one */
-} Loader;
 
 /* --- calls --- */
 
@@ -210,200 +200,6 @@ body_main(lua_State *lua)
     return body_returned(lua, LUA_OK, 0);
 }
 
-/* --- errors --- */
-
-/* Appends the user's frames, innermost first. */
-static void
-append_trace(lua_State *thread, GString *into)
-{
-    lua_Debug info;
-
-    for (int level = 0, frames = 0; frames < FRAMES_MAX && lua_getstack(thread, level, &info);
-         level++) {
-        lua_getinfo(thread, "Sl", &info);
-        if (info.currentline <= 0)
-            continue;
-        g_string_append_printf(into, "%s%s:%d", frames > 0 ? "\n" : "",
-                               *info.source == '@' ? info.source + 1 : info.source,
-                               info.currentline);
-        frames++;
-    }
-}
-
-/* Cuts "file:line: " off the message if the trace begins with that place, so
- * that it is not said twice. */
-static void
-strip_place(GString *message, const GString *trace)
-{
-    size_t length = strcspn(trace->str, "\n");
-
-    if (length > 0 && message->len > length + 2 && strncmp(message->str, trace->str, length) == 0 &&
-        strncmp(message->str + length, ": ", 2) == 0)
-        g_string_erase(message, 0, (gssize)length + 2);
-}
-
-/* Shows a table that was raised as an error: { code = 3, text = "no" }. */
-static void
-describe_table(lua_State *lua, int index, GString *into)
-{
-    size_t length;
-
-    index = lua_absindex(lua, index);
-    lua_getfield(lua, index, "message");
-    if (lua_type(lua, -1) == LUA_TSTRING) {
-        g_string_append(into, lua_tostring(lua, -1));
-        lua_pop(lua, 1);
-        return;
-    }
-    lua_pop(lua, 1);
-    mob_lua_push_keys(lua, index);
-    lua_Integer count = (lua_Integer)lua_rawlen(lua, -1);
-    g_string_append(into, "{");
-    for (lua_Integer i = 1; i <= MIN(count, 8); i++) {
-        lua_rawgeti(lua, -1, i);
-        g_string_append_printf(into, "%s%s = ", i > 1 ? ", " : " ",
-                               mob_lua_tostring(lua, -1, &length));
-        lua_pop(lua, 1);
-        lua_gettable(lua, index);
-        g_string_append_printf(into, "%.80s", mob_lua_tostring(lua, -1, &length));
-        lua_pop(lua, 2);
-    }
-    g_string_append(into, count > 8 ? ", … }" : " }");
-    lua_pop(lua, 1);
-}
-
-/* Protected: describing may run the user's __tostring. Stack: the error, a GString. */
-static int
-describe_raised(lua_State *lua)
-{
-    GString *into = lua_touserdata(lua, 2);
-    size_t length;
-
-    bool shown = luaL_getmetafield(lua, 1, "__tostring") != LUA_TNIL;
-    if (lua_istable(lua, 1) && !shown)
-        describe_table(lua, 1, into);
-    else
-        g_string_append(into, mob_lua_tostring(lua, 1, &length));
-    return 0;
-}
-
-static const char *
-field_text(lua_State *lua, int index, const char *name)
-{
-    lua_pushstring(lua, name);
-    lua_rawget(lua, index);
-    const char *text = lua_type(lua, -1) == LUA_TSTRING ? lua_tostring(lua, -1) : NULL;
-    lua_pop(lua, 1); /* the table still holds it */
-    return text;
-}
-
-/* Appends the place that the error object is about, if the trace does not
- * begin with it. */
-static void
-append_place(lua_State *lua, int error, const GString *trace, GString *into)
-{
-    const char *file = field_text(lua, error, "file");
-
-    if (file == NULL)
-        return;
-    lua_pushliteral(lua, "line");
-    lua_rawget(lua, error);
-    g_autofree char *place = g_strdup_printf("%s:%d", file, (int)lua_tointeger(lua, -1));
-    lua_pop(lua, 1);
-    size_t length = strcspn(trace->str, "\n");
-    if (strlen(place) != length || strncmp(place, trace->str, length) != 0)
-        g_string_append_printf(into, "\n  --> %s", place);
-}
-
-/* Reads the error on top of the thread's stack into @fault and @message. */
-static void
-read_raised(lua_State *thread, MobFault *fault, const GString *trace, GString *message)
-{
-    int error = lua_gettop(thread);
-    MobValue *cause = mob_lua_error_value(thread, error);
-
-    if (cause != NULL) {
-        fault->cause = cause;
-        g_string_append_printf(message, "%s was not caught",
-                               mob_fault_name((MobFaultKind)cause->fault));
-    } else if (mob_lua_is_error(thread, error)) {
-        const char *text = field_text(thread, error, "message");
-        const char *notes = field_text(thread, error, "notes");
-        fault->code = field_text(thread, error, "code");
-        g_string_append(message, text != NULL ? text : "");
-        append_place(thread, error, trace, message);
-        if (notes != NULL)
-            g_string_append_printf(message, "\n%s", notes);
-        g_strchomp(message->str);
-        message->len = strlen(message->str);
-    } else {
-        lua_pushcfunction(thread, describe_raised);
-        lua_pushvalue(thread, error);
-        lua_pushlightuserdata(thread, message);
-        if (lua_pcall(thread, 2, 0, 0) != LUA_OK)
-            g_string_append(message, "an error that cannot be shown");
-    }
-    lua_settop(thread, error);
-}
-
-static char *
-task_title(const MobLuaBody *body)
-{
-    const MobTaskSpec *spec = body->context.spec;
-    const char *path = mob_str(spec->path);
-    GString *title = g_string_new(NULL);
-
-    if (*path == '\0' || g_str_has_suffix(path, ":")) {
-        g_string_append(title, "main");
-    } else {
-        mob_name_task(title, spec->path);
-        if (spec->label != NULL)
-            g_string_append_printf(title, " %s", mob_str(spec->label));
-    }
-    return g_string_free(title, FALSE);
-}
-
-static MobValue *
-make_fault(const MobLuaBody *body, MobFault *fault)
-{
-    const MobTaskSpec *spec = body->context.spec;
-    g_autofree char *title = task_title(body);
-
-    fault->kind = MOB_FAULT_TASK;
-    fault->task = title;
-    fault->attempt = strcmp(title, "main") == 0 ? 0 : body->context.attempt;
-    fault->attempts_max = fault->attempt != 0 && spec->retries >= 0 && spec->retries < UINT32_MAX
-                              ? (uint32_t)spec->retries + 1
-                              : 0;
-    fault->node = body->context.worker_name;
-    fault->at = body->now;
-    return mob_fault_value(fault);
-}
-
-/* Makes the call that ends the body: the error on top of its stack. */
-static void
-end_by_error(MobLuaBody *body, int status)
-{
-    g_autoptr(GString) message = g_string_new(NULL);
-    g_autoptr(GString) trace = g_string_new(NULL);
-    MobFault fault = {0};
-
-    append_trace(body->thread, trace);
-    if (status == LUA_ERRMEM)
-        g_string_append_printf(
-            message,
-            "not enough memory: the programs of one worker may use %" G_GUINT64_FORMAT " MiB",
-            body->env->sandbox.memory_max / (1024 * 1024));
-    else
-        read_raised(body->thread, &fault, trace, message);
-    strip_place(message, trace);
-    fault.message = message->str;
-    fault.trace = trace->len > 0 ? trace->str : NULL;
-    clear_call(body);
-    body->call.kind = MOB_CALL_RAISE;
-    body->call.fault = make_fault(body, &fault);
-}
-
 /* --- the body --- */
 
 /* Takes a coroutine that has finished, or makes one. */
@@ -439,6 +235,16 @@ give_thread(MobLuaBody *body, bool reusable)
         luaL_unref(env->lua, LUA_REGISTRYINDEX, idle.anchor);
 }
 
+/* Ends the body with @error (transfer full). */
+static void
+end_by_error(MobLuaBody *body, MobValue *error)
+{
+    clear_call(body);
+    body->ended = true;
+    body->call.kind = MOB_CALL_RAISE;
+    body->call.fault = error;
+}
+
 static void
 run(MobLuaBody *body)
 {
@@ -462,7 +268,7 @@ run(MobLuaBody *body)
         if (status == LUA_OK)
             body->call = (MobCall){.kind = MOB_CALL_RETURN, .timeout = MOB_TIME_NEVER};
         else
-            end_by_error(body, status);
+            end_by_error(body, mob_lua_raised(body, status));
         body->ended = true;
         if (status != LUA_OK)
             lua_resetthread(body->thread); /* closes its <close> variables */
@@ -471,16 +277,6 @@ run(MobLuaBody *body)
     }
     env->body = NULL;
     env->sandbox.base = NULL;
-}
-
-static void
-raise_broken(MobLuaBody *body)
-{
-    MobFault fault = {.message = body->env->broken};
-
-    body->ended = true;
-    body->call = (MobCall){.kind = MOB_CALL_RAISE, .timeout = MOB_TIME_NEVER};
-    body->call.fault = make_fault(body, &fault);
 }
 
 /* Hands over the call; what is given away is not the body's any more. */
@@ -519,7 +315,7 @@ body_resume(MobBody *base, const MobAnswer *answer, MobCall *call)
             g_array_set_size(body->drops, 0);
         body->answer = answer;
         if (body->env->broken != NULL)
-            raise_broken(body);
+            end_by_error(body, mob_lua_broken(body));
         else
             run(body);
         body->answer = NULL;
@@ -556,57 +352,9 @@ body_free(MobBody *base)
 
 static const MobBodyClass body_class = {body_resume, body_free};
 
-/* --- the loader --- */
-
-static void
-free_envs(void *data)
+MobBody *
+mob_lua_body_new(MobLuaEnv *env, const MobBodyContext *context, const MobArgs *args)
 {
-    g_ptr_array_free(data, TRUE);
-}
-
-static void
-free_env(void *data)
-{
-    mob_lua_env_free(data);
-}
-
-static GPtrArray *
-find_envs(Loader *self, MobAddress worker)
-{
-    if (self->last_envs != NULL && mob_address_eq(self->last_worker, worker))
-        return self->last_envs;
-    GPtrArray *envs = mob_table_get(self->workers, mob_key_address(worker));
-    if (envs == NULL) {
-        envs = g_ptr_array_new_with_free_func(free_env);
-        mob_table_add(self->workers, mob_key_address(worker), envs);
-    }
-    self->last_worker = worker;
-    self->last_envs = envs;
-    return envs;
-}
-
-static MobLuaEnv *
-find_env(Loader *self, const MobBodyContext *context, const MobValue *bundle)
-{
-    GPtrArray *envs = find_envs(self, context->worker);
-    MobStr *id = context->spec->bundle;
-
-    for (guint i = 0; i < envs->len; i++) {
-        MobLuaEnv *env = g_ptr_array_index(envs, i);
-        if (env->bundle_id == id || mob_str_eq(env->bundle_id, id))
-            return env;
-    }
-    MobLuaEnv *env = mob_lua_env_new(&self->options, id, (MobValue *)bundle, NULL, NULL);
-    env->worker = context->worker;
-    g_ptr_array_add(envs, env);
-    return env;
-}
-
-static MobBody *
-loader_start(MobLoader *base, const MobBodyContext *context, const MobValue *bundle,
-             const MobArgs *args)
-{
-    MobLuaEnv *env = find_env((Loader *)base, context, bundle);
     MobLuaBody *body = g_new0(MobLuaBody, 1);
 
     body->base.class = &body_class;
@@ -619,55 +367,4 @@ loader_start(MobLoader *base, const MobBodyContext *context, const MobValue *bun
     if (env->broken == NULL)
         take_thread(body);
     return &body->base;
-}
-
-static void
-loader_drop(MobLoader *base, MobAddress worker)
-{
-    Loader *self = (Loader *)base;
-    GPtrArray *envs = mob_table_take(self->workers, mob_key_address(worker));
-
-    self->last_envs = NULL;
-    if (envs != NULL)
-        free_envs(envs);
-}
-
-MobLoader *
-mob_lua_loader_new(void)
-{
-    Loader *self = g_new0(Loader, 1);
-
-    self->base = (MobLoader){.start = loader_start, .drop = loader_drop};
-    self->options = (MobLuaLoaderOptions){MOB_LUA_BUDGET, MOB_LUA_MEMORY, NULL, &self->base.impure};
-    self->workers = mob_table_new();
-    return &self->base;
-}
-
-void
-mob_lua_loader_free(MobLoader *loader)
-{
-    Loader *self = (Loader *)loader;
-
-    if (self == NULL)
-        return;
-    mob_table_free_full(self->workers, free_envs);
-    g_free(self);
-}
-
-void
-mob_lua_loader_set_budget(MobLoader *loader, uint64_t instructions)
-{
-    ((Loader *)loader)->options.budget = instructions;
-}
-
-void
-mob_lua_loader_set_memory(MobLoader *loader, uint64_t bytes)
-{
-    ((Loader *)loader)->options.memory_max = bytes;
-}
-
-void
-mob_lua_loader_set_reader(MobLoader *loader, const MobLuaReader *reader)
-{
-    ((Loader *)loader)->options.reader = reader;
 }

@@ -132,7 +132,17 @@ uint32_t mob_lua_find_assignment(lua_State *lua, int index);
 /* The same for all the functions that it reaches: pushes *file and the name. */
 uint32_t mob_lua_find_assignment_below(lua_State *lua, int index, const char **file);
 
+/* --- raise.c --- */
+
+/* Returns (transfer full) the error on top of the body's stack as a value;
+ * @status is what lua_resume returned. */
+MobValue *mob_lua_raised(MobLuaBody *body, int status);
+/* The same for a body whose program cannot be loaded. */
+MobValue *mob_lua_broken(const MobLuaBody *body);
+
 /* --- body.c: calls, from the library --- */
+
+MobBody *mob_lua_body_new(MobLuaEnv *env, const MobBodyContext *context, const MobArgs *args);
 
 /* Lets a sandbox tell time, draw numbers and print as bodies do. */
 void mob_lua_body_hooks(MobLuaSandbox *sandbox);

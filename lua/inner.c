@@ -70,6 +70,14 @@ append_advice(GString *into, const MobLuaCapture *capture)
 {
     MobCut cut;
 
+    if (capture->local_is_task) {
+        g_string_append_printf(
+            into,
+            "   = %s is a task of this run; a task that others submit belongs to "
+            "the top level of a program file\n",
+            capture->name);
+        return;
+    }
     if (capture->task_is_main) {
         g_string_append_printf(into,
                                "   = the program runs in the cluster, where there is no %s\n"
@@ -249,8 +257,9 @@ is_top_level(lua_State *lua, MobLuaEnv *env, int function, int number, const cha
 }
 
 static void
-raise_capture(lua_State *lua, MobLuaEnv *env, int function, const char *task, const char *name)
+raise_capture(lua_State *lua, int function, const char *task, const char *name, bool is_task)
 {
+    MobLuaEnv *env = mob_lua_env(lua);
     lua_Debug info;
     uint32_t line;
     char *notes;
@@ -261,7 +270,8 @@ raise_capture(lua_State *lua, MobLuaEnv *env, int function, const char *task, co
                              .name = name,
                              .file = info.source + 1,
                              .line = (uint32_t)info.linedefined,
-                             .last_line = (uint32_t)info.lastlinedefined};
+                             .last_line = (uint32_t)info.lastlinedefined,
+                             .local_is_task = is_task};
     capture.text = mob_lua_env_text(env, capture.file, &capture.length);
     if (capture.text == NULL)
         capture.text = "";
@@ -310,9 +320,10 @@ mob_lua_push_inner_name(lua_State *lua, MobLuaEnv *env, int function, const char
             break;
         bool fine = strcmp(local, "_ENV") == 0 || mob_lua_is_module(lua, -1) ||
                     is_top_level(lua, env, function, i, local);
+        bool is_task = mob_lua_is_task(lua, -1);
         lua_pop(lua, 1);
         if (!fine)
-            raise_capture(lua, env, function, name, local);
+            raise_capture(lua, function, name, local, is_task);
     }
     lua_pushvalue(lua, function);
     lua_getinfo(lua, ">S", &info);

@@ -7,6 +7,9 @@
 
 #include "lua/env.h"
 
+/* Whether there is a task at @index. */
+bool mob_lua_is_task(lua_State *lua, int index);
+
 /* Checks the function at @function, and pushes and returns the name by which
  * workers find it: NAME@FILE:LINE:LAST[a,b]. */
 const char *mob_lua_push_inner_name(lua_State *lua, MobLuaEnv *env, int function, const char *name);
@@ -26,6 +29,7 @@ typedef struct {
     uint32_t line; /* of the function */
     uint32_t last_line;
     bool task_is_main; /* the function is an inline program */
+    bool local_is_task;
 } MobLuaCapture;
 
 char *mob_lua_capture_message(const MobLuaCapture *capture, uint32_t *use_line, char **notes);

@@ -294,9 +294,22 @@ co_wrapped(lua_State *lua)
     return start_resume(lua, WRAP);
 }
 
+/* At the top level it would be shared by all the tasks of a worker. */
+static int
+co_create(lua_State *lua)
+{
+    mob_lua_check_effect(lua, "a coroutine");
+    luaL_checktype(lua, 1, LUA_TFUNCTION);
+    lua_State *inner = lua_newthread(lua);
+    lua_pushvalue(lua, 1);
+    lua_xmove(lua, inner, 1);
+    return 1;
+}
+
 static int
 co_wrap(lua_State *lua)
 {
+    mob_lua_check_effect(lua, "a coroutine");
     luaL_checktype(lua, 1, LUA_TFUNCTION);
     lua_State *inner = lua_newthread(lua);
     lua_pushvalue(lua, 1);
@@ -316,6 +329,8 @@ static void
 open_coroutine(lua_State *lua)
 {
     luaopen_coroutine(lua);
+    lua_pushcfunction(lua, co_create);
+    lua_setfield(lua, -2, "create");
     lua_pushcfunction(lua, co_resume);
     lua_setfield(lua, -2, "resume");
     lua_pushcfunction(lua, co_wrap);

@@ -231,7 +231,7 @@ mob_source_assigned_name(const char *text, size_t length, uint32_t line)
     MobLexer lexer = mob_lexer(start, line_length);
     MobToken token;
     MobToken name = {0};
-    unsigned remotes = 0;
+    MobToken callee = {0};
 
     if (start == NULL || !mob_lexer_next(&lexer, &token))
         return NULL;
@@ -244,9 +244,12 @@ mob_source_assigned_name(const char *text, size_t length, uint32_t line)
     }
     if (name.text == NULL || !mob_token_is(&token, "="))
         return NULL;
-    while (mob_lexer_next(&lexer, &token))
-        remotes += mob_token_is(&token, "remote");
-    return remotes == 1 ? g_strndup(name.text, name.length) : NULL;
+    while (mob_lexer_next(&lexer, &token) && token.type == MOB_TOKEN_NAME) {
+        callee = token;
+        if (!mob_lexer_next(&lexer, &token) || !mob_token_is(&token, "."))
+            break;
+    }
+    return mob_token_is(&callee, "remote") ? g_strndup(name.text, name.length) : NULL;
 }
 
 typedef struct {

@@ -56,7 +56,7 @@ uint32_t mob_source_cut(const char *text, size_t length, uint32_t line, uint32_t
  * its line again. */
 void mob_source_append_cut(const MobCut *cut, bool on_its_line, GString *into);
 
-/* The name that @line gives to what it makes: local NAME = … or a.NAME = … .
+/* The name that @line gives to a task: local NAME = m.remote… or a.NAME = … .
  * Returns (transfer full) it, or NULL. */
 char *mob_source_assigned_name(const char *text, size_t length, uint32_t line);
 

@@ -337,6 +337,21 @@ definition_gc(lua_State *lua)
     return 0;
 }
 
+bool
+mob_lua_is_task(lua_State *lua, int index)
+{
+    mob_lua_push_behind(lua, index);
+    bool is_table = lua_istable(lua, -1);
+    bool is_task = is_table && lua_getmetatable(lua, -1);
+    if (is_task) {
+        luaL_getmetatable(lua, TASK_META);
+        is_task = lua_rawequal(lua, -1, -2);
+        lua_pop(lua, 2);
+    }
+    lua_pop(lua, 1);
+    return is_task;
+}
+
 /* Pushes a task object that owns @spec. */
 static void
 push_task(lua_State *lua, MobTaskSpec *spec)

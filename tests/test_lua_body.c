@@ -118,12 +118,13 @@ Test(lua_body, an_error_keeps_its_cause_and_says_where)
         "end\n",
         "TaskError\tT1 outer\t1\tn1/w0\ttest.lua:6\n"
         "TaskError\tattempt to perform arithmetic on a nil value (local 'k')\ttest.lua:4\n"
-        "TaskError: TaskError was not caught, because of TaskError: attempt to perform "
+        "TaskError: the TaskError of T1/2 inner was not caught, because of TaskError: attempt to "
+        "perform "
         "arithmetic on a nil value (local 'k')\n"
         "TaskError: attempt to perform arithmetic on a nil value (local 'k')\n"
         "  in task T1/2 inner, attempt 1 of 4, on n1/w0\n"
         "  test.lua:4\n"
-        "  and so TaskError: TaskError was not caught\n"
+        "  and so TaskError: the TaskError of T1/2 inner was not caught\n"
         "    in task T1 outer, attempt 1 of 4, on n1/w0\n"
         "    test.lua:6\n");
     assert_fails("function m.main() error({ code = 3, text = 'no' }) end\n",

@@ -77,10 +77,13 @@ Test(lua_program, a_program_that_cannot_be_loaded_says_where_and_why)
 
 Test(lua_program, effects_at_the_top_level_are_refused)
 {
-    static const char *const effects[] = {
-        "f.remote()",  "print(1)",    "m.get(1)",       "m.random()", "m.now()",
-        "m.put(1)",    "m.log('x')",  "math.random(3)", "os.time()",  "m.sleep(1)",
-        "m.context()", "m.read('x')", "m.wait({})"};
+    static const char *const effects[] = {"f.remote()",  "print(1)",
+                                          "m.get(1)",    "m.random()",
+                                          "m.now()",     "m.put(1)",
+                                          "m.log('x')",  "math.random(3)",
+                                          "os.time()",   "m.sleep(1)",
+                                          "m.context()", "m.read('x')",
+                                          "m.wait({})",  "coroutine.wrap(m.get)"};
 
     for (size_t i = 0; i < G_N_ELEMENTS(effects); i++) {
         g_autofree char *text = g_strdup_printf("local m = require 'mobula'\n"
@@ -96,7 +99,7 @@ Test(lua_program, tasks_are_called_after_what_defines_them)
 {
     assert_prints("local square = m.remote(function() end)\n"
                   "local T = {}\n"
-                  "T.cube = m.remote(function() end)\n"
+                  "T.cube = m.remote(function() return square.remote() end)\n"
                   "local list = { m.remote(function() end), m.remote(function() end) }\n"
                   "T.square = m.remote(function() end)\n"
                   "function m.main() print(square, T.cube, list[1], list[2], T.square) end\n",
@@ -157,6 +160,10 @@ Test(lua_program, a_captured_local_is_shown_in_the_source)
     assert_fails("function m.main() local f, g = m.remote(function() return 1 end), "
                  "m.remote(function() return 2 end) end\n",
                  "[E112]", "two functions start on this line");
+    assert_fails("function m.main()\n  local one = m.remote(function() return 1 end)\n"
+                 "  local two = m.remote(function() return m.get(one.remote()) end)\nend\n",
+                 "task 'two' uses 'one', which exists only in this run",
+                 "a task that others submit belongs to the top level", "[E103]");
 }
 
 static char *
