@@ -666,6 +666,7 @@ Test(program, that_cannot_be_loaded_raises_and_is_found_out_before_it_runs)
         g_autoptr(MobStr) id = NULL;
         g_autoptr(MobValue) bundle = mob_program_bundle(cases[i].path, &id);
         g_autoptr(GError) error = NULL;
+        cr_assert_eq(bundle->fault, 0);
         cr_assert(mob_program_is_ours(id));
         cr_assert_not(mob_program_check(driver->loader, id, &error));
         cr_assert_not_null(strstr(error->message, cases[i].message), "%s", error->message);

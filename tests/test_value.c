@@ -338,7 +338,7 @@ Test(config, every_knob_has_a_name_and_a_value_in_every_profile)
     MobConfig config;
 
     for (int i = 0; i < MOB_PROFILE_COUNT; i++) {
-        cr_assert_eq(mob_profile_by_name(mob_profile_name((MobProfile)i)), i);
+        cr_assert_eq(mob_profile_by_name(mob_profile_name((MobProfile)i)), (MobProfile)i);
         mob_config_init(&config, (MobProfile)i);
         for (const MobKnobInfo *knob = mob_config_knobs(); knob->name != NULL; knob++) {
             uint64_t *value = mob_config_knob(&config, knob->name);
