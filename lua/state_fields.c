@@ -382,7 +382,6 @@ log_text(lua_State *lua, MobScene *scene, const void *entry)
     lua_pushlstring(lua, text, length > 0 && text[length - 1] == '\n' ? length - 1 : length);
 }
 
-
 PROCESS(log_worker, MobStateLog, it->worker)
 NODE(log_node, MobStateLog, (MobNodeId){it->worker.node})
 TEXT(log_task, MobStateLog, it->task != NULL ? it->task->name : NULL)
