@@ -13,7 +13,8 @@
 enum {
     /* Longer chains lose links in the middle; the root is never lost. A link
      * is two levels of nesting, so that the value stays far below its limit. */
-    CHAIN_MAX = 16
+    CHAIN_MAX = 16,
+    TOLD_MAX = 8, /* links that a report tells of */
 };
 
 static const char *const names[MOB_FAULT_COUNT] = {
@@ -259,6 +260,30 @@ report_where(const MobFault *fault, const char *indent, GString *into)
             g_string_append_printf(into, "%s%s\n", indent, *frame);
 }
 
+/* The root cause stands last in the chain and is told first. Of a long chain
+ * the links in the middle only say again that the one before them failed. */
+static void
+report_chain(const GArray *chain, GString *into)
+{
+    guint omitted = chain->len > TOLD_MAX ? chain->len - TOLD_MAX : 0;
+    guint first_omitted = chain->len - TOLD_MAX / 2; /* counted from the root's end */
+
+    for (guint i = chain->len; i-- > 0;) {
+        const MobFault *fault = &g_array_index(chain, MobFault, i);
+        bool root = i + 1 == chain->len;
+        if (omitted > 0 && i < first_omitted && i >= first_omitted - omitted) {
+            if (i + 1 == first_omitted)
+                g_string_append_printf(into, "  ... %u errors that followed from each other ...\n",
+                                       omitted);
+            continue;
+        }
+        if (!root)
+            g_string_append(into, "  and so ");
+        report_what(fault, into);
+        report_where(fault, root ? "  " : "    ", into);
+    }
+}
+
 void
 mob_fault_report(const MobValue *value, GString *into)
 {
@@ -276,13 +301,5 @@ mob_fault_report(const MobValue *value, GString *into)
         g_string_append(into, "this is not an error\n");
         return;
     }
-    /* The root cause stands last in the chain and is told first. */
-    for (guint i = chain->len; i-- > 0;) {
-        const MobFault *fault = &g_array_index(chain, MobFault, i);
-        bool root = i + 1 == chain->len;
-        if (!root)
-            g_string_append(into, "  and so ");
-        report_what(fault, into);
-        report_where(fault, root ? "  " : "    ", into);
-    }
+    report_chain(chain, into);
 }

@@ -147,7 +147,7 @@ mob_program_check(MobLoader *loader, const MobStr *bundle_id, GError **error)
     if (find_function(program, "main") == NULL) {
         g_autofree char *text = describe_missing(program, "main");
         g_set_error(error, MOB_PROGRAM_ERROR, 0,
-                    "%s; the driver needs mobula_register(program, \"main\", …)", text);
+                    "%s; the driver needs mobula_register(program, \"main\", ...)", text);
         return false;
     }
     return true;

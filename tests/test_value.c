@@ -263,6 +263,9 @@ Test(fault, a_long_chain_keeps_its_root_and_stays_within_the_depth_of_values)
     g_autoptr(GString) report = g_string_new(NULL);
     mob_fault_report(copy, report);
     cr_assert(g_str_has_prefix(report->str, "TaskError: the root\n"));
+    g_auto(GStrv) lines = g_strsplit(report->str, "\n", -1);
+    cr_assert_eq(g_strv_length(lines), 8 + 1 + 1, "eight errors, the gap, and the last end");
+    cr_assert_str_eq(lines[4], "  ... 8 errors that followed from each other ...");
     mob_value_unref(chain);
 }
 
