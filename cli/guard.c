@@ -73,7 +73,10 @@ guard_run(MobControl *self, const MobUntil *until)
     MobGuard *guard = (MobGuard *)self;
     MobUntil limited = *until;
     limited.limit = MIN(limited.limit, guard->limit);
-    return guard->inner->run(guard->inner, &limited);
+    MobRunEnd end = guard->inner->run(guard->inner, &limited);
+    if (guard->rested != NULL)
+        guard->rested(guard->data);
+    return end;
 }
 
 static void

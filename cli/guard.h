@@ -1,8 +1,8 @@
 /* guard.h: a control that stands before another one.
  *
  * It lets everything through, except that nothing runs past a limit, and it
- * tells whoever made it of every job. So --limit and the oracle need nothing
- * of scenarios or worlds.
+ * tells whoever made it of every job and of the end of every run. So --limit and the oracle need
+ * nothing of scenarios or worlds.
  */
 #pragma once
 
@@ -13,6 +13,7 @@ typedef struct {
     MobControl *inner; /* borrowed */
     MobTime limit;     /* MOB_TIME_NEVER: none */
     void (*submitted)(void *data, const MobJob *job, uint32_t number);
+    void (*rested)(void *data); /* a run has ended; may be NULL */
     void *data;
 } MobGuard;
 

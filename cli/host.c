@@ -266,6 +266,12 @@ on_submitted(void *data, const MobJob *job, uint32_t number)
 }
 
 static void
+on_rested(void *data)
+{
+    mob_teller_rest(((Cluster *)data)->teller);
+}
+
+static void
 foreseen_clear(void *data)
 {
     Foreseen *foreseen = data;
@@ -292,6 +298,7 @@ open_world(Cluster *cluster, const MobClusterOptions *wanted)
     cluster->guard = (MobGuard){
         .limit = host->options.limit,
         .submitted = on_submitted,
+        .rested = on_rested,
         .data = cluster,
     };
     mob_guard_init(&cluster->guard, mob_world_control(cluster->world));

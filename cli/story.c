@@ -10,7 +10,8 @@
 
 enum {
     HALF_WIDTH = 13, /* of where, when a second task follows on the line */
-    RUNNING_NAMES = 8,
+    TOLL_NAMES = 4,
+    TENTH = 100 * 1000, /* of a millisecond, which is what people see */
 };
 
 /* --- tasks --- */
@@ -26,9 +27,9 @@ on_running(MobTeller *teller, const MobNote *note)
     MobTellerLine *line = &teller->line;
     bool again = attempt != NULL && attempt->number > 1;
 
-    if (!again && !mob_teller_ordinary(teller))
+    if (!(again ? mob_teller_dear(teller) : mob_teller_ordinary(teller)))
         return;
-    bool join = line->held && line->may_join && !again && line->at == teller->now &&
+    bool join = line->held && line->may_join && !again && line->at / TENTH == teller->now / TENTH &&
                 strcmp(line->who->str, owner) == 0;
     if (join) {
         mob_teller_add_task(line->why, task, true);
@@ -198,43 +199,63 @@ died_with(const MobTellerDeath *death, MobAddress address)
                           : mob_address_eq(address, death->address);
 }
 
-/* What went with @death: the tasks that ran there and the values that were
- * nowhere else. Returns false if that is nothing. */
+/* Whether this death took the only copy of @object. */
+static bool
+was_only_here(const MobStateObject *object, const MobTellerDeath *death)
+{
+    if (object->state != MOB_OBJECT_LOST || object->ended_at != death->at || !death->machine)
+        return false;
+    for (guint i = 0; i < object->copies->len; i++) {
+        const MobStateCopy *copy = g_ptr_array_index(object->copies, i);
+        if (copy->node.v == death->address.node && copy->to_at == death->at)
+            return true;
+    }
+    return false;
+}
+
+static bool
+ran_here(const MobStateAttempt *attempt, const MobTellerDeath *death)
+{
+    return attempt->started != 0 && g_strcmp0(attempt->outcome, "crashed") == 0 &&
+           attempt->ended_at == death->at && died_with(death, attempt->worker);
+}
+
+/* "O1 ◌  O3 ◌  ", or "27 objects ◌  " where names would fill the line. */
+static void
+append_lost(GString *what, const GPtrArray *names, const char *noun, const char *glyph)
+{
+    if (names->len > TOLL_NAMES)
+        g_string_append_printf(what, "%u %s %s  ", names->len, noun, glyph);
+    for (guint i = 0; i < names->len && names->len <= TOLL_NAMES; i++)
+        g_string_append_printf(what, "%s %s  ", (const char *)g_ptr_array_index(names, i), glyph);
+}
+
+/* What went with @death: the values that were nowhere else and the tasks that
+ * ran there. Returns false if that is nothing. */
 static bool
 append_toll(MobTeller *teller, const MobTellerDeath *death, GString *what, GString *why)
 {
     const MobState *state = teller->options.state;
-    int tasks = 0;
-    int objects = 0;
+    g_autoptr(GPtrArray) objects = g_ptr_array_new();
+    g_autoptr(GPtrArray) tasks = g_ptr_array_new();
     for (guint i = 0; i < state->objects->len; i++) {
         const MobStateObject *object = g_ptr_array_index(state->objects, i);
-        if (object->state != MOB_OBJECT_LOST || object->ended_at != death->at)
-            continue;
-        for (guint j = 0; j < object->copies->len; j++) {
-            const MobStateCopy *copy = g_ptr_array_index(object->copies, j);
-            if (!death->machine || copy->node.v != death->address.node || copy->to_at != death->at)
-                continue;
-            if (++objects <= RUNNING_NAMES)
-                g_string_append_printf(what, "%s ◌  ", object->name);
-            break;
-        }
+        if (was_only_here(object, death))
+            g_ptr_array_add(objects, (char *)object->name);
     }
     for (guint i = 0; i < state->attempts->len; i++) {
         const MobStateAttempt *attempt = g_ptr_array_index(state->attempts, i);
-        bool crashed = attempt->started != 0 && attempt->outcome != NULL &&
-                       strcmp(attempt->outcome, "crashed") == 0 && attempt->ended_at == death->at &&
-                       died_with(death, attempt->worker);
-        if (crashed && ++tasks <= RUNNING_NAMES)
-            g_string_append_printf(what, "%s ✗  ", attempt->task->name);
+        if (ran_here(attempt, death))
+            g_ptr_array_add(tasks, (char *)attempt->task->name);
     }
-    if (objects > 0)
-        g_string_append(why, objects == 1 ? "the only copy" : "the only copies");
-    if (tasks > 0)
-        g_string_append_printf(why, "%sthe running task%s", objects > 0 ? ", " : "",
-                               tasks == 1 ? "" : "s");
-    if (MAX(objects, tasks) > RUNNING_NAMES)
-        g_string_append_printf(why, " (%d)", objects + tasks);
-    return objects + tasks > 0;
+    append_lost(what, objects, "objects", "◌");
+    append_lost(what, tasks, "tasks", "✗");
+    if (objects->len > 0)
+        g_string_append(why, objects->len == 1 ? "the only copy" : "the only copies");
+    if (tasks->len > 0)
+        g_string_append_printf(why, "%sthe running task%s", objects->len > 0 ? ", " : "",
+                               tasks->len == 1 ? "" : "s");
+    return objects->len + tasks->len > 0;
 }
 
 static void
@@ -264,12 +285,22 @@ tell_deaths(MobTeller *teller)
     g_array_set_size(teller->deaths, 0);
 }
 
+static const char *
+fault_glyph(const char *verb)
+{
+    if (g_strcmp0(verb, "kill") == 0)
+        return "✗";
+    if (g_strcmp0(verb, "restart") == 0 || g_strcmp0(verb, "join") == 0)
+        return "↻";
+    return "·";
+}
+
 static void
 on_fault(MobTeller *teller, const MobNote *note)
 {
     MobTellerLine *line = mob_teller_begin(teller, teller->now, "fault");
     g_string_append(line->what, note->text != NULL ? note->text : note->reason);
-    g_string_append(line->where, "✗");
+    g_string_append(line->where, fault_glyph(note->reason));
     if (note->line > 0)
         g_string_append_printf(line->why, "%s:%u", teller->options.file, note->line);
 }
@@ -295,6 +326,8 @@ on_machine(MobTeller *teller, const MobNote *note)
 static void
 on_worker_died(MobTeller *teller, const MobNote *note)
 {
+    if (!mob_teller_dear(teller))
+        return;
     MobTellerLine *line = mob_teller_begin(teller, teller->now,
                                            mob_state_node_name(teller->options.state, note->node));
     g_string_append_printf(line->what, "%s is dead", mob_teller_proc(teller, note->worker));
@@ -444,6 +477,15 @@ on_died(MobWatcher *self, MobAddress proc, const char *why, MobTime at)
     g_array_append_val(teller->deaths, death);
 }
 
+void
+mob_teller_rest(MobTeller *teller)
+{
+    if (teller == NULL)
+        return;
+    tell_deaths(teller);
+    mob_teller_flush(teller);
+}
+
 MobTeller *
 mob_teller_new(const MobTellerOptions *options)
 {
@@ -469,8 +511,7 @@ mob_teller_free(MobTeller *teller)
 {
     if (teller == NULL)
         return;
-    tell_deaths(teller);
-    mob_teller_flush(teller);
+    mob_teller_rest(teller);
     if (teller->untold > 0)
         mob_term_say(teller->options.term,
                      "and %" G_GUINT64_FORMAT " more lines like these; -v tells all",

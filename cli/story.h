@@ -24,4 +24,7 @@ MobTeller *mob_teller_new(const MobTellerOptions *options);
 /* Tells what was held back, and frees the story. */
 void mob_teller_free(MobTeller *teller);
 
+/* Tells what was held back: the world stands still, and others may speak. */
+void mob_teller_rest(MobTeller *teller);
+
 MobWatcher *mob_teller_watcher(MobTeller *teller); /* borrowed */

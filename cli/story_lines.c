@@ -11,8 +11,8 @@ enum {
     WHO_WIDTH = 9,
     WHAT_WIDTH = 17,
     WHERE_WIDTH = 24,
-    ORDINARY_MAX = 200, /* so many tasks are told one by one */
-    DEAR_MAX = 1000,    /* and so many things that went wrong */
+    ORDINARY_MAX = 120, /* so many tasks are told one by one */
+    DEAR_MAX = 150,     /* and so many things that went wrong */
 };
 
 void
