@@ -447,18 +447,19 @@ revive_all(MobScene *scene)
         revive(scene, "gcs");
 }
 
-static void
-calm_over(MobScene *scene, MobAlarm *alarm)
+/* No alarm of its own: it would keep a cluster awake that has come to rest. */
+void
+mob_calm_judge(MobScene *scene)
 {
     GString *text;
 
-    if (mob_scene_jobs_done(scene))
+    if (scene->control->now(scene->control) <= scene->calm_until || mob_scene_jobs_done(scene))
         return;
     text = g_string_new(NULL);
     g_string_append_printf(text, "%s:%u: the jobs are not done so long after the faults ended\n",
-                           scene->scenario->file, alarm->line);
+                           scene->scenario->file, scene->calm_line);
     scene->control->explain(scene->control, text);
-    mob_scene_fail(scene, MOB_OUTCOME_HANG, alarm->line, g_string_free(text, FALSE));
+    mob_scene_fail(scene, MOB_OUTCOME_HANG, scene->calm_line, g_string_free(text, FALSE));
 }
 
 /* c:calm("30s"): no more faults; from here on everything must come to an end in that time. */
@@ -474,9 +475,9 @@ chaos_calm(lua_State *lua)
         mob_fault_heal(scene->faults->pdata[i]);
     revive_all(scene);
     mob_claims_calm(scene);
-    if (within != MOB_TIME_NEVER)
-        mob_alarm_add(scene, scene->control->now(scene->control) + within, calm_over, NULL)->line =
-            mob_script_line(lua);
+    scene->calm_until =
+        within != MOB_TIME_NEVER ? scene->control->now(scene->control) + within : MOB_TIME_NEVER;
+    scene->calm_line = scene->call_line != 0 ? scene->call_line : mob_script_line(lua);
     return 0;
 }
 

@@ -82,6 +82,15 @@ name_left(GString *text, guint count, const char *a, const char *is_still, const
         g_string_append(text, "\n  …");
 }
 
+/* The dead hold nothing, whatever was last heard of them. */
+static bool
+is_live(const MobState *state, MobAddress process)
+{
+    const MobStateProc *proc = mob_state_proc_by_address(state, process);
+
+    return proc != NULL && proc->alive;
+}
+
 static guint
 refs_left(const MobState *state, GString *text)
 {
@@ -89,7 +98,7 @@ refs_left(const MobState *state, GString *text)
 
     for (guint i = 0; i < state->refs->len; i++) {
         const MobStateRef *ref = state->refs->pdata[i];
-        if (ref->to != 0)
+        if (ref->to != 0 || !is_live(state, ref->holder))
             continue;
         name_left(text, ++count, ref->object->name, "held by",
                   mob_state_proc_name(state, ref->holder));
@@ -104,7 +113,7 @@ leases_left(const MobState *state, GString *text)
 
     for (guint i = 0; i < state->leases->len; i++) {
         const MobStateLease *lease = state->leases->pdata[i];
-        if (lease->to != 0)
+        if (lease->to != 0 || !is_live(state, lease->worker))
             continue;
         name_left(text, ++count, mob_state_proc_name(state, lease->worker), "leased to",
                   mob_state_proc_name(state, lease->lease.owner));
@@ -119,7 +128,7 @@ copies_left(const MobState *state, GString *text)
 
     for (guint i = 0; i < state->copies->len; i++) {
         const MobStateCopy *copy = state->copies->pdata[i];
-        if (copy->to != 0)
+        if (copy->to != 0 || !is_live(state, mob_node_address(copy->node.v)))
             continue;
         name_left(text, ++count, copy->object->name, "in the store of",
                   mob_state_node_name(state, copy->node));

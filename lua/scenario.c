@@ -183,6 +183,8 @@ on_event(MobWatcher *watcher, const MobEvent *event)
     }
     if (scene->failure == NULL && scene->claims->len > 0)
         mob_claims_judge(scene, event);
+    if (scene->calm_until != MOB_TIME_NEVER && scene->failure == NULL)
+        mob_calm_judge(scene);
     if (--scene->depth == 0 && scene->has_dead_hooks)
         mob_hooks_sweep(scene);
 }
@@ -294,6 +296,7 @@ scene_new(MobScenario *scenario, const MobClusterPlan *plan)
     scene->number = plan->options.number;
     scene->line = plan->options.line;
     scene->seed = plan->options.seed;
+    scene->calm_until = MOB_TIME_NEVER;
     scene->hooks = g_ptr_array_new_with_free_func((GDestroyNotify)mob_hook_free);
     scene->alarms = g_ptr_array_new_with_free_func((GDestroyNotify)mob_alarm_free);
     scene->stories = g_ptr_array_new_with_free_func((GDestroyNotify)mob_story_free);

@@ -83,6 +83,8 @@ struct MobScene {
     GPtrArray *jobs;              /* of MobScenarioJob, owned */
     GPtrArray *traffic;           /* of MobTraffic, owned; NULL: messages are not counted */
     MobTable *traffic_by_link;
+    MobTime calm_until; /* the jobs must be done by then; MOB_TIME_NEVER: no matter */
+    uint32_t calm_line;
     MobChaos *chaos;                  /* NULL: none */
     uint32_t views_read;              /* bit per MobViewKind: what scripts have looked at */
     uint32_t call_line;               /* of the chain that gives orders just now; 0: ask Lua */
@@ -356,5 +358,7 @@ void mob_ranges_open(lua_State *lua);
 
 /* --- chaos.c --- */
 extern const luaL_Reg mob_scene_chaos[];
+/* Fails the scene if the time that c:calm gave is over and a job is not. */
+void mob_calm_judge(MobScene *scene);
 void mob_chaos_free(MobChaos *chaos);
 char *mob_chaos_settings(const MobChaos *chaos);
