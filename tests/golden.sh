@@ -41,5 +41,25 @@ for file in scenarios/*.lua; do
         diff "$golden" "$name.txt" | head -40 | sed 's/^/# /'
     fi
 done
+
+# The README opens with the story of the first scenario.
+count=$((count + 1))
+sed '/^exit code/d' kill-task-2.txt >wanted
+if [ -n "$UPDATE_GOLDEN" ]; then
+    sed -i 's/simulated in … ms/simulated in 2 ms/' wanted
+    awk 'FILENAME == "wanted" { story = story $0 "\n"; next }
+        /^```/ { fence++ }
+        fence == 3 { if (/^```/) printf "%s\n%s", $0, story; next }
+        { print }' wanted "$source/README.md" >readme && cp readme "$source/README.md"
+fi
+awk '/^```/ { fence++; next } fence == 3' "$source/README.md" | sed 's/simulated in [0-9.]* m*s/simulated in … ms/' >story
+sed -i 's/simulated in [0-9.]* m*s/simulated in … ms/' wanted
+if cmp -s wanted story; then
+    echo "ok $count - the README opens with the story"
+else
+    bad=$((bad + 1))
+    echo "not ok $count - the README opens with the story"
+    diff wanted story | sed 's/^/# /'
+fi
 echo "1..$count"
 [ "$count" -gt 0 ] && [ "$bad" = 0 ]
