@@ -1,5 +1,5 @@
 /* generate.c: see generate.h. */
-#include "generate.h"
+#include "tests/generate.h"
 
 #include <string.h>
 

@@ -1,6 +1,9 @@
+/* test_msg.c: every message and record of the schema over the wire, whole, cut
+ * short, and broken.
+ */
 #include <criterion/criterion.h>
 
-#include "generate.h"
+#include "tests/generate.h"
 
 /* A record or message alike, so that every test below covers both. */
 typedef struct {

@@ -1,3 +1,4 @@
+/* test_pick.c: choices depend on what they are about and on nothing else. */
 #include <criterion/criterion.h>
 
 #include "runtime/pick.h"

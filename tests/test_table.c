@@ -1,6 +1,7 @@
+/* test_table.c: tables against a list that is searched from the front. */
 #include <criterion/criterion.h>
 
-#include "generate.h"
+#include "tests/generate.h"
 #include "runtime/table.h"
 
 static MobKey

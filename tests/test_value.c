@@ -1,8 +1,11 @@
+/* test_value.c: values and what else is at the base: errors, names, resources,
+ * knobs, outboxes.
+ */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <string.h>
 
-#include "generate.h"
+#include "tests/generate.h"
 #include "runtime/process.h"
 
 static MobValue *

@@ -3,7 +3,7 @@
  * What is understood is encoded again, and must then be the same message: two
  * readings of one frame would let peers disagree.
  */
-#include "fuzz.h"
+#include "tests/fuzz/fuzz.h"
 
 #include "runtime/msg.h"
 

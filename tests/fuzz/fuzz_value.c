@@ -3,7 +3,7 @@
  * The encoding is deterministic: what is accepted and written again item by
  * item is the same bytes. Errors are read and told.
  */
-#include "fuzz.h"
+#include "tests/fuzz/fuzz.h"
 
 static void
 copy_items(MobCborReader *from, MobCborWriter *into)

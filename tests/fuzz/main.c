@@ -3,7 +3,7 @@
  * Mutates generated inputs as libFuzzer does at first: bits, bytes, runs that
  * are cut, doubled or exchanged with those of another input.
  */
-#include "fuzz.h"
+#include "tests/fuzz/fuzz.h"
 
 #include <stdio.h>
 #include <stdlib.h>
