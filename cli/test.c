@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/folder.h"
 #include "cli/host.h"
@@ -21,6 +22,10 @@
 
 static const char last_test[] = "runs/.test";
 
+enum {
+    PROGRESS_US = 200 * 1000,
+};
+
 typedef struct {
     MobCli *cli;
     MobTestPlan plan;
@@ -28,6 +33,10 @@ typedef struct {
     guint told;            /* so many tests have been reported */
     guint wanted;          /* no unit behind this one has to run */
     bool keep_going;
+    bool watched;  /* by a person, at a terminal */
+    bool showing;  /* a line of progress stands there */
+    gint64 shown;  /* when, in microseconds */
+    uint64_t runs; /* that have ended */
 } Session;
 
 /* --- which tests --- */
@@ -235,6 +244,27 @@ judge(Session *session, MobTestTally *tally)
             tally->outcome = MOB_OUTCOME_VACUOUS;
 }
 
+/* How far it is, on a line that is written over. */
+static void
+show_progress(Session *session)
+{
+    gint64 now = g_get_monotonic_time();
+    if (!session->watched || now - session->shown < PROGRESS_US)
+        return;
+    session->shown = now;
+    session->showing = true;
+    fprintf(stderr, "\r%" G_GUINT64_FORMAT " of %u runs", session->runs,
+            mob_test_plan_units(&session->plan));
+}
+
+static void
+hide_progress(Session *session)
+{
+    if (session->showing)
+        fputs("\r\033[K", stderr);
+    session->showing = false;
+}
+
 /* Tells of the tests whose seeds are all in, in their order. */
 static void
 tell(Session *session)
@@ -250,6 +280,7 @@ tell(Session *session)
             return; /* behind a test that failed: not wanted */
         judge(session, tally);
         tally->told = true;
+        hide_progress(session);
         mob_report_test(session->cli->term, &session->plan, tally);
         session->told++;
     }
@@ -261,10 +292,12 @@ on_result(void *data, MobTestResult *result)
     Session *session = data;
     guint number = result->number;
     bool failed = result->outcome != MOB_OUTCOME_OK && result->outcome != MOB_OUTCOME_VACUOUS;
+    session->runs++;
     count_result(session, result);
     if (failed && !session->keep_going)
         session->wanted = MIN(session->wanted, number);
     tell(session);
+    show_progress(session);
     return session->wanted;
 }
 
@@ -331,7 +364,10 @@ run_tests(Session *session)
     make_tallies(session);
     session->wanted = mob_test_plan_units(&session->plan);
     gint64 begin = g_get_monotonic_time();
+    session->shown = begin;
+    session->watched = isatty(STDERR_FILENO) && !cli->term->quiet;
     bool whole = mob_test_run_all(&session->plan, jobs, on_result, session, &crashed);
+    hide_progress(session);
     if (!whole) {
         MobTestUnit unit = mob_test_plan_unit(&session->plan, crashed);
         const MobTestFile *file = &g_array_index(session->plan.files, MobTestFile, unit.file);
@@ -373,6 +409,7 @@ mob_cli_test(MobCli *cli)
         .keep_going = cli->flags.keep_going,
     };
     MobExit code = MOB_EXIT_USAGE;
+    cli->term->quiet = cli->flags.quiet;
     g_array_set_clear_func(session.plan.files, file_clear);
     if (session.plan.seeds > 100 * 1000 * 1000)
         mob_term_complain(cli->term, "--seeds: at most 100 million");
