@@ -86,7 +86,7 @@ typedef struct {
     size_t first_line;
     const uint8_t *code;
     size_t count;
-    int16_t outer[UPVALUES_MAX]; /* which upvalue of the outermost each one is */
+    int outer[UPVALUES_MAX]; /* which upvalue of the outermost each one is */
 } Function;
 
 static void
@@ -98,10 +98,12 @@ read_upvalues(Dump *dump, Function *function, const Function *around)
         bool in_stack = byte(dump) != 0;
         uint8_t index = byte(dump);
         byte(dump);
-        if (i < UPVALUES_MAX)
-            function->outer[i] = around == NULL ? (int16_t)i
-                                 : in_stack     ? NOT_OUTER
-                                                : around->outer[index];
+        if (i >= UPVALUES_MAX)
+            continue;
+        if (around == NULL)
+            function->outer[i] = (int)i;
+        else
+            function->outer[i] = in_stack ? NOT_OUTER : around->outer[index];
     }
 }
 

@@ -259,7 +259,9 @@ run(MobLuaBody *body)
         body->started = true;
         lua_pushcfunction(body->thread, body_main);
     }
+    mob_lua_sandbox_note_running(&env->sandbox, body->thread);
     int status = lua_resume(body->thread, env->lua, 0, &count);
+    mob_lua_sandbox_note_running(&env->sandbox, NULL);
     mob_lua_sandbox_leave(&env->sandbox);
     if (status == LUA_YIELD) {
         lua_pop(body->thread, count);

@@ -20,6 +20,10 @@ void mob_lua_loader_free(MobLoader *loader);
 /* How many instructions a body may run without a call; 0: no limit. Holds for
  * workers that start later. */
 void mob_lua_loader_set_budget(MobLoader *loader, uint64_t instructions);
+/* Ends the body that runs at present, if one does, with an error that says
+ * where it is. Safe inside a signal handler, for a watchdog: unlike a budget,
+ * which halves the pace of long loops, it costs nothing until it strikes. */
+void mob_lua_loader_interrupt(MobLoader *loader);
 /* How many bytes the Lua state of one worker may hold; 0: no limit. */
 void mob_lua_loader_set_memory(MobLoader *loader, uint64_t bytes);
 /* What m.read reads with, in drivers; @reader is borrowed and may be NULL. */

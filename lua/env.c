@@ -131,7 +131,7 @@ free_file(void *data)
 static void
 run_file(lua_State *lua, MobLuaEnv *env, const char *path)
 {
-    size_t length;
+    size_t length = 0;
     const char *text = mob_lua_env_text(env, path, &length);
 
     if (length > 0 && *text == '#') { /* a first line for the shell */
@@ -226,8 +226,10 @@ load(MobLuaEnv *env)
 
     env->sandbox.defining = true;
     mob_lua_sandbox_enter(&env->sandbox);
+    mob_lua_sandbox_note_running(&env->sandbox, env->lua);
     lua_pushcfunction(env->lua, run_top_level);
     int status = lua_pcall(env->lua, 0, 0, 0);
+    mob_lua_sandbox_note_running(&env->sandbox, NULL);
     mob_lua_sandbox_leave(&env->sandbox);
     env->sandbox.defining = false;
     mob_lua_sandbox_forget_serials(env->lua, &env->sandbox);
@@ -260,6 +262,7 @@ mob_lua_env_new(const MobLuaLoaderOptions *options, MobStr *bundle_id, MobValue 
     env->main = LUA_NOREF;
     env->sandbox.budget = options->budget;
     env->sandbox.memory_max = options->memory_max;
+    env->sandbox.running = options->running;
     env->sandbox.require = env_require;
     mob_lua_body_hooks(&env->sandbox);
     env->lua = mob_lua_sandbox_open(&env->sandbox);

@@ -11,6 +11,7 @@ typedef struct {
     uint64_t budget;
     uint64_t memory_max;
     const MobLuaReader *reader; /* of m.read; borrowed, may be NULL */
+    lua_State *volatile *running; /* of the loader: the coroutine that runs; may be NULL */
     uint64_t *impure; /* of the loader: counts questions for time and place; may be NULL */
 } MobLuaLoaderOptions;
 

@@ -95,7 +95,7 @@ draw(lua_State *lua, uint64_t n)
 
     mob_lua_check_effect(lua, "random");
     if (self->random == NULL)
-        luaL_error(lua, "random is not available here");
+        return (uint64_t)luaL_error(lua, "random is not available here");
     return self->random(self, lua, n);
 }
 
@@ -150,7 +150,7 @@ time_now(lua_State *lua, const char *what)
 
     mob_lua_check_effect(lua, what);
     if (self->now == NULL)
-        luaL_error(lua, "%s is not available here", what);
+        return (MobTime)luaL_error(lua, "%s is not available here", what);
     return self->now(self, lua);
 }
 
@@ -216,12 +216,21 @@ inner_of(lua_State *lua, int kind)
 }
 
 static int
+resume(lua_State *lua, lua_State *inner, int given, int *count)
+{
+    mob_lua_sandbox_note_running(mob_lua_sandbox(lua), inner);
+    int status = lua_resume(inner, lua, given, count);
+    mob_lua_sandbox_note_running(mob_lua_sandbox(lua), lua);
+    return status;
+}
+
+static int
 resume_again(lua_State *lua, int status, lua_KContext kind)
 {
     lua_State *inner = inner_of(lua, (int)kind);
     int count;
 
-    status = lua_resume(inner, lua, 0, &count);
+    status = resume(lua, inner, 0, &count);
     return after_resume(lua, inner, status, count, (int)kind);
 }
 
@@ -277,7 +286,7 @@ start_resume(lua_State *lua, int kind)
         return resume_failed(lua, inner, kind);
     }
     lua_xmove(lua, inner, given);
-    int status = lua_resume(inner, lua, given, &count);
+    int status = resume(lua, inner, given, &count);
     return after_resume(lua, inner, status, count, kind);
 }
 

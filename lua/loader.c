@@ -8,6 +8,7 @@ typedef struct {
     MobTable *workers; /* address -> GPtrArray of MobLuaEnv, owned */
     MobAddress last_worker;
     GPtrArray *last_envs; /* of that worker: most starts are for the same one */
+    lua_State *volatile running;
 } Loader;
 
 static void
@@ -80,7 +81,10 @@ mob_lua_loader_new(void)
     Loader *self = g_new0(Loader, 1);
 
     self->base = (MobLoader){.start = loader_start, .drop = loader_drop};
-    self->options = (MobLuaLoaderOptions){MOB_LUA_BUDGET, MOB_LUA_MEMORY, NULL, &self->base.impure};
+    self->options = (MobLuaLoaderOptions){.budget = MOB_LUA_BUDGET,
+                                          .memory_max = MOB_LUA_MEMORY,
+                                          .running = &self->running,
+                                          .impure = &self->base.impure};
     self->workers = mob_table_new();
     return &self->base;
 }
@@ -112,4 +116,13 @@ void
 mob_lua_loader_set_reader(MobLoader *loader, const MobLuaReader *reader)
 {
     ((Loader *)loader)->options.reader = reader;
+}
+
+void
+mob_lua_loader_interrupt(MobLoader *loader)
+{
+    lua_State *running = ((Loader *)loader)->running;
+
+    if (running != NULL)
+        mob_lua_sandbox_interrupt(running);
 }

@@ -12,12 +12,40 @@ static const char module_key = 'm'; /* registry: the module */
 
 /* --- arguments --- */
 
+static uint32_t
+read_num_returns(lua_State *lua, uint32_t most)
+{
+    lua_Integer count = lua_tointeger(lua, -1);
+
+    if (count < 1 || count > (lua_Integer)most)
+        luaL_error(lua, "m.wait: num_returns is a number from 1 to the number of references, %d",
+                   (int)most);
+    return (uint32_t)count;
+}
+
+/* Reads the option @name, whose value is on top. */
+static void
+read_option(lua_State *lua, const char *name, const char *what, MobCall *call)
+{
+    static const char *const names[] = {"timeout", "num_returns"};
+    bool waits = strcmp(what, "m.wait") == 0;
+
+    if (strcmp(name, "timeout") == 0) {
+        call->timeout = mob_lua_to_time(lua, lua_gettop(lua), "timeout");
+    } else if (waits && strcmp(name, "num_returns") == 0) {
+        call->count = read_num_returns(lua, call->ref_count);
+    } else {
+        const char *near = mob_lua_nearest(name, names, waits ? 2 : 1);
+        mob_lua_raise(lua, "E105", NULL, "%s has no option '%s'%s%s%s", what, name,
+                      near != NULL ? "; did you mean '" : "", near != NULL ? near : "",
+                      near != NULL ? "'?" : "");
+    }
+}
+
 /* Reads { timeout = …, num_returns = … } at @index. */
 static void
 read_options(lua_State *lua, int index, const char *what, MobCall *call)
 {
-    static const char *const names[] = {"timeout", "num_returns"};
-    bool waits = strcmp(what, "m.wait") == 0;
     const MobRef *ref;
 
     if (lua_isnoneornil(lua, index))
@@ -31,21 +59,7 @@ read_options(lua_State *lua, int index, const char *what, MobCall *call)
     for (lua_Integer i = 1; lua_rawgeti(lua, keys, i) != LUA_TNIL; i++) {
         const char *name = lua_type(lua, -1) == LUA_TSTRING ? lua_tostring(lua, -1) : "?";
         lua_getfield(lua, index, name);
-        if (strcmp(name, "timeout") == 0) {
-            call->timeout = mob_lua_to_time(lua, lua_gettop(lua), "timeout");
-        } else if (waits && strcmp(name, "num_returns") == 0) {
-            lua_Integer count = lua_tointeger(lua, -1);
-            if (count < 1 || count > (lua_Integer)call->ref_count)
-                luaL_error(lua,
-                           "m.wait: num_returns is a number from 1 to the number of references, %d",
-                           (int)call->ref_count);
-            call->count = (uint32_t)count;
-        } else {
-            const char *near = mob_lua_nearest(name, names, waits ? 2 : 1);
-            mob_lua_raise(lua, "E105", NULL, "%s has no option '%s'%s%s%s", what, name,
-                          near != NULL ? "; did you mean '" : "", near != NULL ? near : "",
-                          near != NULL ? "'?" : "");
-        }
+        read_option(lua, name, what, call);
         lua_settop(lua, keys);
     }
     lua_settop(lua, keys - 1);

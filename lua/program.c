@@ -82,10 +82,12 @@ read_files(MobCborReader *reader, Bundle *bundle)
         return false;
     bundle->files = *reader;
     bundle->file_count = files.length;
-    for (uint64_t i = 0; i < files.length; i++)
-        if (mob_cbor_next(reader).type != MOB_CBOR_STRING ||
-            mob_cbor_next(reader).type != MOB_CBOR_STRING)
+    for (uint64_t i = 0; i < files.length; i++) {
+        MobCborItem path = mob_cbor_next(reader);
+        MobCborItem text = mob_cbor_next(reader);
+        if (path.type != MOB_CBOR_STRING || text.type != MOB_CBOR_STRING)
             return false;
+    }
     return true;
 }
 
@@ -200,7 +202,7 @@ MobValue *
 mob_lua_program_load(const char *path, const MobLuaReader *reader, MobStr **bundle_id,
                      GError **error)
 {
-    const MobLuaLoaderOptions options = {MOB_LUA_BUDGET, MOB_LUA_MEMORY, NULL, NULL};
+    const MobLuaLoaderOptions options = {.budget = MOB_LUA_BUDGET, .memory_max = MOB_LUA_MEMORY};
     g_autoptr(MobLuaEnv) env = mob_lua_env_new(&options, NULL, NULL, reader, path);
 
     if (env->broken != NULL) {

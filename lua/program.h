@@ -35,10 +35,10 @@ MobValue *mob_lua_program_inline(lua_State *lua, int index, const char *path, co
 /* Whether @text is a program: it sets main and does not load mobula.sim. */
 bool mob_lua_is_program(const char *text);
 
-/* Whether the bytes of a bundle are acceptable; for what peers send. */
-bool mob_lua_program_check(const MobValue *bundle);
+/* Whether @value is an acceptable bundle; for what peers send. */
+bool mob_lua_program_check(const MobValue *value);
 
-/* The text of @path in the bundle (borrowed, not terminated), or NULL. */
-const char *mob_lua_program_file(const MobValue *bundle, const char *path, size_t *length);
+/* The text of @path in the bundle @value (borrowed, not terminated), or NULL. */
+const char *mob_lua_program_file(const MobValue *value, const char *path, size_t *length);
 /* The path of the file that is run (transfer full), and whether it is an inline function. */
-char *mob_lua_program_entry(const MobValue *bundle, bool *is_inline);
+char *mob_lua_program_entry(const MobValue *value, bool *is_inline);

@@ -44,24 +44,55 @@ on_panic(lua_State *lua)
     return 0;
 }
 
+/* Raises the error that no pcall catches; @how_long is for people. */
+static void
+raise_loop(lua_State *lua, lua_Debug *info, const char *how_long)
+{
+    char message[512];
+
+    lua_getinfo(lua, "Sl", info);
+    g_snprintf(message, sizeof message, "the body loops: %s:%d has run for %s without a call",
+               *info->source == '@' ? info->source + 1 : info->source, info->currentline, how_long);
+    mob_lua_sandbox(lua)->exceeded = true;
+    mob_lua_push_plain_error(lua, "LoopError", message);
+    lua_error(lua);
+}
+
 static void
 on_count(lua_State *lua, lua_Debug *info)
 {
     MobLuaSandbox *self = mob_lua_sandbox(lua);
+    char how_long[64];
 
     self->spent += MIN(self->budget, HOOK_EVERY);
     if (self->spent < self->budget)
         return;
-    lua_getinfo(lua, "Sl", info);
-    const char *file = *info->source == '@' ? info->source + 1 : info->source;
-    char message[512];
-    g_snprintf(message, sizeof message,
-               "the body loops: %s:%d has run for %" G_GUINT64_FORMAT
-               " million instructions without a call",
-               file, info->currentline, self->spent / 1000000);
-    self->exceeded = true;
-    mob_lua_push_plain_error(lua, "LoopError", message);
-    lua_error(lua);
+    g_snprintf(how_long, sizeof how_long, "%" G_GUINT64_FORMAT " million instructions",
+               self->spent / 1000000);
+    raise_loop(lua, info, how_long);
+}
+
+/* Watches the budget, if there is one. */
+static void
+set_hook(lua_State *lua, const MobLuaSandbox *self)
+{
+    if (self->budget != 0)
+        lua_sethook(lua, on_count, LUA_MASKCOUNT, (int)MIN(self->budget, HOOK_EVERY));
+    else
+        lua_sethook(lua, NULL, 0, 0);
+}
+
+static void
+on_interrupt(lua_State *lua, lua_Debug *info)
+{
+    set_hook(lua, mob_lua_sandbox(lua));
+    raise_loop(lua, info, "very long");
+}
+
+void
+mob_lua_sandbox_interrupt(lua_State *lua)
+{
+    lua_sethook(lua, on_interrupt, LUA_MASKCOUNT, 1);
 }
 
 /* --- errors that a body may not catch --- */
@@ -477,7 +508,6 @@ mob_lua_sandbox_open(MobLuaSandbox *self)
     lua_gc(lua, LUA_GCSTOP); /* nothing is garbage yet */
     open_globals(lua);
     lua_gc(lua, LUA_GCRESTART);
-    if (self->budget != 0)
-        lua_sethook(lua, on_count, LUA_MASKCOUNT, (int)MIN(self->budget, HOOK_EVERY));
+    set_hook(lua, self);
     return lua;
 }

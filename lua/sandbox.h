@@ -42,7 +42,8 @@ struct MobLuaSandbox {
      * itself, and whether a call of its waits for an answer. */
     lua_State *base;
     bool calling;
-    const void *printer; /* whose serial numbers count; any address that is unique */
+    lua_State *volatile *running; /* where to note the coroutine that runs; may be NULL */
+    const void *printer;          /* whose serial numbers count; any address that is unique */
 
     /* The sandbox's own. */
     bool limited;  /* inside user code: the memory limit applies */
@@ -72,6 +73,17 @@ mob_lua_sandbox_enter(MobLuaSandbox *self)
     self->exceeded = false;
     self->spent = 0;
 }
+
+static inline void
+mob_lua_sandbox_note_running(MobLuaSandbox *self, lua_State *lua)
+{
+    if (self->running != NULL)
+        *self->running = lua;
+}
+
+/* Makes the coroutine @lua, which runs, raise a LoopError at its next
+ * instruction. Safe inside a signal handler. */
+void mob_lua_sandbox_interrupt(lua_State *lua);
 
 static inline void
 mob_lua_sandbox_leave(MobLuaSandbox *self)

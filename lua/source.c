@@ -226,7 +226,7 @@ mob_source_append_cut(const MobCut *cut, bool on_its_line, GString *into)
 char *
 mob_source_assigned_name(const char *text, size_t length, uint32_t line)
 {
-    size_t line_length;
+    size_t line_length = 0;
     const char *start = mob_source_line(text, length, line, &line_length);
     MobLexer lexer = mob_lexer(start, line_length);
     MobToken token;

@@ -1,4 +1,7 @@
 /* Programs in Lua, from their text to what they print, with a fake runtime. */
+#include <signal.h>
+#include <sys/time.h>
+
 #include "tests/lua_fake.h"
 
 Test(lua_body, a_program_submits_gets_and_prints)
@@ -354,6 +357,39 @@ Test(lua_body, a_body_that_loops_or_eats_memory_ends_with_an_error)
         "the body loops: test.lua:4 has run for 5 million instructions without a call\n"
         "test.lua:4\nstill here\n"
         "not enough memory: the programs of one worker may use 20 MiB\n");
+}
+
+static MobLoader *interrupted; /* for the handler alone */
+
+static void
+on_alarm(int signal)
+{
+    mob_lua_loader_interrupt(interrupted);
+}
+
+Test(lua_body, a_watchdog_can_end_what_loops)
+{
+    const struct itimerval soon = {{0, 100000}, {0, 100000}};
+    const struct itimerval never = {{0, 0}, {0, 0}};
+    g_autoptr(Fake) fake = fake_text("local m = require 'mobula'\n"
+                                     "local loop = m.remote('loop', function()\n"
+                                     "  coroutine.wrap(function()\n"
+                                     "    while true do end\n"
+                                     "  end)()\n"
+                                     "end)\n"
+                                     "function m.main()\n"
+                                     "  local _, err = m.try(loop.remote())\n"
+                                     "  print(err.message)\n"
+                                     "end\n");
+    mob_lua_loader_set_budget(fake->loader, 0);
+    interrupted = fake->loader;
+    mob_lua_loader_interrupt(interrupted); /* nothing runs */
+    signal(SIGALRM, on_alarm);
+    setitimer(ITIMER_REAL, &soon, NULL);
+    g_autoptr(MobValue) value = fake_main(fake, NULL);
+    setitimer(ITIMER_REAL, &never, NULL);
+    cr_assert_str_eq(fake->output->str,
+                     "the body loops: test.lua:4 has run for very long without a call\n");
 }
 
 Test(lua_body, bodies_can_be_freed_at_any_call)
