@@ -1,3 +1,4 @@
+/* test_lineage.c: pictures of lineages, compared with golden ones. */
 #include <criterion/criterion.h>
 #include <glib/gstdio.h>
 #include <locale.h>

@@ -1,3 +1,4 @@
+/* test_rundb.c: a run as a database. */
 #include <criterion/criterion.h>
 #include <glib/gstdio.h>
 #include <sqlite3.h>

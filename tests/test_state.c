@@ -1,3 +1,4 @@
+/* test_state.c: what is true in a cluster, from its notes. */
 #include <criterion/criterion.h>
 
 #include "tests/told.h"

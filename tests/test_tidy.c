@@ -42,7 +42,7 @@ static const Rule rules[] = {
     {"net", "net runtime", "lua.h", CHANCE},
     {"viz", "viz runtime", "time.h lua.h", CHANCE OUTSIDE},
     {"cli", "cli sim net lua viz runtime", "", CHANCE},
-    {"tests", "tests cli sim net lua viz runtime", "", "%p "},
+    {"tests", "tests cli sim net lua viz runtime", "", ""},
 };
 
 /* The order inside runtime/: a file knows its own layer and those below. What

@@ -1,3 +1,4 @@
+/* test_trace.c: what happened in a run, as rows. */
 #include <criterion/criterion.h>
 
 #include "tests/told.h"

@@ -1,3 +1,4 @@
+/* told.c: events and notes made by hand, for tests of those who look on. */
 #include "tests/told.h"
 
 const MobAddress told_driver = {1, 2};
