@@ -7,6 +7,7 @@
 #include "lua/scenario_parts.h"
 
 #include "lua/errors.h"
+#include "runtime/node.h"
 
 #define LIMIT_DEFAULT (3600 * MOB_SECOND)
 
@@ -121,17 +122,25 @@ leases_left(const MobState *state, GString *text)
     return count;
 }
 
+/* Of copies the store itself knows best: an owner that was given up for dead
+ * may still have told of one that was deleted long ago. */
 static guint
-copies_left(const MobState *state, GString *text)
+copies_left(MobScene *scene, GString *text)
 {
+    const MobState *state = scene->state;
     guint count = 0;
 
-    for (guint i = 0; i < state->copies->len; i++) {
-        const MobStateCopy *copy = state->copies->pdata[i];
-        if (copy->to != 0 || !is_live(state, mob_node_address(copy->node.v)))
-            continue;
-        name_left(text, ++count, copy->object->name, "in the store of",
-                  mob_state_node_name(state, copy->node));
+    for (guint i = 0; i < state->nodes->len; i++) {
+        const MobStateNode *node = state->nodes->pdata[i];
+        MobAddress address = mob_node_address(node->node.v);
+        const MobProcess *process = scene->control->process(scene->control, address);
+        MobCopyInfo copy;
+        size_t at = 0;
+        while (process != NULL && mob_node_next_copy(process, &at, &copy)) {
+            const MobStateObject *object = mob_state_object_by_id(state, copy.object);
+            name_left(text, ++count, object != NULL ? object->name : "an object", "in the store of",
+                      node->name);
+        }
     }
     return count;
 }
@@ -146,7 +155,7 @@ check_drained(MobScene *scene, uint32_t line)
                     scene->scenario->file, line);
     left = refs_left(scene->state, text);
     left += leases_left(scene->state, text);
-    left += copies_left(scene->state, text);
+    left += copies_left(scene, text);
     if (left > 0)
         mob_scene_fail(scene, MOB_OUTCOME_FAILED, line, g_string_free(text, FALSE));
     else

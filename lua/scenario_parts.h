@@ -328,6 +328,7 @@ void mob_entry_push(lua_State *lua, MobScene *scene, MobViewKind kind, const voi
 void mob_list_push(lua_State *lua, MobScene *scene, MobViewKind kind, GPtrArray *items);
 /* The entries of that kind, in their fixed order; borrowed. */
 const GPtrArray *mob_view_items(lua_State *lua, MobScene *scene, MobViewKind kind);
+uint64_t mob_store_used(MobScene *scene, const MobStateNode *node);
 extern const luaL_Reg mob_scene_selectors[];
 
 /* --- claims.c --- */

@@ -63,20 +63,6 @@ FLAG(node_declared_dead, MobStateNode, it->declared_dead)
 WHEN(node_joined_at, MobStateNode, it->joined, it->joined_at)
 WHEN(node_died_at, MobStateNode, it->died, it->died_at)
 TEXT(node_reason, MobStateNode, it->reason)
-static void
-node_used(lua_State *lua, MobScene *scene, const void *entry)
-{
-    const MobStateNode *it = entry;
-    uint64_t used = 0;
-    scene->views_read |= UINT32_C(1) << MOB_VIEW_copies;
-    for (guint i = 0; i < scene->state->copies->len; i++) {
-        const MobStateCopy *copy = scene->state->copies->pdata[i];
-        if (copy->to == 0 && copy->node.v == it->node.v)
-            used += copy->object->size;
-    }
-    lua_pushinteger(lua, (lua_Integer)used);
-}
-
 /* What the node manager itself knows; false if it is not there to be asked. */
 static bool
 get_stats(MobScene *scene, const MobStateNode *node, MobNodeStats *stats)
@@ -89,6 +75,23 @@ get_stats(MobScene *scene, const MobStateNode *node, MobNodeStats *stats)
     if (process != NULL)
         mob_node_stats(process, stats);
     return process != NULL;
+}
+
+/* Bytes in the store: what the node says, else what was heard of its copies. */
+uint64_t
+mob_store_used(MobScene *scene, const MobStateNode *node)
+{
+    MobNodeStats stats;
+    uint64_t used = 0;
+
+    if (get_stats(scene, node, &stats))
+        return stats.store_used;
+    for (guint i = 0; i < scene->state->copies->len; i++) {
+        const MobStateCopy *copy = scene->state->copies->pdata[i];
+        if (node->alive && copy->to == 0 && copy->node.v == node->node.v)
+            used += copy->object->size;
+    }
+    return used;
 }
 
 static void
@@ -115,6 +118,7 @@ push_leases(lua_State *lua, MobScene *scene, const MobStateNode *node, bool wait
         lua_pushnil(lua);
 }
 
+NUMBER(node_used, MobStateNode, mob_store_used(scene, it))
 DEFINE(node_cpus, MobStateNode, push_cpus(lua, scene, it, false))
 DEFINE(node_available, MobStateNode, push_cpus(lua, scene, it, true))
 DEFINE(node_leases, MobStateNode, push_leases(lua, scene, it, false))

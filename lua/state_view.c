@@ -376,14 +376,11 @@ push_workers(lua_State *lua, MobScene *scene)
 static void
 push_store(lua_State *lua, MobScene *scene)
 {
-    const GPtrArray *copies = mob_view_items(lua, scene, MOB_VIEW_copies);
+    const GPtrArray *nodes = scene->state->nodes;
     uint64_t used = 0;
 
-    for (guint i = 0; i < copies->len; i++) {
-        const MobStateCopy *copy = copies->pdata[i];
-        if (copy->to == 0)
-            used += copy->object->size;
-    }
+    for (guint i = 0; i < nodes->len; i++)
+        used += mob_store_used(scene, nodes->pdata[i]);
     lua_createtable(lua, 0, 1);
     lua_pushinteger(lua, (lua_Integer)used);
     lua_setfield(lua, -2, "used");

@@ -43,7 +43,6 @@ local function survive(answer, ...)
     spare = { driver_node = true, max_down = 3 },
   }
   c:at("2s"):calm("60s")
-  c:sometimes("a task ran again", function(s) return #s.tasks { replayed = true } > 0 end)
   c:run { until_done = job, limit = "120s", drain = true }
   local err = job:error()
   if err then
