@@ -1,6 +1,6 @@
 /* claims.c: what must hold.
  *
- *     always, never     at every event
+ *     always, never     after every event that touches what they look at
  *     eventually        at some time within a span, and after c:calm again
  *     sometimes         at least once in a sweep: a run only says whether
  *     reached           at least once in this run
@@ -75,6 +75,9 @@ mob_claim_free(MobClaim *claim)
 
 #define BIT(view) (UINT32_C(1) << MOB_VIEW_##view)
 
+/* What may change when a process or a machine dies. */
+#define MORTAL (MOB_VIEW_ALL & ~(BIT(logs) | BIT(jobs) | BIT(messages)))
+
 static uint32_t
 touched_by(MobNoteKind kind)
 {
@@ -98,13 +101,13 @@ touched_by(MobNoteKind kind)
         return BIT(logs);
     if (kind == MOB_NOTE_GET_BLOCKED || kind == MOB_NOTE_GET_RESUMED || kind == MOB_NOTE_DECIDE)
         return 0;
-    return MOB_VIEW_ALL; /* faults and what dies */
+    return MORTAL; /* machines, the GCS, faults */
 }
 
 static uint32_t
 touched(MobScene *scene, const MobEvent *event)
 {
-    uint32_t views = scene->proc_changed ? MOB_VIEW_ALL : 0;
+    uint32_t views = scene->proc_changed ? MORTAL : 0;
 
     scene->proc_changed = false;
     if (event == NULL)
@@ -188,6 +191,27 @@ count(MobScene *scene, MobClaim *claim, bool pass)
         *first = MAX(scene->state->event, 1);
 }
 
+/* Before the first event: only what it looks at matters, not what it says. */
+static void
+learn_reads(MobScene *scene, MobClaim *claim)
+{
+    lua_State *lua = scene->scenario->now;
+    int top = lua_gettop(lua);
+
+    if (claim->asked)
+        return;
+    lua_checkstack(lua, LUA_MINSTACK);
+    scene->views_read = 0;
+    lua_rawgeti(lua, LUA_REGISTRYINDEX, claim->function);
+    mob_state_push(lua, scene);
+    if (!mob_scenario_pcall(scene->scenario, lua, 1, 0) &&
+        mob_scenario_classify(scene->scenario, lua) != MOB_OUTCOME_FAILED)
+        raised(scene, claim, lua);
+    claim->reads = scene->views_read;
+    claim->asked = true;
+    lua_settop(lua, top);
+}
+
 static void
 judge(MobScene *scene, MobClaim *claim)
 {
@@ -250,6 +274,8 @@ mob_claims_judge(MobScene *scene, const MobEvent *event)
         }
         if (claim->kind == EVENTUALLY && !claim->settled && now > claim->deadline)
             too_late(scene, claim);
+        else if (event == NULL && (claim->kind == ALWAYS || claim->kind == NEVER))
+            learn_reads(scene, claim);
         else if (!claim->asked || (claim->reads & views) != 0)
             judge(scene, claim);
     }

@@ -17,6 +17,10 @@ Test(claims, claims_are_judged_at_the_event)
          "c:sometimes('retry', function(s) return #s.tasks { replayed = true } > 0 end)\n"
          "c:leads_to('runs', { 'task.submitted' }, { 'task.running' }, '1s')",
          MOB_OUTCOME_OK, NULL},
+        {"local c = cluster()\n"
+         "c:always('one job', function(s) assert.are.equal(1, #s.jobs) end)\n"
+         "c:always('never touched', function(s) assert.are.equal(1, #s.logs) end)",
+         MOB_OUTCOME_OK, NULL},
         {"local c = cluster()\nc:always('no task', function(s) return #s.tasks == 0 end)",
          MOB_OUTCOME_FAILED, "case.lua:3: always \"no task\" broke at @"},
         {"local c = cluster()\nc:always('no task', function(s)\nassert.are.equal(0, "
