@@ -10,7 +10,7 @@ typedef struct MobLuaBody MobLuaBody;
 typedef struct {
     uint64_t budget;
     uint64_t memory_max;
-    const MobLuaReader *reader; /* of m.read; borrowed, may be NULL */
+    const MobLuaReader *reader;   /* of m.read; borrowed, may be NULL */
     lua_State *volatile *running; /* of the loader: the coroutine that runs; may be NULL */
     uint64_t *impure; /* of the loader: counts questions for time and place; may be NULL */
 } MobLuaLoaderOptions;
@@ -104,6 +104,12 @@ void mob_lua_push_module(lua_State *lua);
 bool mob_lua_is_module(lua_State *lua, int index);
 /* Adds remote to the module's functions, which are on top. */
 void mob_lua_add_tasks(lua_State *lua);
+
+/* --- look.c: functions of the module --- */
+int mob_lua_log(lua_State *lua); /* string.format is upvalue 1 */
+int mob_lua_context(lua_State *lua);
+int mob_lua_read(lua_State *lua);
+int mob_lua_top(lua_State *lua);
 
 /* --- env.c --- */
 

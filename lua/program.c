@@ -202,7 +202,8 @@ MobValue *
 mob_lua_program_load(const char *path, const MobLuaReader *reader, MobStr **bundle_id,
                      GError **error)
 {
-    const MobLuaLoaderOptions options = {.budget = MOB_LUA_BUDGET, .memory_max = MOB_LUA_MEMORY};
+    const MobLuaLoaderOptions options = {.budget = MOB_LUA_BUDGET / 10,
+                                         .memory_max = MOB_LUA_MEMORY};
     g_autoptr(MobLuaEnv) env = mob_lua_env_new(&options, NULL, NULL, reader, path);
 
     if (env->broken != NULL) {

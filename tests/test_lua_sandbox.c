@@ -126,6 +126,10 @@ Test(lua_sandbox, what_the_top_level_made_is_frozen)
                   "  print(m.get(a), m.get(b), m.get(c), m.get(d).list[2])\n"
                   "end\n",
                   "8\t123\tdeep list 13 21 32 21 truedeep\t1\n");
+}
+
+Test(lua_sandbox, a_change_of_what_is_frozen_is_refused)
+{
     static const char *const writes[] = {
         "config.deep.a = 2",
         "config.new = 1",
@@ -151,6 +155,10 @@ Test(lua_sandbox, what_the_top_level_made_is_frozen)
                             writes[i]);
         fake_fails(text, (const char *const[]){"[E109]", "test.lua:4", NULL});
     }
+}
+
+Test(lua_sandbox, a_local_of_the_top_level_is_assigned_at_the_top_level_only)
+{
     assert_refuses("local m = require 'mobula'\n"
                    "local count = 0\n"
                    "local function tick()\n"
