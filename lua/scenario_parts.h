@@ -6,7 +6,8 @@
  *     machines.c   the options of sim.cluster
  *     jobs.c       c:submit, jobs
  *     runs.c       c:run
- *     verbs.c      faults and their handles
+ *     verbs.c      breaking and mending
+ *     orders.c     orders that were given, and their handles
  *     hooks.c      c:on, c:at, c:every and their chains
  *     stories.c    stories
  *     state_view.c state_fields.c selectors.c   c.state and its kin

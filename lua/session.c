@@ -213,7 +213,7 @@ add_faults(MobScene *scene, MobClusterResult *result)
         row->text = g_strdup(fault->text);
         row->line = fault->line;
         row->chaos = fault->chaos;
-        row->bites = scene->control->bites(scene->control, fault->number);
+        row->bites = fault->number != 0 ? scene->control->bites(scene->control, fault->number) : 0;
         g_ptr_array_add(result->faults, row);
     }
     mob_hooks_unfired(scene, result->faults);

@@ -276,6 +276,7 @@ Test(scenario, hooks_fire_when_they_should)
          "there is no machine or process 'n7'; there are head, n1, n2"},
         {"local c = cluster()\nc:at('1ms'):evict('P1')\nc:run()", MOB_OUTCOME_BAD_INPUT,
          "does not say from where"},
+        {"local c = cluster()\nc:evict('P1')", MOB_OUTCOME_VACUOUS, "does not say :from(node)"},
         {"local c = cluster()\nc:at('1ms'):kill('n1'):from('n2')", MOB_OUTCOME_BAD_INPUT,
          "from belongs to evict"},
         {"local c = cluster()\nc:run()\nc:at('1ms'):kill('n1')", MOB_OUTCOME_BAD_INPUT,
