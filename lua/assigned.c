@@ -215,10 +215,11 @@ mob_lua_find_assignment(lua_State *lua, int index)
 
 /* --- and all the functions that it reaches --- */
 
+/* Whether the value on top is to be looked at, for the first time. */
 static bool
 visit(lua_State *lua, int seen)
 {
-    if (!lua_isfunction(lua, -1) || lua_iscfunction(lua, -1))
+    if (!lua_istable(lua, -1) && (!lua_isfunction(lua, -1) || lua_iscfunction(lua, -1)))
         return false;
     lua_pushvalue(lua, -1);
     bool fresh = lua_rawget(lua, seen) == LUA_TNIL;
@@ -231,13 +232,39 @@ visit(lua_State *lua, int seen)
     return fresh;
 }
 
+static uint32_t search(lua_State *lua, int seen, unsigned depth);
+
+static uint32_t
+search_table(lua_State *lua, int seen, unsigned depth)
+{
+    uint32_t line = 0;
+
+    mob_lua_push_behind(lua, -1);
+    mob_lua_push_some_keys(lua, -1);
+    int keys = lua_gettop(lua);
+    for (lua_Integer i = 1; line == 0 && lua_rawgeti(lua, keys, i) != LUA_TNIL; i++) {
+        lua_rawget(lua, keys - 1);
+        if (visit(lua, seen))
+            line = search(lua, seen, depth + 1);
+        if (line == 0)
+            lua_settop(lua, keys);
+    }
+    return line;
+}
+
+/* Looks at the value on top. If it finds something it leaves the file and the
+ * name on top. */
 static uint32_t
 search(lua_State *lua, int seen, unsigned depth)
 {
     int function = lua_gettop(lua);
     lua_Debug info;
 
-    luaL_checkstack(lua, 8, NULL);
+    luaL_checkstack(lua, 16, NULL);
+    if (depth > NESTING_MAX)
+        return 0;
+    if (lua_istable(lua, function))
+        return search_table(lua, seen, depth);
     uint32_t line = mob_lua_find_assignment(lua, function);
     if (line != 0) {
         lua_pushvalue(lua, function);
@@ -246,7 +273,7 @@ search(lua_State *lua, int seen, unsigned depth)
         lua_insert(lua, -2);
         return line;
     }
-    for (int i = 1; depth < NESTING_MAX && lua_getupvalue(lua, function, i) != NULL; i++) {
+    for (int i = 1; lua_getupvalue(lua, function, i) != NULL; i++) {
         if (visit(lua, seen)) {
             line = search(lua, seen, depth + 1);
             if (line != 0)

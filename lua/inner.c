@@ -191,7 +191,7 @@ look_into(Search *search)
         return;
     }
     mob_lua_push_behind(lua, at);
-    mob_lua_push_keys(lua, -1); /* in order, so that the first match is the same everywhere */
+    mob_lua_push_some_keys(lua, -1); /* in order: the first match is the same everywhere */
     int keys = lua_gettop(lua);
     for (lua_Integer i = 1; lua_rawgeti(lua, keys, i) != LUA_TNIL; i++) {
         lua_rawget(lua, keys - 1);

@@ -119,9 +119,9 @@ raise_unordered(lua_State *lua, int type)
 
 /* Collects the keys of the table at @index that are not within 1 to @skip. The
  * strings stay alive because the table holds them. Returns the type of a key
- * that has no order, or LUA_TNIL. */
+ * that has no order, unless those are left out, or LUA_TNIL. */
 static int
-collect(lua_State *lua, int index, lua_Integer skip, GArray *keys)
+collect(lua_State *lua, int index, lua_Integer skip, bool leave_out, GArray *keys)
 {
     Key key;
 
@@ -129,6 +129,8 @@ collect(lua_State *lua, int index, lua_Integer skip, GArray *keys)
     while (lua_next(lua, index)) {
         lua_pop(lua, 1);
         if (!read_key(lua, &key)) {
+            if (leave_out)
+                continue;
             int type = lua_type(lua, -1);
             lua_pop(lua, 1);
             return type;
@@ -139,18 +141,10 @@ collect(lua_State *lua, int index, lua_Integer skip, GArray *keys)
     return LUA_TNIL;
 }
 
-/* Pushes a list of the keys of the raw table at @index that are not within 1
- * to @skip, in order. */
+/* Sorts and pushes the keys, and frees them. */
 static void
-push_sorted(lua_State *lua, int index, lua_Integer skip)
+push_list(lua_State *lua, GArray *keys)
 {
-    GArray *keys = g_array_new(FALSE, FALSE, sizeof(Key));
-    int bad = collect(lua, index, skip, keys);
-
-    if (bad != LUA_TNIL) {
-        g_array_free(keys, TRUE);
-        raise_unordered(lua, bad);
-    }
     if (keys->len > 1)
         g_array_sort(keys, compare_keys);
     lua_createtable(lua, (int)keys->len, 0);
@@ -159,6 +153,33 @@ push_sorted(lua_State *lua, int index, lua_Integer skip)
         lua_rawseti(lua, -2, (lua_Integer)i + 1);
     }
     g_array_free(keys, TRUE);
+}
+
+/* Pushes a list of the keys of the raw table at @index that are not within 1
+ * to @skip, in order. */
+static void
+push_sorted(lua_State *lua, int index, lua_Integer skip)
+{
+    GArray *keys = g_array_new(FALSE, FALSE, sizeof(Key));
+    int bad = collect(lua, index, skip, false, keys);
+
+    if (bad != LUA_TNIL) {
+        g_array_free(keys, TRUE);
+        raise_unordered(lua, bad);
+    }
+    push_list(lua, keys);
+}
+
+void
+mob_lua_push_some_keys(lua_State *lua, int index)
+{
+    GArray *keys = g_array_new(FALSE, FALSE, sizeof(Key));
+
+    mob_lua_push_behind(lua, index);
+    int raw = lua_gettop(lua);
+    collect(lua, raw, 0, true, keys);
+    push_list(lua, keys);
+    lua_remove(lua, raw);
 }
 
 void

@@ -116,6 +116,8 @@ int mob_lua_next(lua_State *lua);
 int mob_lua_sort(lua_State *lua);
 /* Pushes a list of the keys of the table at @index in their fixed order. */
 void mob_lua_push_keys(lua_State *lua, int index);
+/* The same, but keys that have no order are left out instead of raised. */
+void mob_lua_push_some_keys(lua_State *lua, int index);
 
 /* --- freeze.c: what may not change any more --- */
 /* Makes the globals read-only, and all that they and the @count values from

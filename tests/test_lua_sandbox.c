@@ -174,15 +174,25 @@ Test(lua_sandbox, a_local_of_the_top_level_is_assigned_at_the_top_level_only)
                    "  local function inner() local function more() seen = 1 end return more end\n"
                    "end\n",
                    "'seen'", "--> test.lua:4");
+    assert_refuses("local m = require 'mobula'\n"
+                   "local count, T = 0, {}\n"
+                   "T[T] = 1\n"
+                   "function T.tick() count = count + 1 end\n"
+                   "m.remote('f', function() T.tick() end)\n"
+                   "function m.main() end\n",
+                   "'count'", "--> test.lua:4");
     /* what runs at the top level only may count */
     assert_prints("local n = 0\n"
                   "local function next_name() n = n + 1 return 'task' .. n end\n"
                   "local f = m.remote(next_name(), function() local k = 1 return (function() k = k "
                   "+ 1 return k end)() end)\n"
-                  "local g\n"
+                  "local g, odd = nil, { [print] = 1 }\n"
                   "g = m.remote(next_name(), function() return 1 end)\n"
-                  "function m.main() print(f, g, m.get(f.remote())) end\n",
-                  "task task1\ttask task2\t2\n");
+                  "function m.main()\n"
+                  "  local h = m.remote('h', function() return f ~= nil and odd[print] end)\n"
+                  "  print(f, g, m.get(f.remote()), m.get(h.remote()), n)\n"
+                  "end\n",
+                  "task task1\ttask task2\t2\t1\t2\n");
 }
 
 Test(lua_sandbox, m_sorted_and_m_top_walk_in_order)
