@@ -18,7 +18,7 @@ enum {
 typedef struct {
     MobUntil until;
     bool idle;
-    bool event;
+    MobHook *event; /* which ends the run; NULL: none */
     bool drain;
     const char *what; /* is waited for: for people */
 } Plan;
@@ -206,7 +206,6 @@ run_plan(MobScene *scene, lua_State *lua, const Plan *plan, uint32_t line)
 static void
 on_awaited(MobScene *scene, MobHook *hook, const MobFact *fact)
 {
-    scene->awaited = true;
     scene->control->stop(scene->control);
 }
 
@@ -233,9 +232,8 @@ read_until(lua_State *lua, MobScene *scene, Plan *plan)
     plan->until.limit = mob_field_time(lua, 2, "limit", LIMIT_DEFAULT);
     if (lua_getfield(lua, 2, "until_event") != LUA_TNIL) {
         MobMatch *match = mob_match_new(lua, NULL, -1);
-        mob_hook_add(scene, match, on_awaited, NULL)->line = mob_script_line(lua);
-        scene->awaited = false;
-        plan->event = true;
+        plan->event = mob_hook_add(scene, match, on_awaited, NULL);
+        plan->event->line = mob_script_line(lua);
         plan->what = "the awaited event has not come";
     }
     lua_settop(lua, 2);
@@ -282,10 +280,12 @@ mob_scene_run(lua_State *lua)
         read_until(lua, scene, &plan);
     }
     plan.until.limit += now;
-    if (plan.until.job != 0 || plan.until.time != MOB_TIME_NEVER || plan.event || plan.idle)
+    if (plan.until.job != 0 || plan.until.time != MOB_TIME_NEVER || plan.event != NULL || plan.idle)
         run_plan(scene, lua, &plan, line);
     else
         run_jobs(scene, lua, &plan, line);
+    if (plan.event != NULL) /* whatever ended the run, it ends no other one */
+        plan.event->dead = scene->has_dead_hooks = true;
     if (plan.drain && scene->failure == NULL)
         drain(scene, lua, &plan, line);
     mob_scene_raise(lua, scene);
