@@ -76,8 +76,9 @@ layer_of(const char *file)
         /* state_task.c and state.c are one module in two files */
         for (char **at = stems; *at != NULL; at++) {
             size_t length = strlen(*at);
-            bool private = layer != PROCESSES && stem[length] == '_';
-            if (strncmp(stem, *at, length) == 0 && (stem[length] == '\0' || private))
+            if (strncmp(stem, *at, length) != 0)
+                continue;
+            if (stem[length] == '\0' || (layer != PROCESSES && stem[length] == '_'))
                 return layer;
         }
     }
