@@ -93,13 +93,11 @@ struct MobScene {
     bool proc_changed;                /* a process was born or died since claims were asked */
     bool running;                     /* inside control->run() */
     bool ran;
-    bool awaited; /* what until_event waits for has come */
     bool has_dead_hooks;
     uint32_t depth;     /* orders tell of themselves inside the event that gave them */
     MobOutcome outcome; /* the first thing that went wrong */
     char *failure;
     uint32_t failure_line;
-    MobClusterResult *result; /* set when it is closed; borrowed */
 };
 
 struct MobHook {
@@ -255,7 +253,6 @@ void mob_scene_run_out(MobScene *scene);
 /* --- verbs.c --- */
 extern const luaL_Reg mob_scene_verbs[];
 void mob_verbs_open(lua_State *lua);
-MobLose mob_check_lose(lua_State *lua, const char *lose);
 /* What an argument names: text, or an entry of c.state. Never NULL. */
 const char *mob_check_target(lua_State *lua, int index, const char *what);
 /* Gives an order that no script stands behind. Returns NULL if it cannot be carried out. */
@@ -323,7 +320,6 @@ typedef struct {
 void mob_state_view_open(lua_State *lua);
 void mob_state_push(lua_State *lua, MobScene *scene);
 const MobViewField *mob_view_fields(MobViewKind kind); /* ends with a NULL name; [0] is the id */
-const char *mob_view_name(MobViewKind kind);
 void mob_entry_push(lua_State *lua, MobScene *scene, MobViewKind kind, const void *entry);
 /* Pushes a list of entries; takes @items. */
 void mob_list_push(lua_State *lua, MobScene *scene, MobViewKind kind, GPtrArray *items);

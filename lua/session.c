@@ -281,18 +281,19 @@ close_scene(MobScene *scene, MobScenarioResult *result)
 {
     const MobScenarioHost *host = scene->scenario->host;
     MobControl *control = scene->control;
+    MobClusterResult *made;
 
     if (scene->failure == NULL && host->verdict != NULL) {
         char *verdict = host->verdict(host->data, control, true);
         if (verdict != NULL)
             mob_scene_fail(scene, MOB_OUTCOME_FAILED, 0, verdict);
     }
-    scene->result = make_result(scene);
-    g_ptr_array_add(result->clusters, scene->result);
+    made = make_result(scene);
+    g_ptr_array_add(result->clusters, made);
     if (scene->failure != NULL)
         mob_scenario_result_fail(result, scene->outcome, scene->failure_line, scene->failure);
     else
-        judge_jobs(scene, scene->result, result);
+        judge_jobs(scene, made, result);
     if (host->close != NULL)
         host->close(host->data, control);
     scene->control = NULL;

@@ -26,12 +26,6 @@ static const char *const view_names[] = {
         NULL,
 };
 
-const char *
-mob_view_name(MobViewKind kind)
-{
-    return view_names[kind];
-}
-
 static void
 check_open(lua_State *lua, const MobScene *scene)
 {

@@ -315,8 +315,8 @@ check_message(lua_State *lua, const char *name)
     mob_unknown_word(lua, "message", name, words);
 }
 
-MobLose
-mob_check_lose(lua_State *lua, const char *lose)
+static MobLose
+check_lose(lua_State *lua, const char *lose)
 {
     static const char *const words[] = {"request", "reply", "inflight", NULL};
 
@@ -347,7 +347,7 @@ verb_rpc(lua_State *lua)
     order.from = field_target(lua, 2, "from");
     order.to = field_target(lua, 2, "to");
     lua_getfield(lua, 2, "lose");
-    order.lose = mob_check_lose(lua, lua_tostring(lua, -1));
+    order.lose = check_lose(lua, lua_tostring(lua, -1));
     lua_getfield(lua, 2, "times");
     lua_Integer times = luaL_optinteger(lua, -1, 0);
     if (times < 0 || times > UINT32_MAX)

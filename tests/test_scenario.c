@@ -146,6 +146,11 @@ Test(scenario, runs_end_when_they_are_told_to)
          "assert.are.equal(before + 10, c.state.event)",
          MOB_OUTCOME_OK, NULL},
         {"local c, job = cluster()\n"
+         "c:run { until_event = { 'task.finished', task = 'T2' }, until_time = '2ms' }\n"
+         "c:run { until_done = job } -- the event of the earlier run does not end this one\n"
+         "assert.is_true(job.done)",
+         MOB_OUTCOME_OK, NULL},
+        {"local c, job = cluster()\n"
          "c:run { until_done = job, limit = '3ms' }",
          MOB_OUTCOME_HANG,
          "case.lua:3: limit reached at 3.0 ms simulated, and the job is not done"},
