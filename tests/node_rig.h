@@ -1,78 +1,14 @@
 /* node_rig.h: one node manager without a world: messages in, effects out. */
 #pragma once
 
-#include <criterion/criterion.h>
-
 #include "runtime/node.h"
-
-typedef struct {
-    MobConfig config;
-    MobPickConfig pick_config;
-    MobPicks *picks;
-    MobProcess *node;
-    MobOutbox out; /* the effects of the last step */
-    MobTime now;
-} Rig;
+#include "tests/rig.h"
 
 #define SELF    1
 #define GCS     ((MobAddress){SELF, MOB_LOCAL_GCS})
 #define DRIVER  ((MobAddress){SELF, 2})
 #define OTHER   ((MobAddress){2, 200}) /* an owner on another machine */
 #define WORKER0 100
-
-static inline void
-rig_step(Rig *rig, MobInput input)
-{
-    mob_outbox_drop(&rig->out);
-    input.now = rig->now;
-    input.picks = rig->picks;
-    rig->node->class->step(rig->node, &input, &rig->out);
-}
-
-static inline void
-rig_give(Rig *rig, MobAddress from, void *msg)
-{
-    g_autoptr(MobMsg) owned = msg;
-    rig_step(rig, (MobInput){.kind = MOB_INPUT_MESSAGE, .from = from, .msg = owned});
-}
-
-static inline void
-rig_timer(Rig *rig, MobTimer timer, MobTime now)
-{
-    rig->now = now;
-    rig_step(rig, (MobInput){.kind = MOB_INPUT_TIMER, .timer = timer});
-}
-
-static inline void
-rig_reset(Rig *rig, MobAddress from)
-{
-    rig_step(rig, (MobInput){.kind = MOB_INPUT_RESET, .from = from});
-}
-
-static inline void
-rig_child(Rig *rig, MobAddress worker, const char *reason)
-{
-    rig_step(rig, (MobInput){.kind = MOB_INPUT_CHILD, .from = worker, .reason = reason});
-}
-
-static inline MobView
-rig_view(uint32_t node, int cpus, bool alive)
-{
-    return (MobView){.node = {node},
-                     .name = mob_str_printf("n%u", node),
-                     .alive = alive,
-                     .total = {.cpu = cpus * MOB_UNIT},
-                     .available = {.cpu = cpus * MOB_UNIT}};
-}
-
-static inline void *
-rig_changed(MobView view)
-{
-    MobNodeChanged *msg = mob_node_changed_new();
-    msg->views = (MobViews){g_new(MobView, 1), 1};
-    msg->views.items[0] = view;
-    return msg;
-}
 
 /* A node n1 with @cpus, registered in a cluster with n2 and n3, of @others
  * CPUs each; after the time in which machines may still join. */
@@ -86,13 +22,8 @@ rig_init(Rig *rig, int cpus, uint64_t store_bytes, int others)
                               .cores = 4,
                               .gcs = GCS};
 
-    *rig = (Rig){.now = 1};
-    mob_config_init(&rig->config, MOB_PROFILE_IDEAL);
-    rig->picks = mob_picks_new(&rig->pick_config);
-    rig->node = mob_node_new(mob_node_address(SELF), &rig->config, &options, WORKER0);
-    mob_outbox_init(&rig->out);
-    rig->out.wanted = ~UINT64_C(0);
-    rig_step(rig, (MobInput){.kind = MOB_INPUT_START});
+    rig_open(rig);
+    rig_start(rig, mob_node_new(mob_node_address(SELF), &rig->config, &options, WORKER0));
     MobNodeRegistered *registered = mob_node_registered_new();
     registered->views = (MobViews){g_new(MobView, 3), 3};
     for (uint32_t i = 0; i < 3; i++)
@@ -101,68 +32,11 @@ rig_init(Rig *rig, int cpus, uint64_t store_bytes, int others)
     rig->now = MOB_SECOND;
 }
 
-static inline void
-rig_clear(Rig *rig)
-{
-    mob_outbox_clear(&rig->out);
-    rig->node->class->free(rig->node);
-    mob_picks_free(rig->picks);
-}
-
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Rig, rig_clear)
-
-/* The @nth effect of this kind, from 0; NULL if there are not so many. */
-static inline const MobEffect *
-rig_effect(const Rig *rig, MobEffectKind kind, uint32_t nth)
-{
-    for (guint i = 0; i < rig->out.effects->len; i++) {
-        const MobEffect *effect = &g_array_index(rig->out.effects, MobEffect, i);
-        if (effect->kind == kind && nth-- == 0)
-            return effect;
-    }
-    return NULL;
-}
-
-/* The @nth message of this type that the last step sent to @to. */
-static inline const MobMsg *
-rig_sent(const Rig *rig, MobAddress to, MobMsgType type, uint32_t nth)
-{
-    for (guint i = 0; i < rig->out.effects->len; i++) {
-        const MobEffect *effect = &g_array_index(rig->out.effects, MobEffect, i);
-        if (effect->kind == MOB_EFFECT_SEND && effect->msg->type == type &&
-            mob_address_eq(effect->address, to) && nth-- == 0)
-            return effect->msg;
-    }
-    return NULL;
-}
-
-static inline uint32_t
-rig_count(const Rig *rig, MobMsgType type)
-{
-    uint32_t count = 0;
-    for (guint i = 0; i < rig->out.effects->len; i++) {
-        const MobEffect *effect = &g_array_index(rig->out.effects, MobEffect, i);
-        count += effect->kind == MOB_EFFECT_SEND && effect->msg->type == type;
-    }
-    return count;
-}
-
-static inline const MobNote *
-rig_note(const Rig *rig, MobNoteKind kind)
-{
-    for (guint i = 0; i < rig->out.notes->len; i++) {
-        const MobNote *note = &g_array_index(rig->out.notes, MobNote, i);
-        if (note->kind == kind)
-            return note;
-    }
-    return NULL;
-}
-
 static inline MobNodeStats
 rig_stats(const Rig *rig)
 {
     MobNodeStats stats;
-    mob_node_stats(rig->node, &stats);
+    mob_node_stats(rig->process, &stats);
     return stats;
 }
 
@@ -225,13 +99,6 @@ static inline MobRef
 rig_ref(uint32_t number, MobAddress owner)
 {
     return (MobRef){{{7, number}, 1, 0}, owner, mob_str_printf("%u", number)};
-}
-
-/* A value that weighs @size bytes. */
-static inline MobValue *
-rig_value(uint64_t size, uint8_t byte)
-{
-    return mob_value_new(&byte, 1, size, NULL, 0, 0);
 }
 
 static inline bool

@@ -249,12 +249,12 @@ check(const Storm *storm)
     int64_t held = 0;
     size_t at = 0;
 
-    while (mob_node_next_copy(storm->rig.node, &at, &copy))
+    while (mob_node_next_copy(storm->rig.process, &at, &copy))
         used += copy.size;
     cr_assert_eq(stats.store_used, used);
     cr_assert_leq(used, STORE);
     at = 0;
-    while (mob_node_next_lease(storm->rig.node, &at, &lease))
+    while (mob_node_next_lease(storm->rig.process, &at, &lease))
         if (mob_address_is(lease.worker) && !lease.blocked)
             held += lease.needs.cpu;
     cr_assert_leq(stats.available.cpu, stats.total.cpu - held);
