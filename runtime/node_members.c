@@ -124,8 +124,10 @@ mob_node_on_node_registered(MobNode *node, const MobInput *in, MobOutbox *out)
         return;
     /* It takes a new node for idle; what it knows of an old one may be stale. */
     node->report_due = node->known_at != 0 || node->draining;
-    if (node->known_at == 0)
+    if (node->known_at == 0) {
         node->known_at = MAX(in->now, 1);
+        mob_node_welcome_early(node, out);
+    }
     node->registered = true;
     node->ask_gcs = false;
     node->lost_gcs_at = MOB_TIME_NEVER;

@@ -131,6 +131,8 @@ void mob_node_leave_if_done(MobNode *node, MobOutbox *out);
 
 /* --- node_workers.c --- */
 
+/* The GCS has answered for the first time: so have those that came before. */
+void mob_node_welcome_early(MobNode *node, MobOutbox *out);
 void mob_node_on_register_worker(MobNode *node, const MobInput *in, MobOutbox *out);
 void mob_node_on_exit_refused(MobNode *node, const MobInput *in, MobOutbox *out);
 void mob_node_on_worker_blocked(MobNode *node, const MobInput *in, MobOutbox *out);

@@ -82,12 +82,10 @@ mob_node_on_register_worker(MobNode *node, const MobInput *in, MobOutbox *out)
 
     if (in->from.node != node->self.v || (worker == NULL && !mob_register_worker(in->msg)->driver))
         return; /* of another machine, or given up already */
-    if (worker == NULL) {
-        mob_workers_add_driver(&node->workers, in->from);
-        welcome(node, in->from, out);
-        clear_welcome(node);
-        return;
-    }
+    if (worker == NULL)
+        worker = mob_workers_add_driver(&node->workers, in->from);
+    if (node->known_at == 0)
+        return; /* a driver is here before the GCS has said who else is: it is welcomed then */
     if (worker->stage == MOB_WORKER_DYING)
         return;
     welcome(node, in->from, out);
@@ -97,6 +95,17 @@ mob_node_on_register_worker(MobNode *node, const MobInput *in, MobOutbox *out)
                                 .node = node->self});
         make_idle(node, worker, in, out);
     }
+    clear_welcome(node);
+}
+
+void
+mob_node_welcome_early(MobNode *node, MobOutbox *out)
+{
+    const MobLocalWorker *worker;
+    size_t at = 0;
+
+    while ((worker = mob_table_next(node->workers.all, &at)) != NULL)
+        welcome(node, worker->address, out);
     clear_welcome(node);
 }
 

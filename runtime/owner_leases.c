@@ -387,6 +387,16 @@ mob_own_leases_pump(MobStep *step, MobShape *shape)
 }
 
 void
+mob_own_leases_pump_all(MobStep *step)
+{
+    size_t at = 0;
+    MobShape *shape;
+
+    while ((shape = mob_table_next(step->worker->shapes, &at)))
+        mob_own_leases_pump(step, shape);
+}
+
+void
 mob_own_leases_task_over(MobStep *step, MobOwnLease *lease)
 {
     MobShape *shape = lease->shape;

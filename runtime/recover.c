@@ -74,7 +74,9 @@ fail(MobStep *step, MobRow *row, const char *why)
     g_autoptr(GString) text = g_string_new(NULL);
 
     mob_name_object(text, row->ref.path, row->ref.id.index);
-    g_string_append_printf(text, " is lost and cannot be made again: %s", why);
+    g_autofree char *name = g_strdup(text->str);
+    g_string_append_printf(text, " is lost and cannot be made again: %s%s",
+                           mob_object_is_put(row->ref.id) ? name : "", why);
     MobValue *fault = mob_worker_fault(step, MOB_FAULT_RECONSTRUCTION, row->task, (MobAddress){0},
                                        text->str, NULL);
     mob_object_set_inline(step, row, fault);
@@ -145,7 +147,7 @@ recover(MobStep *step, MobRow *row)
         return;
     if (row->task == NULL) {
         fail(step, row, mob_object_is_put(row->ref.id)
-                            ? "it is a put, no task makes it"
+                            ? " is a put, no task makes it"
                             : "its task may not be retried");
         return;
     }

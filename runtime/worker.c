@@ -164,9 +164,13 @@ learn(MobWorker *worker, const MobView *view)
 static void
 learn_all(MobStep *step, const MobViews *views)
 {
+    uint32_t before = step->worker->alive_nodes;
+
     for (uint32_t i = 0; i < views->count; i++)
         if (learn(step->worker, &views->items[i]))
             node_died(step, mob_worker_peer(step->worker, views->items[i].node));
+    if (step->worker->alive_nodes > before)
+        mob_own_leases_pump_all(step);
 }
 
 /* The roll is shared with the other workers of the machine; only those on it

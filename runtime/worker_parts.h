@@ -318,7 +318,8 @@ void mob_args_count(MobStep *step, const MobArgs *args, int submitted, int linea
 /* --- objects.c --- */
 
 void mob_object_set_inline(MobStep *step, MobRow *row, MobValue *value); /* takes value */
-void mob_object_set_stored(MobStep *step, MobRow *row, uint64_t size, uint64_t hash, MobNodeId node);
+void mob_object_set_stored(MobStep *step, MobRow *row, uint64_t size, uint64_t hash,
+                           MobNodeId node);
 /* A copy on @node is known to be gone. */
 void mob_object_lose_copy(MobStep *step, MobRow *row, MobNodeId node, const char *why);
 /* Sees to it that the row becomes available: asks the owner of a borrowed one. */
@@ -354,7 +355,8 @@ void mob_submit_abandon_all(MobStep *step); /* the driver ends */
 
 void mob_lease_unlink(MobOwnLease **list, MobOwnLease *lease);
 void mob_lease_send_request(MobStep *step, const MobOwnLease *lease);
-void mob_lease_ask_first(MobStep *step, MobOwnLease *lease); /* the first choice, for the first hop */
+/* Asks the first choice, as the first hop. */
+void mob_lease_ask_first(MobStep *step, MobOwnLease *lease);
 void mob_lease_send_cancel(MobStep *step, const MobOwnLease *lease);
 void mob_lease_send_return(MobStep *step, MobAddress node, MobLeaseId id, bool kill);
 void mob_lease_become_idle(MobStep *step, MobOwnLease *lease);
@@ -365,6 +367,8 @@ void mob_shape_drop_if_unused(MobStep *step, MobShape *shape);
 
 void mob_own_leases_enqueue(MobStep *step, MobTask *task);
 void mob_own_leases_pump(MobStep *step, MobShape *shape);
+/* There are more nodes now, so more requests may be under way. */
+void mob_own_leases_pump_all(MobStep *step);
 /* The task under @lease has ended: the lease is free for the next. */
 void mob_own_leases_task_over(MobStep *step, MobOwnLease *lease);
 void mob_own_leases_give_back(MobStep *step, MobOwnLease *lease, bool kill);

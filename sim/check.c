@@ -204,7 +204,8 @@ on_running(MobCheck *check, const MobNote *note)
     for (uint32_t i = 0; node != NULL && i < note->args->count; i++) {
         MobObjectId id = note->args->items[i].ref.id;
         if (mob_object_is(id) && !has_sealed_copy(node, id))
-            mob_check_fail(check, "I27", "arguments first", "%s runs on %s, which has no copy of %s",
+            mob_check_fail(check, "I27", "arguments first",
+                           "%s runs on %s, which has no copy of %s",
                            task_name(check, note), process_name(check, note->worker),
                            mob_check_object_name(check, id));
     }
