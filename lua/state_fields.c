@@ -6,6 +6,7 @@
 #include "lua/scenario_parts.h"
 
 #include "runtime/node.h"
+#include "runtime/worker.h"
 
 /* DEFINE(function, Type, statement about `it`): the push function of one field. */
 #define DEFINE(function, Type, statement)                                                          \
@@ -152,6 +153,31 @@ WHEN(worker_born_at, MobStateProc, true, it->born_at)
 WHEN(worker_died_at, MobStateProc, !it->alive, it->died_at)
 TEXT(worker_why, MobStateProc, it->why)
 
+/* What the process itself counts; nil if it is not there to be asked. */
+static void
+push_count(lua_State *lua, MobScene *scene, const MobStateProc *proc, size_t field)
+{
+    const MobProcess *process =
+        proc->alive ? scene->control->process(scene->control, proc->address) : NULL;
+    MobWorkerStats stats;
+
+    scene->views_read |= MOB_VIEW_ALL;
+    if (process == NULL) {
+        lua_pushnil(lua);
+        return;
+    }
+    mob_worker_stats(process, &stats);
+    lua_pushinteger(lua, G_STRUCT_MEMBER(uint32_t, &stats, field));
+}
+
+#define COUNT(function, field)                                                                     \
+    DEFINE(function, MobStateProc,                                                                 \
+           push_count(lua, scene, it, offsetof(MobWorkerStats, field)))
+
+COUNT(worker_owned, owned)
+COUNT(worker_borrowed, borrowed)
+COUNT(worker_pending, tasks_pending)
+
 static const MobViewField worker_fields[] = {
     {"id", worker_name},
     {"name", worker_name},
@@ -163,6 +189,9 @@ static const MobViewField worker_fields[] = {
     {"born_at", worker_born_at},
     {"died_at", worker_died_at},
     {"why", worker_why},
+    {"owned", worker_owned},
+    {"borrowed", worker_borrowed},
+    {"pending", worker_pending},
     {NULL, NULL},
 };
 

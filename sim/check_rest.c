@@ -75,6 +75,19 @@ check_node_at_rest(MobCheck *check, const MobProcess *node, const char *name, bo
         mob_check_fail(check, "I6", "no leak", "%s still pulls %u objects", name, stats.pulls);
 }
 
+/* Every job has ended, whether it answered or its driver died. */
+static bool
+jobs_are_over(const MobState *state)
+{
+    for (guint i = 0; i < state->jobs->len; i++) {
+        const MobStateJob *job = state->jobs->pdata[i];
+        const MobStateProc *driver = mob_state_proc_by_address(state, job->driver);
+        if (driver != NULL && driver->alive)
+            return false;
+    }
+    return state->jobs->len > 0;
+}
+
 void
 mob_check_at_rest(MobCheck *check, bool drained)
 {
@@ -84,6 +97,7 @@ mob_check_at_rest(MobCheck *check, bool drained)
 
     if (check->violation.property != NULL)
         return;
+    drained = drained || jobs_are_over(check->state);
     while ((process = mob_world_next_process(check->world, &at, &info))) {
         if (info.role == MOB_ROLE_NODE)
             check_node_at_rest(check, process, info.name, drained);
