@@ -73,6 +73,8 @@ guard_run(MobControl *self, const MobUntil *until)
     MobGuard *guard = (MobGuard *)self;
     MobUntil limited = *until;
     limited.limit = MIN(limited.limit, guard->limit);
+    if (guard->running != NULL)
+        guard->running(guard->data);
     MobRunEnd end = guard->inner->run(guard->inner, &limited);
     if (guard->rested != NULL)
         guard->rested(guard->data);

@@ -13,7 +13,8 @@ typedef struct {
     MobControl *inner; /* borrowed */
     MobTime limit;     /* MOB_TIME_NEVER: none */
     void (*submitted)(void *data, const MobJob *job, uint32_t number);
-    void (*rested)(void *data); /* a run has ended; may be NULL */
+    void (*running)(void *data); /* a run begins; all of these may be NULL */
+    void (*rested)(void *data);  /* and has ended */
     void *data;
 } MobGuard;
 

@@ -9,6 +9,7 @@
 #include "cli/folder.h"
 #include "cli/guard.h"
 #include "cli/json.h"
+#include "cli/watchdog.h"
 #include "lua/body.h"
 #include "runtime/program.h"
 #include "sim/check.h"
@@ -185,6 +186,7 @@ on_event(MobWatcher *self, const MobEvent *event)
 {
     Cluster *cluster = ((Printer *)self)->cluster;
     const MobHostOptions *options = &cluster->host->options;
+    mob_watchdog_progress();
     for (size_t i = 0; i < event->note_count; i++)
         if (event->notes[i].kind == MOB_NOTE_OUTPUT)
             print_output(cluster, &event->notes[i]);
@@ -255,8 +257,10 @@ on_submitted(void *data, const MobJob *job, uint32_t number)
     if (cluster->check == NULL || !cluster->oracle)
         return;
     foreseen.bundle = mob_value_ref(job->bundle);
+    mob_watchdog_begin(cluster->host->loaders.lua);
     foreseen.oracle = mob_oracle_new(loader_of(&cluster->host->loaders, job->bundle_id),
                                      &cluster->oracle_picks, job, root, ORACLE_STEPS);
+    mob_watchdog_end();
     if (mob_oracle_silent(foreseen.oracle) != NULL && cluster->host->options.verbose > 0)
         mob_term_say(cluster->host->options.term, "no oracle for %s: %s", job->name,
                      mob_oracle_silent(foreseen.oracle));
@@ -266,8 +270,15 @@ on_submitted(void *data, const MobJob *job, uint32_t number)
 }
 
 static void
+on_running(void *data)
+{
+    mob_watchdog_begin(((Cluster *)data)->host->loaders.lua);
+}
+
+static void
 on_rested(void *data)
 {
+    mob_watchdog_end();
     mob_teller_rest(((Cluster *)data)->teller);
 }
 
@@ -298,6 +309,7 @@ open_world(Cluster *cluster, const MobClusterOptions *wanted)
     cluster->guard = (MobGuard){
         .limit = host->options.limit,
         .submitted = on_submitted,
+        .running = on_running,
         .rested = on_rested,
         .data = cluster,
     };
@@ -514,7 +526,7 @@ mob_host_new(const MobHostOptions *options)
     host->loaders.c = mob_program_loader_new(&host->loaders.opener);
     host->reader = (MobLuaReader){.read = on_read, .data = host};
     mob_lua_loader_set_reader(host->loaders.lua, &host->reader);
-    mob_lua_loader_set_budget(host->loaders.lua, options->budget);
+    mob_lua_loader_set_budget(host->loaders.lua, 0); /* the watchdog costs nothing */
     host->scenario = (MobScenarioHost){
         .cluster = make_cluster,
         .close = on_close,

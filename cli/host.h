@@ -27,7 +27,6 @@ typedef struct {
     MobTime limit;       /* no cluster runs past it */
     uint64_t print_from; /* print the events from here … */
     uint64_t print_to;   /* … to here, as JSON; 0: none */
-    uint64_t budget;     /* instructions that a body may run without a call; 0: no limit */
 } MobHostOptions;
 
 typedef struct {

@@ -12,7 +12,6 @@
 #include "cli/test.h"
 #include "lua/program.h"
 #include "lua/run.h"
-#include "lua/sandbox.h"
 #include "sim/world.h"
 #include "viz/lineage.h"
 #include "viz/rundb.h"
@@ -154,7 +153,6 @@ perform(Run *run, uint64_t *hash)
         .limit = run->job->limit,
         .print_from = flags->events_from,
         .print_to = flags->events_to,
-        .budget = MOB_LUA_BUDGET,
     });
     MobScenarioResult result;
     mob_scenario_result_init(&result);

@@ -17,7 +17,6 @@
 #include "cli/host.h"
 #include "cli/test.h"
 #include "lua/run.h"
-#include "lua/sandbox.h"
 #include "lua/spec.h"
 #include "runtime/buf.h"
 
@@ -131,7 +130,6 @@ mob_test_run(const MobTestPlan *plan, const MobTestUnit *unit, MobTestResult *re
         .oracle = plan->check,
         .seed = unit->seed,
         .limit = plan->limit,
-        .budget = MOB_LUA_BUDGET,
     });
     MobScenarioResult from;
     mob_scenario_result_init(&from);
