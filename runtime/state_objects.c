@@ -337,6 +337,7 @@ add_ref(State *state, MobStateObject *object, const MobNote *note, MobKey key)
         .from = state->event,
         .from_at = state->now,
     };
+    ref->key = key;
     ref->next = mob_table_take(state->refs, key);
     mob_table_add(state->refs, key, ref);
     mob_state_append(state, &object->refs, ref);
@@ -380,4 +381,22 @@ mob_state_on_ref(State *state, const MobNote *note)
         drop_ref(state, note, key);
     else
         add_ref(state, object, note, key);
+}
+
+/* What a dead process held, it holds no more, whether or not it could say so. */
+void
+mob_state_drop_holder(State *state, MobAddress holder)
+{
+    size_t at = 0;
+    Ref *ref;
+
+    while ((ref = mob_table_next(state->refs, &at))) {
+        if (!mob_address_eq(ref->base.holder, holder))
+            continue;
+        mob_table_take(state->refs, ref->key);
+        for (; ref != NULL; ref = ref->next) {
+            ref->base.to = state->event;
+            ref->base.to_at = state->now;
+        }
+    }
 }

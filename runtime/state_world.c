@@ -86,6 +86,7 @@ proc_is_gone(State *state, Proc *proc, const char *why)
     }
     if (proc->owns)
         mob_state_drop_owner(state, proc->base.address);
+    mob_state_drop_holder(state, proc->base.address);
     if (proc->base.role == MOB_ROLE_GCS)
         state->base.gcs_alive = false;
     if (proc->base.role == MOB_ROLE_NODE) {
