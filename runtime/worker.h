@@ -62,6 +62,8 @@ typedef struct {
 } MobRefInfo;
 
 bool mob_worker_next_ref(const MobProcess *process, size_t *at, MobRefInfo *ref);
+/* False if the process has no row for @object. */
+bool mob_worker_find_ref(const MobProcess *process, MobObjectId object, MobRefInfo *ref);
 
 /* Counts everything again from scratch and compares (I7, I18, W1, W2). Returns
  * false and says what is wrong. */

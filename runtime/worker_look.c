@@ -26,14 +26,9 @@ mob_worker_stats(const MobProcess *process, MobWorkerStats *stats)
     }
 }
 
-bool
-mob_worker_next_ref(const MobProcess *process, size_t *at, MobRefInfo *ref)
+static void
+describe_row(const MobRow *row, MobRefInfo *ref)
 {
-    const MobWorker *worker = (const MobWorker *)process;
-    const MobRow *row = mob_table_next(worker->rows, at);
-
-    if (row == NULL)
-        return false;
     *ref = (MobRefInfo){
         .object = row->ref.id,
         .owner = row->ref.owner,
@@ -56,7 +51,26 @@ mob_worker_next_ref(const MobProcess *process, size_t *at, MobRefInfo *ref)
         ref->nodes = (const MobNodeId *)(const void *)row->more->nodes->data;
         ref->node_count = row->more->nodes->len;
     }
-    return true;
+}
+
+bool
+mob_worker_next_ref(const MobProcess *process, size_t *at, MobRefInfo *ref)
+{
+    const MobRow *row = mob_table_next(((const MobWorker *)process)->rows, at);
+
+    if (row != NULL)
+        describe_row(row, ref);
+    return row != NULL;
+}
+
+bool
+mob_worker_find_ref(const MobProcess *process, MobObjectId object, MobRefInfo *ref)
+{
+    const MobRow *row = mob_row_find((const MobWorker *)process, object);
+
+    if (row != NULL)
+        describe_row(row, ref);
+    return row != NULL;
 }
 
 /* --- counting again --- */

@@ -24,6 +24,22 @@ mob_check_fail(MobCheck *check, const char *property, const char *name, const ch
     control->stop(control);
 }
 
+enum {
+    WORK_PER_EVENT = 64,
+    CREDIT_MAX = 1 << 20,
+};
+
+bool
+mob_check_affords(MobCheck *check, uint64_t cost)
+{
+    if (cost <= WORK_PER_EVENT)
+        return true;
+    if (check->credit < cost)
+        return false;
+    check->credit -= cost;
+    return true;
+}
+
 const MobProcess *
 mob_check_process(const MobCheck *check, MobAddress address)
 {
@@ -130,21 +146,27 @@ check_store(MobCheck *check, const MobProcess *node, const MobNodeStats *stats)
                        process_name(check, node->address), stats->store_used, used);
 }
 
-static void
-check_node(MobCheck *check, const MobProcess *node)
+void
+mob_check_node(MobCheck *check, const MobProcess *node)
 {
     MobNodeStats stats;
 
     mob_node_stats(node, &stats);
+    if (!mob_check_affords(check, stats.objects + stats.leases_granted + stats.leases_waiting))
+        return;
     check_leases(check, node, &stats);
     check_store(check, node, &stats);
 }
 
-static void
-check_worker(MobCheck *check, const MobProcess *worker)
+void
+mob_check_worker(MobCheck *check, const MobProcess *worker)
 {
-    g_autoptr(GString) why = g_string_new(NULL);
+    MobWorkerStats stats;
 
+    mob_worker_stats(worker, &stats);
+    if (!mob_check_affords(check, stats.owned + stats.borrowed))
+        return;
+    g_autoptr(GString) why = g_string_new(NULL);
     if (!mob_worker_check(worker, why))
         mob_check_fail(check, "I18", "counters", "%s: %s",
                        process_name(check, worker->address), why->str);
@@ -240,14 +262,11 @@ on_retried(MobCheck *check, const MobEvent *event, const MobNote *note)
 static bool
 counts_on(const MobProcess *holder, MobObjectId object)
 {
-    size_t at = 0;
     MobRefInfo ref;
 
-    while (mob_worker_next_ref(holder, &at, &ref))
-        if (mob_object_eq(ref.object, object))
-            return ref.local + ref.submitted + ref.contained > 0 &&
-                   !(ref.value != NULL && ref.value->fault != 0);
-    return false;
+    return mob_worker_find_ref(holder, object, &ref) &&
+           ref.local + ref.submitted + ref.contained > 0 &&
+           !(ref.value != NULL && ref.value->fault != 0);
 }
 
 /* Whether the process runs an attempt that its owner has given up, because a
@@ -276,6 +295,8 @@ on_freed(MobCheck *check, const MobNote *note)
     MobProcInfo info;
     const MobProcess *process;
 
+    if (!mob_check_affords(check, check->state->procs->len))
+        return;
     while ((process = mob_world_next_process(check->world, &at, &info))) {
         if (info.role != MOB_ROLE_WORKER && info.role != MOB_ROLE_DRIVER)
             continue;
@@ -389,6 +410,7 @@ on_event(MobWatcher *watcher, const MobEvent *event)
     if (check->violation.property != NULL)
         return;
     check->count++;
+    check->credit = MIN(check->credit + WORK_PER_EVENT, CREDIT_MAX);
     check_causality(check, event);
     for (size_t i = 0; i < event->note_count; i++)
         on_note(check, event, &event->notes[i]);
@@ -397,9 +419,9 @@ on_event(MobWatcher *watcher, const MobEvent *event)
     if (process == NULL)
         return;
     if (event->role == MOB_ROLE_NODE)
-        check_node(check, process);
+        mob_check_node(check, process);
     else if (event->role == MOB_ROLE_WORKER || event->role == MOB_ROLE_DRIVER)
-        check_worker(check, process);
+        mob_check_worker(check, process);
 }
 
 /* --- life --- */

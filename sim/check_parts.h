@@ -31,11 +31,18 @@ struct MobCheck {
     MobTable *sealed;        /* object -> Sealed, owned */
     MobTable *tasks;         /* task -> TaskSeen, owned */
     MobTime last_at;
+    uint64_t credit;         /* work that may be done beyond the least; see mob_check_affords() */
     uint64_t count;
     MobViolation violation;
 };
 
 void mob_check_fail(MobCheck *check, const char *property, const char *name, const char *format,
                     ...) G_GNUC_PRINTF(4, 5);
+/* Whether a judgement of @cost looks may be made now. Small ones always; of the
+ * others as many as keeps the work per event bounded, so that a run of a
+ * million tasks is judged by samples, and a lecture after every event. */
+bool mob_check_affords(MobCheck *check, uint64_t cost);
+void mob_check_node(MobCheck *check, const MobProcess *node);
+void mob_check_worker(MobCheck *check, const MobProcess *worker);
 const MobProcess *mob_check_process(const MobCheck *check, MobAddress address);
 const char *mob_check_object_name(const MobCheck *check, MobObjectId id);

@@ -99,11 +99,16 @@ mob_check_at_rest(MobCheck *check, bool drained)
         return;
     drained = drained || jobs_are_over(check->state);
     while ((process = mob_world_next_process(check->world, &at, &info))) {
-        if (info.role == MOB_ROLE_NODE)
+        check->credit = UINT64_MAX; /* whatever it costs */
+        if (info.role == MOB_ROLE_NODE) {
+            mob_check_node(check, process);
             check_node_at_rest(check, process, info.name, drained);
-        else if (info.role == MOB_ROLE_WORKER || info.role == MOB_ROLE_DRIVER)
+        } else if (info.role == MOB_ROLE_WORKER || info.role == MOB_ROLE_DRIVER) {
+            mob_check_worker(check, process);
             check_rows(check, process, info.name, drained);
+        }
     }
+    check->credit = 0;
     check->count++;
 }
 
