@@ -228,8 +228,8 @@ mob_gcs_on_join_timer(Gcs *gcs, const MobInput *input, MobOutbox *out)
 
     gcs->join_pending = false;
     news->views = copy_newcomers(gcs);
-    gcs->quiet_until =
-        MAX(gcs->quiet_until, input->now + news->views.count * gcs->config->join_grace);
+    gcs->quiet_until = MAX(gcs->quiet_until, input->now) +
+                       news->views.count * gcs->alive * gcs->config->join_grace;
     for (guint i = 0; i < gcs->nodes->len; i++) {
         GcsNode *node = node_at(gcs, i);
         if (node->view.alive)

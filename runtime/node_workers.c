@@ -84,11 +84,10 @@ mob_node_on_register_worker(MobNode *node, const MobInput *in, MobOutbox *out)
         return; /* of another machine, or given up already */
     if (worker == NULL)
         worker = mob_workers_add_driver(&node->workers, in->from);
-    if (node->known_at == 0)
-        return; /* a driver is here before the GCS has said who else is: it is welcomed then */
     if (worker->stage == MOB_WORKER_DYING)
         return;
-    welcome(node, in->from, out);
+    if (node->known_at != 0) /* before the GCS has answered there is nothing to tell */
+        welcome(node, in->from, out);
     if (worker->stage == MOB_WORKER_STARTING) {
         mob_note(out, (MobNote){.kind = MOB_NOTE_WORKER_STARTED,
                                 .worker = worker->address,
@@ -105,7 +104,8 @@ mob_node_welcome_early(MobNode *node, MobOutbox *out)
     size_t at = 0;
 
     while ((worker = mob_table_next(node->workers.all, &at)) != NULL)
-        welcome(node, worker->address, out);
+        if (worker->registered && worker->stage != MOB_WORKER_DYING)
+            welcome(node, worker->address, out);
     clear_welcome(node);
 }
 
@@ -233,6 +233,7 @@ mob_node_on_child(MobNode *node, const MobInput *in, MobOutbox *out)
     MobLease *lease = worker->lease;
 
     mob_recent_add(node->causes, mob_key_address(in->from), mob_str_ref(reason));
+    mob_node_tell_of_orphans(node, worker);
     mob_workers_remove(&node->workers, worker);
     mob_note(out, (MobNote){.kind = MOB_NOTE_WORKER_DIED,
                             .worker = in->from,
