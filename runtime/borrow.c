@@ -10,6 +10,10 @@
  *    only when the nested references are registered;
  *  - who returns a reference registers the caller in its stead.
  *
+ * Who registered somebody else may die before that one hears of it. So the owner
+ * then asks whether the borrower knows; one that does not, and knows of the
+ * death, so that it never will, gives the registration up.
+ *
  * A registration is named by who counted it and a number (a token), so both
  * adding and removing it may be repeated, and two registrations of the same
  * holder never cancel each other. Ray reports borrowers up the tree of calls
@@ -45,18 +49,28 @@ find_token(const GArray *tokens, MobAddress registrar, uint64_t token)
     return -1;
 }
 
+static MobKey
+registration_key(MobAddress registrar, uint64_t token)
+{
+    return (MobKey){mob_address_word(registrar), token};
+}
+
+static void look_at_unverified(MobStep *step);
+
 /* --- the owner's side --- */
 
 void
 mob_borrow_add(MobStep *step, MobRow *row, MobAddress borrower, MobAddress registrar,
                uint64_t token)
 {
-    if (mob_worker_is_dead(step->worker, borrower))
-        return;
+    if (mob_worker_is_dead(step->worker, borrower) ||
+        mob_recent_has(step->worker->removed, registration_key(registrar, token)))
+        return; /* in the second case it was removed already, and this comes late */
     GArray *tokens = token_array(&mob_row_more(row)->borrowers);
     if (find_token(tokens, registrar, token) >= 0)
         return;
-    g_array_append_vals(tokens, &(MobToken){borrower, registrar, token}, 1);
+    g_array_append_vals(
+        tokens, &(MobToken){.borrower = borrower, .registrar = registrar, .token = token}, 1);
     NOTE(step->out, REF_BORROWED, .object = row->ref.id, .path = row->ref.path,
          .owner = row->ref.owner, .to = borrower);
 }
@@ -68,6 +82,7 @@ remove_at(MobStep *step, MobRow *row, guint at)
     MobToken gone = g_array_index(tokens, MobToken, at);
 
     g_array_remove_index(tokens, at);
+    step->worker->doubts -= gone.doubtful;
     NOTE(step->out, REF_DROPPED, .object = row->ref.id, .owner = row->ref.owner,
          .to = gone.borrower, .reason = "borrowed");
 }
@@ -99,6 +114,7 @@ on_remove_borrower(MobStep *step)
     reply->token = gone->token;
     reply->registrar = gone->registrar;
     mob_send(step->out, step->input->from, reply);
+    mob_recent_add(step->worker->removed, registration_key(gone->registrar, gone->token), NULL);
     if (at < 0)
         return;
     remove_at(step, row, (guint)at);
@@ -106,10 +122,60 @@ on_remove_borrower(MobStep *step)
 }
 
 static bool
-is_gone(const MobToken *token, MobAddress worker, MobNodeId node)
+is_one_of(MobAddress process, MobAddress worker, MobNodeId node)
 {
-    return node.v != 0 ? token->borrower.node == node.v
-                       : mob_address_eq(token->borrower, worker);
+    return node.v != 0 ? process.node == node.v : mob_address_eq(process, worker);
+}
+
+static void
+verify(MobStep *step, const MobRow *row, const MobToken *token)
+{
+    MobVerifyBorrower *ask = mob_verify_borrower_new();
+
+    ask->object = row->ref.id;
+    ask->registrar = token->registrar;
+    ask->token = token->token;
+    mob_send(step->out, token->borrower, ask);
+}
+
+static void
+doubt(MobStep *step, const MobRow *row, MobToken *token)
+{
+    step->worker->doubts += !token->doubtful;
+    token->doubtful = true;
+    verify(step, row, token);
+}
+
+static void
+on_borrower_verified(MobStep *step)
+{
+    const MobBorrowerVerified *answer = mob_borrower_verified(step->input->msg);
+    MobRow *row = mob_row_find(step->worker, answer->object);
+    GArray *tokens = row != NULL && row->more != NULL ? row->more->borrowers : NULL;
+    int at = find_token(tokens, answer->registrar, answer->token);
+
+    if (at < 0 || !g_array_index(tokens, MobToken, at).doubtful)
+        return;
+    g_array_index(tokens, MobToken, at).doubtful = false;
+    step->worker->doubts--;
+}
+
+static void
+verify_again(MobStep *step, MobAddress peer)
+{
+    size_t at = 0;
+    MobRow *row;
+
+    if (step->worker->doubts == 0)
+        return;
+    while ((row = mob_table_next(step->worker->rows, &at))) {
+        GArray *tokens = row->more != NULL ? row->more->borrowers : NULL;
+        for (guint i = 0; tokens != NULL && i < tokens->len; i++) {
+            const MobToken *token = &g_array_index(tokens, MobToken, i);
+            if (token->doubtful && mob_address_eq(token->borrower, peer))
+                verify(step, row, token);
+        }
+    }
 }
 
 void
@@ -121,12 +187,17 @@ mob_borrow_on_dead(MobStep *step, MobAddress worker, MobNodeId node)
     while ((row = mob_table_next(step->worker->rows, &at))) {
         GArray *tokens = row->more != NULL ? row->more->borrowers : NULL;
         guint before = tokens != NULL ? tokens->len : 0;
-        for (guint i = before; i > 0; i--)
-            if (is_gone(&g_array_index(tokens, MobToken, i - 1), worker, node))
+        for (guint i = before; i > 0; i--) {
+            MobToken *token = &g_array_index(tokens, MobToken, i - 1);
+            if (is_one_of(token->borrower, worker, node))
                 remove_at(step, row, i - 1);
+            else if (is_one_of(token->registrar, worker, node))
+                doubt(step, row, token);
+        }
         if (tokens != NULL && tokens->len < before)
             mob_row_settle(step, row);
     }
+    look_at_unverified(step);
 }
 
 /* --- the borrower's side --- */
@@ -137,13 +208,8 @@ mob_borrow_remember(MobRow *row, MobAddress self, MobAddress registrar, uint64_t
     GArray *tokens = token_array(&mob_row_more(row)->tokens);
 
     if (find_token(tokens, registrar, token) < 0)
-        g_array_append_vals(tokens, &(MobToken){self, registrar, token}, 1);
-}
-
-static MobKey
-registration_key(MobAddress registrar, uint64_t token)
-{
-    return (MobKey){mob_address_word(registrar), token};
+        g_array_append_vals(
+            tokens, &(MobToken){.borrower = self, .registrar = registrar, .token = token}, 1);
 }
 
 static void
@@ -158,20 +224,20 @@ send_removal(MobStep *step, const MobRegistration *removal)
 }
 
 static void
-end_token(MobStep *step, const MobRow *row, const MobToken *token)
+end_token(MobStep *step, const MobRef *ref, const MobToken *token)
 {
     MobKey key = registration_key(token->registrar, token->token);
 
-    if (mob_worker_is_dead(step->worker, row->ref.owner) ||
+    if (mob_worker_is_dead(step->worker, ref->owner) ||
         mob_table_get(step->worker->registrations, key) != NULL)
         return; /* in the second case it was never answered: the owner has died meanwhile */
     MobRegistration *removal = g_new0(MobRegistration, 1);
     removal->removal = true;
     removal->token = token->token;
     removal->registrar = token->registrar;
-    removal->owner = row->ref.owner;
+    removal->owner = ref->owner;
     removal->refs = (MobRefs){g_new(MobRef, 1), 1};
-    removal->refs.items[0] = mob_ref_copy(&row->ref);
+    removal->refs.items[0] = mob_ref_copy(ref);
     mob_table_add(step->worker->registrations, key, removal);
     send_removal(step, removal);
 }
@@ -182,9 +248,56 @@ mob_borrow_end(MobStep *step, MobRow *row)
     GArray *tokens = row->more != NULL ? row->more->tokens : NULL;
 
     for (guint i = 0; tokens != NULL && i < tokens->len; i++)
-        end_token(step, row, &g_array_index(tokens, MobToken, i));
+        end_token(step, &row->ref, &g_array_index(tokens, MobToken, i));
     if (tokens != NULL)
         g_array_set_size(tokens, 0);
+}
+
+/* The registrar of @token is dead and does not speak any more: what we do not
+ * know by now we will never know. */
+static void
+answer_verify(MobStep *step, const MobToken *token)
+{
+    const MobRow *row = mob_row_find(step->worker, token->object);
+    MobRef ref = {token->object, token->borrower, NULL};
+
+    if (find_token(row != NULL && row->more != NULL ? row->more->tokens : NULL, token->registrar,
+                   token->token) < 0) {
+        end_token(step, &ref, token);
+        return;
+    }
+    MobBorrowerVerified *answer = mob_borrower_verified_new();
+    answer->object = token->object;
+    answer->registrar = token->registrar;
+    answer->token = token->token;
+    mob_send(step->out, token->borrower, answer);
+}
+
+static void
+look_at_unverified(MobStep *step)
+{
+    GArray *unverified = step->worker->unverified;
+
+    for (guint i = unverified->len; i > 0; i--) {
+        MobToken token = g_array_index(unverified, MobToken, i - 1);
+        if (!mob_worker_is_dead(step->worker, token.registrar))
+            continue;
+        g_array_remove_index(unverified, i - 1);
+        answer_verify(step, &token);
+    }
+}
+
+static void
+on_verify(MobStep *step)
+{
+    const MobVerifyBorrower *ask = mob_verify_borrower(step->input->msg);
+    MobToken token = {.borrower = step->input->from,
+                      .registrar = ask->registrar,
+                      .token = ask->token,
+                      .object = ask->object};
+
+    g_array_append_val(step->worker->unverified, token);
+    look_at_unverified(step);
 }
 
 static void
@@ -262,8 +375,7 @@ on_answer(MobStep *step, MobAddress registrar, uint64_t token, bool removal)
 static void
 on_borrower_added(MobStep *step)
 {
-    on_answer(step, step->worker->base.address, mob_borrower_added(step->input->msg)->token,
-              false);
+    on_answer(step, step->worker->base.address, mob_borrower_added(step->input->msg)->token, false);
 }
 
 static void
@@ -287,6 +399,12 @@ mob_borrow_on_message(MobStep *step)
     case MOB_MSG_BORROWER_REMOVED:
         on_borrower_removed(step);
         break;
+    case MOB_MSG_VERIFY_BORROWER:
+        on_verify(step);
+        break;
+    case MOB_MSG_BORROWER_VERIFIED:
+        on_borrower_verified(step);
+        break;
     default:
         on_remove_borrower(step);
         break;
@@ -298,6 +416,8 @@ mob_borrow_again(MobStep *step, MobAddress peer)
 {
     bool dead = mob_worker_is_dead(step->worker, peer);
     size_t at = 0;
+
+    verify_again(step, peer);
     MobRegistration *registration;
     g_autoptr(GPtrArray) settled = g_ptr_array_new();
 

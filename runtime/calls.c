@@ -16,12 +16,6 @@ mob_calls_resume(MobStep *step, MobAnswer answer)
     mob_resume(step->out, exec_of(step)->body, answer);
 }
 
-static void
-raise_in_body(MobStep *step, MobValue *fault)
-{
-    mob_calls_resume(step, (MobAnswer){.fault = fault});
-}
-
 static MobAnswer
 answer_with_ref(const MobRow *row)
 {
@@ -72,22 +66,16 @@ on_put(MobStep *step, const MobCall *call)
 }
 
 void
-mob_calls_put_stored(MobStep *step, bool ok, uint64_t used, uint64_t capacity)
+mob_calls_put_stored(MobStep *step, MobValue *fault)
 {
     MobExec *exec = exec_of(step);
-    MobRow *row = mob_row_find(step->worker, exec->putting);
 
     exec->waiting = false;
-    if (ok) {
-        mob_calls_resume(step, answer_with_ref(row));
+    if (fault == NULL) {
+        mob_calls_resume(step, answer_with_ref(mob_row_find(step->worker, exec->putting)));
         return;
     }
-    g_autofree char *text = g_strdup_printf(
-        "the object store of %s is full: %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT
-        " bytes are in use",
-        mob_str(step->worker->node_name), used, capacity);
-    raise_in_body(step, mob_worker_fault(step, MOB_FAULT_STORE_FULL, NULL,
-                                         step->worker->base.address, text, NULL));
+    mob_calls_resume(step, (MobAnswer){.fault = fault});
     mob_row_drop(step, exec->putting);
 }
 

@@ -220,6 +220,31 @@ copy_newcomers(const Gcs *gcs)
     return views;
 }
 
+static MobMsg *
+worker_died(const GcsDeadWorker *dead)
+{
+    MobWorkerDied *msg = mob_worker_died_new();
+
+    msg->worker = dead->worker;
+    msg->reason = mob_str_ref(dead->reason);
+    return &msg->base;
+}
+
+/* The workers that have died, but for those of dead nodes: that a node is dead
+ * says it of its workers as well. */
+static void
+tell_the_dead(const Gcs *gcs, const GcsNode *node, MobOutbox *out)
+{
+    size_t at = 0;
+    const GcsDeadWorker *dead;
+
+    while ((dead = mob_table_next(gcs->dead_workers, &at))) {
+        const GcsNode *home = mob_gcs_find_node(gcs, dead->worker.node);
+        if (home != NULL && home->view.alive)
+            mob_send(out, manager_of(node), worker_died(dead));
+    }
+}
+
 void
 mob_gcs_on_join_timer(Gcs *gcs, const MobInput *input, MobOutbox *out)
 {
@@ -234,6 +259,8 @@ mob_gcs_on_join_timer(Gcs *gcs, const MobInput *input, MobOutbox *out)
         GcsNode *node = node_at(gcs, i);
         if (node->view.alive)
             mob_send(out, manager_of(node), mob_msg_ref(node->newcomer ? hello : &news->base));
+        if (node->view.alive && node->newcomer)
+            tell_the_dead(gcs, node, out); /* references to what they owned may come its way */
         node->newcomer = false;
     }
     mob_msg_unref(hello);
@@ -416,16 +443,6 @@ mob_gcs_worker_is_dead(const Gcs *gcs, MobAddress worker)
     return mob_table_get(gcs->dead_workers, mob_key_address(worker)) != NULL;
 }
 
-static MobMsg *
-worker_died(const GcsDeadWorker *dead)
-{
-    MobWorkerDied *msg = mob_worker_died_new();
-
-    msg->worker = dead->worker;
-    msg->reason = mob_str_ref(dead->reason);
-    return &msg->base;
-}
-
 static GcsDeadWorker *
 add_dead_worker(Gcs *gcs, MobAddress worker, MobStr *reason)
 {
@@ -487,17 +504,9 @@ mob_gcs_on_worker_died(Gcs *gcs, const MobInput *input, MobOutbox *out)
 void
 mob_gcs_resync(Gcs *gcs, GcsNode *node, MobOutbox *out)
 {
-    size_t at = 0;
-    const GcsDeadWorker *dead;
-
     node->resync = false;
     welcome(gcs, node, out);
-    while ((dead = mob_table_next(gcs->dead_workers, &at))) {
-        /* That a node is dead says it of its workers as well. */
-        const GcsNode *home = mob_gcs_find_node(gcs, dead->worker.node);
-        if (home != NULL && home->view.alive)
-            mob_send(out, manager_of(node), worker_died(dead));
-    }
+    tell_the_dead(gcs, node, out);
     mob_gcs_resync_jobs(gcs, node, out);
 }
 

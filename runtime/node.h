@@ -44,6 +44,7 @@ typedef struct {
     bool sealed;
     bool primary;
     uint32_t pins; /* by leases and reads */
+    uint32_t refs; /* references in its value */
 } MobCopyInfo;
 
 /* Walks the copies in the store in a fixed order; *at starts at 0. */

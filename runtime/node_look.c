@@ -34,7 +34,8 @@ mob_node_next_copy(const MobProcess *process, size_t *at, MobCopyInfo *info)
                           .hash = copy->hash,
                           .sealed = copy->value != NULL,
                           .primary = copy->primary,
-                          .pins = copy->pins + copy->reads};
+                          .pins = copy->pins + copy->reads,
+                          .refs = copy->value != NULL ? copy->value->ref_count : 0};
     return true;
 }
 

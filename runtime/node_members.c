@@ -78,10 +78,25 @@ drop_the_dead(MobNode *node, const MobInput *in, MobOutbox *out)
     node->schedule_due = true;
 }
 
+/* The GCS tells of a node in one message of its own, which is passed on. If that
+ * was lost with the connection, it is found in what the GCS says afterwards, and
+ * the workers have to hear of it too. */
+static void
+pass_on_late(MobNode *node, const MobView *view, MobOutbox *out)
+{
+    MobNodeChanged *news = mob_node_changed_new();
+
+    news->views = (MobViews){g_new0(MobView, 1), 1};
+    mob_view_copy(news->views.items, view);
+    mob_node_pass_on(node, &news->base, out);
+    mob_msg_unref(&news->base);
+}
+
 /* False if this node itself is dead. */
 static bool
 learn(MobNode *node, const MobViews *views, const MobInput *in, MobOutbox *out)
 {
+    bool late = in->msg->type != MOB_MSG_NODE_CHANGED && node->known_at != 0; /* else: welcomed */
     bool died = false;
 
     for (uint32_t i = 0; i < views->count; i++) {
@@ -95,8 +110,11 @@ learn(MobNode *node, const MobViews *views, const MobInput *in, MobOutbox *out)
             mob_pushes_drop_node(&node->pushes, &node->store, view->node);
             died = true;
         }
-        if (news == MOB_PEER_DIED || news == MOB_PEER_JOINED)
-            g_clear_pointer(&node->welcome, mob_msg_unref);
+        if (news != MOB_PEER_DIED && news != MOB_PEER_JOINED)
+            continue;
+        g_clear_pointer(&node->welcome, mob_msg_unref);
+        if (late)
+            pass_on_late(node, view, out);
     }
     if (died)
         drop_the_dead(node, in, out);

@@ -35,7 +35,7 @@ send_stored(const MobNode *node, MobAddress worker, MobObjectId object, bool ok,
 void
 mob_node_moved(MobNode *node, MobCopy *copy, bool here)
 {
-    if (mob_store_moved(copy->owner, copy->ref.id, here))
+    if (mob_store_moved(copy, here))
         g_array_append_val(node->movers, copy->owner->owner);
 }
 
@@ -134,12 +134,16 @@ mob_node_make_room(MobNode *node, uint64_t size, MobOutbox *out)
 /* The value becomes the primary copy, unless there is one already; whoever
  * waited for it is told. */
 static void
-store_primary(MobNode *node, const MobRef *ref, MobValue *value, MobOutbox *out)
+store_primary(MobNode *node, const MobRef *ref, MobValue *value, MobAddress maker, MobOutbox *out)
 {
     MobFetch *fetch = mob_fetches_get(&node->fetches, ref->id);
     MobCopy *copy = mob_store_get(&node->store, ref->id);
+    MobLocalWorker *worker = mob_workers_get(&node->workers, maker);
 
+    if (worker != NULL && !mob_address_eq(ref->owner, maker))
+        worker->stored_for = ref->owner;
     if (copy != NULL && copy->value != NULL) {
+        copy->maker = maker;
         copy->doomed = false;
         mob_store_make_primary(&node->store, copy);
         return;
@@ -148,6 +152,7 @@ store_primary(MobNode *node, const MobRef *ref, MobValue *value, MobOutbox *out)
         mob_node_stop_fetch(node, fetch, out);
     mob_node_make_room(node, value->size, out);
     copy = mob_store_create(&node->store, ref, value->size, value->hash);
+    copy->maker = maker;
     mob_store_seal(&node->store, copy, value, true);
     if (fetch != NULL)
         mob_node_fetched(node, fetch, copy, value, out);
@@ -208,7 +213,7 @@ mob_node_on_store_object(MobNode *node, const MobInput *in, MobOutbox *out)
                           !mob_store_has_room(&node->store, request->value->size))) {
         wait_for_room(node, request, in, out);
     } else {
-        store_primary(node, &request->object, request->value, out);
+        store_primary(node, &request->object, request->value, in->from, out);
         send_stored(node, in->from, object, true, out);
     }
 }
@@ -224,7 +229,7 @@ mob_node_use_room(MobNode *node, const MobInput *in, MobOutbox *out)
     while ((create = g_queue_peek_head(&node->creates)) != NULL &&
            mob_store_has_room(&node->store, create->value->size)) {
         g_queue_pop_head(&node->creates);
-        store_primary(node, &create->ref, create->value, out);
+        store_primary(node, &create->ref, create->value, create->worker, out);
         send_stored(node, create->worker, create->ref.id, true, out);
         free_create(create);
     }
@@ -271,6 +276,18 @@ drop_creates(MobNode *node, const MobObjects *freed)
         }
         at = next;
     }
+}
+
+/* Owners hear of primary copies from the reply of the task. A worker that died
+ * may not have replied, and then nobody else would ever tell. */
+void
+mob_node_tell_of_orphans(MobNode *node, const MobLocalWorker *worker)
+{
+    const MobOwnerRow *row = mob_store_owner(&node->store, worker->stored_for, false);
+
+    for (MobCopy *copy = row != NULL ? row->copies : NULL; copy != NULL; copy = copy->sibling_next)
+        if (copy->value != NULL && !copy->doomed && mob_address_eq(copy->maker, worker->address))
+            mob_node_moved(node, copy, true);
 }
 
 /* --- asking --- */

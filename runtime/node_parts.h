@@ -203,6 +203,8 @@ void mob_node_make_room(MobNode *node, uint64_t size, MobOutbox *out);
 /* The owner is to be told that a copy came or went. */
 void mob_node_moved(MobNode *node, MobCopy *copy, bool here);
 void mob_node_tell_owners(MobNode *node, MobOutbox *out);
+/* @worker has died: what it stored for its owner may be known to nobody. */
+void mob_node_tell_of_orphans(MobNode *node, const MobLocalWorker *worker);
 /* Creates and fetches that waited for room. */
 void mob_node_use_room(MobNode *node, const MobInput *in, MobOutbox *out);
 void mob_node_expire_creates(MobNode *node, const MobInput *in, MobOutbox *out);

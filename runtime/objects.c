@@ -178,6 +178,7 @@ mob_object_set_inline(MobStep *step, MobRow *row, MobValue *value)
     row->hash = value->hash;
     row->state = MOB_ROW_INLINE;
     row->asked = false;
+    mob_row_free_strays(step, row);
     if (row->owned || value->fault != 0)
         note_available(step, row, again);
     wake(step, row);
@@ -214,9 +215,11 @@ mob_object_lose_copy(MobStep *step, MobRow *row, MobNodeId node, const char *why
     if (at < 0)
         return;
     g_array_remove_index(row->more->nodes, (guint)at);
-    bool was_primary = row->primary.v == node.v;
-    if (was_primary)
+    bool was_primary = row->primary.v == node.v || (row->pinning && at == 0);
+    if (was_primary) {
         row->primary = (MobNodeId){0};
+        row->pinning = false;
+    }
     if (!row->owned || row->state != MOB_ROW_STORED)
         return;
     NOTE(step->out, OBJECT_COPY_LOST, .object = row->ref.id, .path = row->ref.path,
@@ -286,18 +289,19 @@ mob_objects_on_owner_dead(MobStep *step, MobAddress worker, MobNodeId node, cons
 {
     if (step->worker->borrowed_rows == 0)
         return;
-    g_autoptr(GPtrArray) hit = g_ptr_array_new();
+    g_autoptr(GArray) hit = g_array_new(FALSE, FALSE, sizeof(MobObjectId));
     size_t at = 0;
     MobRow *row;
     while ((row = mob_table_next(step->worker->rows, &at))) {
         if (row->owned || (row->value != NULL && row->value->fault == MOB_FAULT_OWNER_DIED))
             continue;
         if (node.v != 0 ? row->ref.owner.node == node.v : mob_address_eq(row->ref.owner, worker))
-            g_ptr_array_add(hit, row);
+            g_array_append_val(hit, row->ref.id);
     }
-    for (guint i = 0; i < hit->len; i++) {
-        row = g_ptr_array_index(hit, i);
-        mob_object_set_inline(step, row, owner_died_fault(step, row, why));
+    for (guint i = 0; i < hit->len; i++) { /* one error may let the next row go */
+        row = mob_row_find(step->worker, g_array_index(hit, MobObjectId, i));
+        if (row != NULL)
+            mob_object_set_inline(step, row, owner_died_fault(step, row, why));
     }
 }
 
@@ -388,31 +392,32 @@ on_unsubscribe(MobStep *step)
         }
 }
 
-static void
-refuse_copy(MobStep *step, MobObjectId object)
+/* Whether a copy is one too many: the object was freed while it was on its way,
+ * or is small, or it is the value of an attempt that did not count. */
+static bool
+is_refused(const MobRow *row, uint64_t hash)
 {
-    MobFreeObjects *order = mob_free_objects_new();
-
-    order->objects = (MobObjects){g_new(MobObjectId, 1), 1};
-    order->objects.items[0] = object;
-    mob_send(step->out, step->input->from, order);
+    return row == NULL || !row->owned || row->state == MOB_ROW_FREED ||
+           row->state == MOB_ROW_INLINE || (row->state == MOB_ROW_STORED && row->hash != hash);
 }
 
 static void
-on_copy_made(MobStep *step, MobObjectId object, MobNodeId node)
+on_copy_made(MobStep *step, MobObjectId object, MobNodeId node, uint64_t hash)
 {
     MobRow *row = mob_row_find(step->worker, object);
 
-    if (row == NULL || !row->owned || row->state == MOB_ROW_FREED) {
-        refuse_copy(step, object); /* it was freed while the copy was on its way */
+    if (row != NULL && row->state == MOB_ROW_STORED && find_node(row, node) >= 0)
         return;
-    }
-    if (row->state == MOB_ROW_LOST) {
+    if (is_refused(row, hash)) {
+        mob_row_free_on(step, object, node);
+    } else if (row->state == MOB_ROW_LOST && row->hash == hash) {
         mob_object_set_stored(step, row, row->size, row->hash, node);
-    } else if (row->state == MOB_ROW_STORED && find_node(row, node) < 0) {
+        row->primary = (MobNodeId){0}; /* the node does not know that it is the primary one now */
+        mob_recover_later(step, row);
+    } else if (row->state == MOB_ROW_STORED) {
         g_array_append_vals(nodes_of(row), &node, 1);
         mob_object_tell(step, row);
-    } else if (row->state != MOB_ROW_STORED) {
+    } else {
         add_stray(row, node); /* the reply of its task or the answer to its put makes it count */
     }
 }
@@ -427,7 +432,7 @@ on_object_moved(MobStep *step)
         const MobMove *move = &moved->moves.items[i];
         MobRow *row = mob_row_find(step->worker, move->object);
         if (move->here)
-            on_copy_made(step, move->object, node);
+            on_copy_made(step, move->object, node, move->hash);
         else if (row != NULL)
             mob_object_lose_copy(step, row, node, "its node dropped it");
     }

@@ -15,12 +15,9 @@ on_granted(MobStep *step, MobOwnLease *lease, MobAddress worker)
 {
     MobShape *shape = lease->shape;
 
-    if (lease->state != MOB_OWN_ASKED)
-        return; /* said twice, or crossed with our cancelling, which returns it */
     mob_lease_unlink(&shape->asked, lease);
     shape->requests--;
     shape->leases++;
-    lease->node = step->input->from;
     lease->worker = worker;
     lease->since = step->input->now;
     mob_lease_become_idle(step, lease);
@@ -33,10 +30,8 @@ on_granted(MobStep *step, MobOwnLease *lease, MobAddress worker)
 static void
 on_spilled(MobStep *step, MobOwnLease *lease, MobNodeId target)
 {
-    MobPeerNode *peer = mob_worker_peer(step->worker, target);
+    const MobPeerNode *peer = mob_worker_peer(step->worker, target);
 
-    if (lease->state != MOB_OWN_ASKED || !mob_address_eq(lease->node, step->input->from))
-        return;
     if (lease->second_hop || (peer != NULL && !peer->alive)) {
         mob_lease_ask_first(step, lease);
         return;
@@ -51,12 +46,6 @@ on_refused(MobStep *step, MobOwnLease *lease, const MobValue *fault)
 {
     MobShape *shape = lease->shape;
 
-    if (lease->state == MOB_OWN_CANCELLING) {
-        mob_lease_forget(step, lease);
-        return;
-    }
-    if (lease->state != MOB_OWN_ASKED)
-        return;
     mob_lease_unlink(&shape->asked, lease);
     shape->requests--;
     mob_lease_forget(step, lease);
@@ -74,9 +63,14 @@ on_lease_reply(MobStep *step)
     const MobLeaseReply *reply = mob_lease_reply(step->input->msg);
     MobOwnLease *lease = mob_table_get(step->worker->leases, mob_key_lease(reply->lease));
 
-    if (lease == NULL) {
-        if (reply->answer == MOB_LEASE_GRANTED) /* we gave it up long ago */
+    if (lease == NULL || !mob_address_eq(lease->node, step->input->from)) {
+        if (reply->answer == MOB_LEASE_GRANTED) /* we gave it up long ago, or went elsewhere */
             mob_lease_send_return(step, step->input->from, reply->lease, false);
+        return;
+    }
+    if (lease->state != MOB_OWN_ASKED) { /* said twice, or crossed with our cancelling */
+        if (lease->state == MOB_OWN_CANCELLING && reply->answer == MOB_LEASE_CANCELLED)
+            mob_lease_forget(step, lease);
         return;
     }
     switch ((MobLeaseAnswer)reply->answer) {
@@ -87,8 +81,7 @@ on_lease_reply(MobStep *step)
         on_spilled(step, lease, reply->retry_at);
         break;
     case MOB_LEASE_REJECTED:
-        if (lease->state == MOB_OWN_ASKED && mob_address_eq(lease->node, step->input->from))
-            mob_lease_ask_first(step, lease);
+        mob_lease_ask_first(step, lease);
         break;
     case MOB_LEASE_CANCELLED:
         on_refused(step, lease, reply->fault);
@@ -102,7 +95,8 @@ on_reclaim(MobStep *step)
     MobLeaseId id = mob_reclaim_lease(step->input->msg)->lease;
     MobOwnLease *lease = mob_table_get(step->worker->leases, mob_key_lease(id));
 
-    if (lease == NULL) /* our return was lost; its worker may still run what we gave up */
+    if (lease == NULL || !mob_address_eq(lease->node, step->input->from))
+        /* our return was lost; its worker may still run what we gave up */
         mob_lease_send_return(step, step->input->from, id, true);
     else if (lease->state == MOB_OWN_IDLE)
         mob_own_leases_give_back(step, lease, false);
@@ -213,6 +207,25 @@ mob_own_leases_on_worker_dead(MobStep *step, MobAddress worker, const char *why)
     }
 }
 
+/* Takes those of @leases that no task is under, nor will be, out of it and away. */
+static void
+forget_unused(MobStep *step, GPtrArray *leases)
+{
+    guint kept = 0;
+
+    for (guint i = 0; i < leases->len; i++) {
+        MobOwnLease *lease = g_ptr_array_index(leases, i);
+        if (lease->state != MOB_OWN_IDLE && lease->state != MOB_OWN_CANCELLING) {
+            leases->pdata[kept++] = lease;
+            continue;
+        }
+        if (lease->state == MOB_OWN_IDLE)
+            mob_lease_detach(step, lease);
+        mob_lease_forget(step, lease);
+    }
+    g_ptr_array_set_size(leases, (gint)kept);
+}
+
 void
 mob_own_leases_on_node_dead(MobStep *step, MobNodeId node)
 {
@@ -221,18 +234,13 @@ mob_own_leases_on_node_dead(MobStep *step, MobNodeId node)
     g_autofree char *why = g_strdup_printf("%s died: %s", mob_str(peer->name),
                                            mob_str(peer->reason));
 
+    forget_unused(step, hit); /* first, or what was lost here would be pushed there again */
     for (guint i = 0; i < hit->len; i++) {
         MobOwnLease *lease = g_ptr_array_index(hit, i);
-        if (lease->state == MOB_OWN_ASKED) {
+        if (lease->state == MOB_OWN_ASKED)
             mob_lease_ask_first(step, lease);
-        } else if (lease->state == MOB_OWN_CANCELLING) {
-            mob_lease_forget(step, lease);
-        } else if (lease->task != NULL) {
+        else
             attempt_lost(step, lease, MOB_FAULT_NODE_DIED, why, true, false);
-        } else {
-            mob_lease_detach(step, lease);
-            mob_lease_forget(step, lease);
-        }
     }
 }
 

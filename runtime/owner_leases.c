@@ -380,7 +380,7 @@ mob_own_leases_pump(MobStep *step, MobShape *shape)
         mob_lease_unlink(&shape->idle, lease);
         push(step, lease, take_task(shape));
     }
-    while (shape->requests < most && shape->queued > shape->requests)
+    while (shape->requests < most && shape->queued > shape->requests + shape->ending)
         request(step, shape);
     if (shape->queued == 0)
         cancel_requests(step, shape);
@@ -397,12 +397,19 @@ mob_own_leases_pump_all(MobStep *step)
 }
 
 void
+mob_own_leases_task_ends(MobOwnLease *lease)
+{
+    lease->shape->ending++;
+}
+
+void
 mob_own_leases_task_over(MobStep *step, MobOwnLease *lease)
 {
     MobShape *shape = lease->shape;
     bool old = step->input->now - lease->since >= step->worker->config->lease_idle;
 
     lease->task = NULL;
+    shape->ending--;
     if (lease->reclaimed && (shape->queued == 0 || old)) {
         mob_own_leases_give_back(step, lease, false);
     } else if (shape->queued > 0 && !step->worker->closing) {

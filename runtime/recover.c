@@ -38,13 +38,13 @@ mob_recover_on_pinned(MobStep *step)
     MobRow *row = mob_row_find(step->worker, answer->object);
     MobNodeId node = {step->input->from.node};
 
-    if (row == NULL || !row->pinning)
-        return;
-    row->pinning = false;
+    if (row == NULL || !row->pinning || g_array_index(row->more->nodes, MobNodeId, 0).v != node.v)
+        return; /* another copy is being pinned meanwhile */
     if (!answer->ok) {
         mob_object_lose_copy(step, row, node, "its node has no copy of it");
         return;
     }
+    row->pinning = false;
     if (row->state != MOB_ROW_STORED)
         return;
     row->primary = node;

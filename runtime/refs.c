@@ -122,7 +122,7 @@ compact_held(MobWorker *worker)
     for (uint32_t i = 0; i < exec->held->len; i++) {
         MobObjectId id = g_array_index(exec->held, MobObjectId, i);
         MobRow *row = mob_row_find(worker, id);
-        if (row != NULL && row->local > 0)
+        if (row != NULL && (row->local > 0 || !row->owned)) /* it may have to be registered yet */
             g_array_index(exec->held, MobObjectId, kept++) = id;
     }
     g_array_set_size(exec->held, kept);
@@ -205,21 +205,20 @@ mob_args_count(MobStep *step, const MobArgs *args, int submitted, int lineage)
     }
 }
 
-void
-mob_row_contain(MobStep *step, MobRow *row, const MobRef *refs, uint32_t count)
+static void
+release_refs(MobStep *step, MobRefs *nested)
 {
-    if (count == 0)
-        return;
-    MobRowMore *more = mob_row_more(row);
-    g_assert(more->nested.count == 0);
-    more->nested = (MobRefs){g_new(MobRef, count), count};
-    for (uint32_t i = 0; i < count; i++) {
-        more->nested.items[i] = mob_ref_copy(&refs[i]);
-        MobRow *inner = mob_row_received(step, &refs[i]);
-        if (inner->contained++ == 0)
-            NOTE(step->out, REF_ADDED, .object = inner->ref.id, .path = inner->ref.path,
-                 .owner = inner->ref.owner, .to = step->worker->base.address, .reason = "nested");
+    for (uint32_t i = 0; i < nested->count; i++) {
+        MobRow *inner = mob_row_find(step->worker, nested->items[i].id);
+        if (inner == NULL)
+            continue;
+        g_assert(inner->contained > 0);
+        if (--inner->contained == 0)
+            NOTE(step->out, REF_DROPPED, .object = inner->ref.id, .owner = inner->ref.owner,
+                 .to = step->worker->base.address, .reason = "nested");
+        mob_row_settle(step, inner);
     }
+    clear_refs(nested);
 }
 
 /* The value is gone: what stood in it is held no more. */
@@ -230,40 +229,64 @@ release_contained(MobStep *step, MobRow *row)
         return;
     MobRefs nested = row->more->nested;
     row->more->nested = (MobRefs){0};
-    for (uint32_t i = 0; i < nested.count; i++) {
-        MobRow *inner = mob_row_find(step->worker, nested.items[i].id);
-        if (inner == NULL)
-            continue;
-        g_assert(inner->contained > 0);
-        if (--inner->contained == 0)
-            NOTE(step->out, REF_DROPPED, .object = inner->ref.id, .owner = inner->ref.owner,
-                 .to = step->worker->base.address, .reason = "nested");
-        mob_row_settle(step, inner);
+    release_refs(step, &nested);
+}
+
+/* A task that runs again may mention other references than before: its children
+ * are others. The new ones are counted before the old ones are let go. */
+void
+mob_row_contain(MobStep *step, MobRow *row, const MobRef *refs, uint32_t count)
+{
+    MobRefs before = row->more != NULL ? row->more->nested : (MobRefs){0};
+
+    if (count + before.count == 0)
+        return;
+    MobRefs *nested = &mob_row_more(row)->nested;
+    *nested = (MobRefs){g_new(MobRef, count), count};
+    for (uint32_t i = 0; i < count; i++) {
+        nested->items[i] = mob_ref_copy(&refs[i]);
+        MobRow *inner = mob_row_received(step, &refs[i]);
+        if (inner->contained++ == 0)
+            NOTE(step->out, REF_ADDED, .object = inner->ref.id, .path = inner->ref.path,
+                 .owner = inner->ref.owner, .to = step->worker->base.address, .reason = "nested");
     }
-    clear_refs(&nested);
+    release_refs(step, &before);
 }
 
 /* --- the end of an object --- */
 
-static void
-free_on(MobStep *step, const MobRow *row, GArray *nodes)
+void
+mob_row_free_on(MobStep *step, MobObjectId object, MobNodeId node)
 {
-    for (uint32_t i = 0; nodes != NULL && i < nodes->len; i++) {
-        MobFreeObjects *order = mob_free_objects_new();
-        order->objects = (MobObjects){g_new(MobObjectId, 1), 1};
-        order->objects.items[0] = row->ref.id;
-        mob_send(step->out, mob_node_address(g_array_index(nodes, MobNodeId, i).v), order);
-    }
+    MobFreeObjects *order = mob_free_objects_new();
+
+    order->objects = (MobObjects){g_new(MobObjectId, 1), 1};
+    order->objects.items[0] = object;
+    mob_send(step->out, mob_node_address(node.v), order);
+}
+
+static void
+free_on_all(MobStep *step, const MobRow *row, GArray *nodes)
+{
+    for (uint32_t i = 0; nodes != NULL && i < nodes->len; i++)
+        mob_row_free_on(step, row->ref.id, g_array_index(nodes, MobNodeId, i));
     if (nodes != NULL)
         g_array_set_size(nodes, 0);
+}
+
+void
+mob_row_free_strays(MobStep *step, MobRow *row)
+{
+    if (row->owned && row->more != NULL)
+        free_on_all(step, row, row->more->strays);
 }
 
 static void
 free_copies(MobStep *step, MobRow *row)
 {
     if (row->owned && row->more != NULL) {
-        free_on(step, row, row->more->nodes);
-        free_on(step, row, row->more->strays);
+        free_on_all(step, row, row->more->nodes);
+        free_on_all(step, row, row->more->strays);
     }
     row->primary = (MobNodeId){0};
 }

@@ -40,30 +40,28 @@ send_reply(MobStep *step)
     mob_exec_clear(exec);
 }
 
-static bool
-waits_for_registrations(const MobWorker *worker)
-{
-    size_t at = 0;
-    MobRegistration *registration;
-
-    while ((registration = mob_table_next(worker->registrations, &at)))
-        if (registration->for_reply)
-            return true;
-    return false;
-}
-
 void
 mob_exec_registered(MobStep *step)
 {
-    if (step->worker->exec.phase == MOB_EXEC_HANDING && !waits_for_registrations(step->worker))
+    MobExec *exec = &step->worker->exec;
+
+    g_assert(exec->phase == MOB_EXEC_HANDING && exec->missing > 0);
+    if (--exec->missing == 0)
         send_reply(step);
+}
+
+static void
+register_for_reply(MobStep *step, const MobRef *ref, MobAddress borrower, uint64_t token)
+{
+    step->worker->exec.missing++;
+    mob_borrow_register(step, ref, 1, borrower, token, true);
 }
 
 /* Whether the row outlives the body and only the caller protects it so far. */
 static bool
 must_be_registered(const MobRow *row)
 {
-    return row != NULL && !row->owned && row->submitted + row->contained > 0 &&
+    return row != NULL && !row->owned && row->submitted + row->lineage + row->contained > 0 &&
            (row->more == NULL || row->more->tokens == NULL || row->more->tokens->len == 0);
 }
 
@@ -102,7 +100,7 @@ register_kept(MobStep *step, const GPtrArray *kept, uint64_t token)
         uint64_t own = mob_borrow_token(worker, 1);
         mob_borrow_remember(row, self, self, own);
         if (!mob_worker_is_dead(worker, row->ref.owner))
-            mob_borrow_register(step, &row->ref, 1, self, own, true);
+            register_for_reply(step, &row->ref, self, own);
     }
     return token;
 }
@@ -130,7 +128,7 @@ register_handed(MobStep *step, const MobRef *ref, uint64_t token)
         if (row != NULL)
             mob_borrow_add(step, row, caller, worker->base.address, token);
     } else if (!mob_worker_is_dead(worker, ref->owner)) {
-        mob_borrow_register(step, ref, 1, caller, token, true);
+        register_for_reply(step, ref, caller, token);
     }
 }
 
@@ -175,6 +173,7 @@ hand_over(MobStep *step)
         mob_borrow_token(step->worker, count_of_caller(exec, kept) + handed);
 
     exec->phase = MOB_EXEC_HANDING;
+    exec->missing = 1; /* so that nothing leaves before all are registered */
     exec->reply->token = token;
     token = register_kept(step, kept, token);
     walk_handed(step, true, token);
@@ -279,22 +278,27 @@ mob_exec_raise(MobStep *step, MobValue *fault)
 
 /* --- the store's answers --- */
 
+static MobValue *
+store_full_fault(MobStep *step, const MobObjectStored *answer)
+{
+    g_autofree char *text = g_strdup_printf("the object store of %s is full: %" G_GUINT64_FORMAT
+                                            " of %" G_GUINT64_FORMAT " bytes are in use",
+                                            mob_str(step->worker->node_name), answer->used,
+                                            answer->capacity);
+
+    return mob_worker_fault(step, MOB_FAULT_STORE_FULL, NULL, step->worker->base.address, text,
+                            NULL);
+}
+
 static void
 result_stored(MobStep *step, uint32_t index, const MobObjectStored *answer)
 {
     MobExec *exec = &step->worker->exec;
 
     g_clear_pointer(&exec->returned[index], mob_value_unref);
-    if (!answer->ok) {
-        g_autofree char *text = g_strdup_printf(
-            "the object store of %s is full: %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT
-            " bytes are in use",
-            mob_str(step->worker->node_name), answer->used, answer->capacity);
-        mob_exec_raise(step, mob_worker_fault(step, MOB_FAULT_STORE_FULL, NULL,
-                                              step->worker->base.address, text, NULL));
-        return;
-    }
-    if (--exec->missing == 0)
+    if (!answer->ok)
+        mob_exec_raise(step, store_full_fault(step, answer));
+    else if (--exec->missing == 0)
         hand_over(step);
 }
 
@@ -308,18 +312,15 @@ put_stored(MobStep *step, const MobObjectStored *answer)
         return;
     row->unsealed = false;
     g_autoptr(MobValue) value = g_steal_pointer(&row->value);
-    if (answer->ok) {
+    g_autoptr(MobValue) fault = answer->ok ? NULL : store_full_fault(step, answer);
+    if (fault == NULL)
         mob_object_set_stored(step, row, value->size, value->hash,
                               (MobNodeId){worker->base.address.node});
-    } else {
-        mob_object_set_inline(step, row,
-                              mob_worker_fault(step, MOB_FAULT_STORE_FULL, NULL,
-                                               worker->base.address, "the object store is full",
-                                               NULL));
-    }
+    else
+        mob_object_set_inline(step, row, mob_value_ref(fault));
     if (worker->exec.waiting && worker->exec.call == MOB_CALL_PUT &&
         mob_object_eq(worker->exec.putting, answer->object))
-        mob_calls_put_stored(step, answer->ok, answer->used, answer->capacity);
+        mob_calls_put_stored(step, mob_value_ref(fault));
     row = mob_row_find(worker, answer->object);
     if (row != NULL)
         mob_row_settle(step, row);

@@ -251,9 +251,9 @@ remember_gone(MobOwnerRow *row, MobObjectId object)
 }
 
 static void
-add_move(MobOwnerRow *row, MobObjectId object, bool here)
+add_move(MobOwnerRow *row, MobObjectId object, uint64_t hash, bool here)
 {
-    MobMove move = {.object = object, .here = here};
+    MobMove move = {.object = object, .here = here, .hash = hash};
 
     if (row->moves == NULL)
         row->moves = g_array_new(false, true, sizeof(MobMove));
@@ -261,13 +261,14 @@ add_move(MobOwnerRow *row, MobObjectId object, bool here)
 }
 
 bool
-mob_store_moved(MobOwnerRow *row, MobObjectId object, bool here)
+mob_store_moved(const MobCopy *copy, bool here)
 {
+    MobOwnerRow *row = copy->owner;
     bool listed = row->listed;
 
-    add_move(row, object, here);
+    add_move(row, copy->ref.id, copy->hash, here);
     if (!here)
-        remember_gone(row, object);
+        remember_gone(row, copy->ref.id);
     row->listed = true;
     return !listed;
 }
@@ -280,11 +281,11 @@ mob_store_tell_again(MobStore *store, MobOwnerRow *row)
     for (uint32_t i = 0; row->gone != NULL && i < row->gone->len; i++) {
         MobObjectId object = g_array_index(row->gone, MobObjectId, i);
         if (mob_store_sealed(store, object) == NULL)
-            add_move(row, object, false);
+            add_move(row, object, 0, false);
     }
     for (const MobCopy *copy = row->copies; copy != NULL; copy = copy->sibling_next)
         if (copy->value != NULL && !copy->doomed)
-            add_move(row, copy->ref.id, true);
+            add_move(row, copy->ref.id, copy->hash, true);
 }
 
 void

@@ -22,6 +22,7 @@ struct MobCopy {
     uint64_t size;
     uint64_t hash;
     bool primary;
+    MobAddress maker; /* the worker that stored it; nobody: it came from another node */
     uint32_t why; /* doomed: MobDrop, see node_parts.h */
     bool doomed;
     uint32_t pins;  /* by leases */
@@ -87,8 +88,8 @@ uint64_t mob_store_pinned(const MobStore *store);
 
 /* The row of @owner; with @add it is made if there is none. */
 MobOwnerRow *mob_store_owner(MobStore *store, MobAddress owner, bool add);
-/* Notes for the owner that a copy came or went; true if its row was not listed. */
-bool mob_store_moved(MobOwnerRow *row, MobObjectId object, bool here);
+/* Notes for the owner that @copy came or went; true if its row was not listed. */
+bool mob_store_moved(const MobCopy *copy, bool here);
 /* Puts all that is so into the moves, after a connection broke. */
 void mob_store_tell_again(MobStore *store, MobOwnerRow *row);
 /* Forgets what the owner was told; its copies must be gone. */

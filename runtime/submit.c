@@ -321,26 +321,51 @@ release_tokens(MobStep *step, GPtrArray *inner)
     }
 }
 
+static bool
+has_copy_on(const MobRow *row, MobNodeId node)
+{
+    const GArray *nodes = row != NULL && row->more != NULL ? row->more->nodes : NULL;
+
+    for (guint i = 0; nodes != NULL && i < nodes->len; i++)
+        if (g_array_index(nodes, MobNodeId, i).v == node.v)
+            return true;
+    return false;
+}
+
+/* Another return of the task was lost, and this one was not, or nobody needs it
+ * any more: there is a copy too many, unless it is as good as those there are. */
+static void
+take_spare_result(MobStep *step, const MobTask *task, uint32_t index, const MobResult *result)
+{
+    MobRow *row = row_of_return(step, task, index);
+
+    if (result->value != NULL || has_copy_on(row, result->node))
+        return;
+    if (row != NULL && row->state == MOB_ROW_STORED && row->hash == result->hash)
+        mob_object_set_stored(step, row, row->size, row->hash, result->node);
+    else
+        mob_row_free_on(step, mob_object_return(task->spec->id, index), result->node);
+}
+
 static void
 take_result(MobStep *step, const MobTask *task, uint32_t index, const MobResult *result)
 {
     MobRow *row = row_of_return(step, task, index);
 
-    if (row == NULL)
-        return;
-    if (mob_row_is_available(row)) { /* another return of the task was lost, not this one */
-        if (result->value == NULL && row->state == MOB_ROW_STORED)
-            mob_object_set_stored(step, row, row->size, row->hash, result->node);
+    if (row == NULL || mob_row_is_available(row)) {
+        take_spare_result(step, task, index, result);
         return;
     }
-    if (row->more == NULL || row->more->nested.count == 0)
-        mob_row_contain(step, row,
-                        result->value != NULL ? result->value->refs : result->nested.items,
-                        result->value != NULL ? result->value->ref_count : result->nested.count);
-    if (result->value != NULL)
+    mob_row_contain(step, row, result->value != NULL ? result->value->refs : result->nested.items,
+                    result->value != NULL ? result->value->ref_count : result->nested.count);
+    if (result->value != NULL) {
         mob_object_set_inline(step, row, mob_value_ref(result->value));
-    else
-        mob_object_set_stored(step, row, result->size, result->hash, result->node);
+        return;
+    }
+    mob_object_set_stored(step, row, result->size, result->hash, result->node);
+    row = row_of_return(step, task, index);
+    if (row != NULL)
+        mob_row_free_strays(step, row);
 }
 
 static bool
@@ -363,9 +388,22 @@ error_is_retried(const MobTask *task, const MobValue *value)
     return false;
 }
 
+/* One of several results did not fit into the store; those before it did. */
+static void
+free_partial_results(MobStep *step, const MobTask *task)
+{
+    MobNodeId node = {step->input->from.node};
+
+    for (uint32_t i = 1; i <= task->spec->returns; i++)
+        if (!has_copy_on(row_of_return(step, task, i), node))
+            mob_row_free_on(step, mob_object_return(task->spec->id, i), node);
+}
+
 static void
 body_failed(MobStep *step, MobTask *task, const MobValue *fault)
 {
+    if (fault->fault == MOB_FAULT_STORE_FULL)
+        free_partial_results(step, task);
     if (!error_is_retried(task, fault)) {
         mob_submit_fail(step, task, mob_value_ref((MobValue *)fault));
         return;
@@ -375,6 +413,7 @@ body_failed(MobStep *step, MobTask *task, const MobValue *fault)
          .reason = mob_fault_name((MobFaultKind)fault->fault));
     if (task->retries_left > 0)
         task->retries_left--;
+    task->lease = NULL;
     run_again(step, task, "its body raised an error");
 }
 
@@ -413,6 +452,31 @@ add_borrowers(MobStep *step, const MobTaskReply *reply)
     }
 }
 
+static void
+refused(MobStep *step, MobTask *task)
+{
+    MobOwnLease *lease = task->lease;
+
+    mob_submit_attempt_failed(step, task, MOB_FAULT_WORKER_CRASHED, "its worker refused it", false);
+    mob_own_leases_give_back(step, lease, false);
+}
+
+static void
+ended(MobStep *step, MobTask *task, const MobTaskReply *reply)
+{
+    MobOwnLease *lease = task->lease;
+
+    mob_own_leases_task_ends(lease);
+    if (reply->fault != NULL && reply->fault->fault != 0)
+        body_failed(step, task, reply->fault);
+    else if (reply->results.count == task->spec->returns)
+        body_returned(step, task, reply);
+    else
+        mob_submit_attempt_failed(step, task, MOB_FAULT_WORKER_CRASHED,
+                                  "its worker sent a reply of the wrong shape", true);
+    mob_own_leases_task_over(step, lease);
+}
+
 void
 mob_submit_on_reply(MobStep *step)
 {
@@ -426,21 +490,10 @@ mob_submit_on_reply(MobStep *step)
         add_borrowers(step, reply);
     }
     if (task != NULL) {
-        MobOwnLease *lease = g_steal_pointer(&task->lease);
         if (reply->refused)
-            mob_submit_attempt_failed(step, task, MOB_FAULT_WORKER_CRASHED,
-                                      "its worker refused it", false);
-        else if (reply->fault != NULL && reply->fault->fault != 0)
-            body_failed(step, task, reply->fault);
-        else if (reply->results.count == task->spec->returns)
-            body_returned(step, task, reply);
+            refused(step, task);
         else
-            mob_submit_attempt_failed(step, task, MOB_FAULT_WORKER_CRASHED,
-                                      "its worker sent a reply of the wrong shape", true);
-        if (reply->refused)
-            mob_own_leases_give_back(step, lease, false);
-        else
-            mob_own_leases_task_over(step, lease);
+            ended(step, task, reply);
     }
     if (inner != NULL)
         release_tokens(step, inner);

@@ -18,6 +18,15 @@ exec_of(MobStep *step)
 /* --- waiting --- */
 
 static void
+send_blocked(MobStep *step)
+{
+    MobWorkerBlocked *news = mob_worker_blocked_new();
+
+    news->blocked = exec_of(step)->blocked;
+    mob_send(step->out, step->worker->manager, news);
+}
+
+static void
 tell_blocked(MobStep *step, bool blocked)
 {
     MobExec *exec = exec_of(step);
@@ -25,9 +34,7 @@ tell_blocked(MobStep *step, bool blocked)
     if (step->worker->driver || exec->blocked == blocked)
         return;
     exec->blocked = blocked;
-    MobWorkerBlocked *news = mob_worker_blocked_new();
-    news->blocked = blocked;
-    mob_send(step->out, step->worker->manager, news);
+    send_blocked(step);
 }
 
 static const MobRef *
@@ -390,15 +397,13 @@ mob_waits_again(MobStep *step)
 {
     MobExec *exec = exec_of(step);
 
+    if (!step->worker->driver)
+        send_blocked(step); /* the last word about it may be lost, even if it was that we go on */
     if (exec->phase != MOB_EXEC_RUNNING || !exec->waiting || exec->call != MOB_CALL_GET)
         return;
     for (uint32_t i = 0; i < exec->ref_count; i++) {
         MobRow *row = mob_row_find(step->worker, exec->refs[i].id);
         if (exec->values[i] == NULL && row->state == MOB_ROW_STORED && row->waits == i + 1)
             mob_worker_pull(step, &row->ref, false);
-    }
-    if (exec->blocked) {
-        exec->blocked = false;
-        tell_blocked(step, true);
     }
 }

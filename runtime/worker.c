@@ -3,6 +3,10 @@
  */
 #include "runtime/worker_parts.h"
 
+enum {
+    REMOVED_MAX = 1024 /* removed borrowers that are remembered, should they be added late */
+};
+
 /* --- whom we know --- */
 
 static MobPeerNode *
@@ -434,6 +438,8 @@ static const Handler on_message[MOB_MSG_COUNT] = {
     [MOB_MSG_BORROWER_ADDED] = mob_borrow_on_message,
     [MOB_MSG_BORROWER_REMOVED] = mob_borrow_on_message,
     [MOB_MSG_REMOVE_BORROWER] = mob_borrow_on_message,
+    [MOB_MSG_VERIFY_BORROWER] = mob_borrow_on_message,
+    [MOB_MSG_BORROWER_VERIFIED] = mob_borrow_on_message,
 };
 
 static void
@@ -526,11 +532,13 @@ worker_free(MobProcess *self)
     mob_table_free_full(worker->nodes, free_peer);
     mob_msg_unref(worker->roll);
     mob_table_free(worker->dead);
+    mob_recent_free(worker->removed);
     mob_table_free_full(worker->registrations, (GDestroyNotify)mob_registration_free);
     mob_table_free_full(worker->bundles, (GDestroyNotify)mob_value_unref);
     g_array_unref(worker->broken);
     g_array_unref(worker->lost);
     g_array_unref(worker->settling);
+    g_array_unref(worker->unverified);
     g_ptr_array_unref(worker->doomed);
     mob_str_unref(worker->node_name);
     mob_str_unref(worker->root_path);
@@ -560,8 +568,10 @@ mob_worker_new(MobAddress address, const MobConfig *config, const MobWorkerOptio
                            &worker->bundles};
     for (size_t i = 0; i < G_N_ELEMENTS(tables); i++)
         *tables[i] = mob_table_new();
+    worker->removed = mob_recent_new(REMOVED_MAX);
     worker->broken = g_array_new(FALSE, FALSE, sizeof(MobBroken));
     worker->lost = g_array_new(FALSE, FALSE, sizeof(MobObjectId));
+    worker->unverified = g_array_new(FALSE, FALSE, sizeof(MobToken));
     worker->settling = g_array_new(FALSE, FALSE, sizeof(MobObjectId));
     worker->doomed = g_ptr_array_new();
     worker->exec.held = g_array_new(FALSE, FALSE, sizeof(MobObjectId));

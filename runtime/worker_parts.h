@@ -28,6 +28,7 @@
  */
 #pragma once
 
+#include "runtime/recent.h"
 #include "runtime/worker.h"
 
 typedef struct MobWorker MobWorker;
@@ -57,6 +58,8 @@ typedef struct {
     MobAddress borrower;
     MobAddress registrar;
     uint64_t token;
+    MobObjectId object; /* of those that are to be verified */
+    bool doubtful;      /* the registrar has died; the borrower is asked whether it knows */
 } MobToken;
 
 /* What few rows have. */
@@ -128,6 +131,7 @@ struct MobShape {
     uint32_t queued;
     uint32_t leases;    /* held, idle or not */
     uint32_t requests;  /* under way, cancelled ones not counted */
+    uint32_t ending;    /* leases whose reply is being taken in: free in a moment */
     uint32_t users;     /* functions on the stack that need it to stay */
     MobOwnLease *idle;  /* most recently used first */
     MobOwnLease *asked; /* the requests, newest first */
@@ -251,7 +255,11 @@ struct MobWorker {
                            * were looked up */
     uint32_t dead_nodes;  /* how many of those are dead */
     MobTable *dead;       /* address of a dead worker -> itself (not NULL) */
+    MobRecent *removed;   /* registrar, token: borrowers that were removed */
     MobTable *registrations; /* registrar, token -> MobRegistration, owned */
+    GArray *unverified;   /* of MobToken: VerifyBorrower (borrower: who asks) that came before
+                           * the news of the registrar's death */
+    uint32_t doubts;      /* doubtful borrowers of what we own */
     GArray *settling;     /* of MobObjectId: rows to look at again; see mob_row_settle() */
     bool is_settling;
     GPtrArray *doomed;    /* of MobTask: an argument is an error; failed at the end of the step */
@@ -310,7 +318,10 @@ void mob_row_drop(MobStep *step, MobObjectId object); /* and gives it up */
 void mob_row_drop_all(MobStep *step); /* when a body ends */
 /* Looks again whether the row may be freed or erased, after a count went down. */
 void mob_row_settle(MobStep *step, MobRow *row);
-/* The row now contains @refs: each is counted. @refs is copied. */
+/* The copy on @node of an object that we own is not needed. */
+void mob_row_free_on(MobStep *step, MobObjectId object, MobNodeId node);
+void mob_row_free_strays(MobStep *step, MobRow *row);
+/* The row now contains @refs, and no others: each is counted. @refs is copied. */
 void mob_row_contain(MobStep *step, MobRow *row, const MobRef *refs, uint32_t count);
 /* Counts the arguments of a task: by reference and nested; settle when down. */
 void mob_args_count(MobStep *step, const MobArgs *args, int submitted, int lineage);
@@ -369,7 +380,9 @@ void mob_own_leases_enqueue(MobStep *step, MobTask *task);
 void mob_own_leases_pump(MobStep *step, MobShape *shape);
 /* There are more nodes now, so more requests may be under way. */
 void mob_own_leases_pump_all(MobStep *step);
-/* The task under @lease has ended: the lease is free for the next. */
+/* The task under @lease has ended. Until mob_own_leases_task_over() frees the
+ * lease for the next, none is asked for in its place. */
+void mob_own_leases_task_ends(MobOwnLease *lease);
 void mob_own_leases_task_over(MobStep *step, MobOwnLease *lease);
 void mob_own_leases_give_back(MobStep *step, MobOwnLease *lease, bool kill);
 void mob_own_leases_on_timer(MobStep *step);   /* LEASE_IDLE */
@@ -421,14 +434,15 @@ void mob_exec_clear(MobExec *exec);
 
 void mob_exec_return(MobStep *step, const MobCall *call);
 void mob_exec_raise(MobStep *step, MobValue *fault); /* takes fault */
-void mob_exec_registered(MobStep *step); /* every AddBorrower for the reply was answered */
+void mob_exec_registered(MobStep *step); /* an AddBorrower for the reply was answered */
 void mob_exec_on_stored(MobStep *step); /* ObjectStored */
 void mob_results_again(MobStep *step);
 
 /* --- calls.c --- */
 
 void mob_calls_on_call(MobStep *step);
-void mob_calls_put_stored(MobStep *step, bool ok, uint64_t used, uint64_t capacity);
+/* The put that the body waits for has come to its end; takes fault, NULL if all is well. */
+void mob_calls_put_stored(MobStep *step, MobValue *fault);
 void mob_calls_resume(MobStep *step, MobAnswer answer); /* takes what is in answer */
 void mob_calls_again(MobStep *step);
 

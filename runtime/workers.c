@@ -123,6 +123,7 @@ mob_workers_lease(MobWorkers *workers, MobLease *lease)
     leave_stage(workers, worker);
     worker->stage = MOB_WORKER_LEASED;
     worker->refused = false;
+    worker->stored_for = (MobAddress){0};
     worker->lease = lease;
     return worker;
 }

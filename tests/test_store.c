@@ -74,8 +74,8 @@ Test(store, knows_what_an_owner_is_to_be_told_again)
     seal(&store, 2, 10, false);
     MobOwnerRow *row = mob_store_owner(&store, owner, false);
 
-    cr_assert(mob_store_moved(row, gone->ref.id, true));
-    cr_assert(!mob_store_moved(row, gone->ref.id, false), "listed already");
+    cr_assert(mob_store_moved(gone, true));
+    cr_assert(!mob_store_moved(gone, false), "listed already");
     mob_store_remove(&store, gone);
     cr_assert_eq(row->moves->len, 2);
     mob_store_tell_again(&store, row);
