@@ -162,6 +162,51 @@ run 0 check good.lua
 says "the same trace twice"
 ends "check finds the same trace under different circumstances"
 
+cat >random.c <<'END'
+/* What a program must not do: its value depends on where memory lies. */
+#include <mobula.h>
+
+static MobulaValue *
+number(MobulaTask *task, MobulaValue *const *args, size_t count)
+{
+    int here = 0;
+    mobula_compute(task, 1000000);
+    return mobula_int(task, ((intptr_t)&here ^ (intptr_t)number) >> 12);
+}
+
+static MobulaValue *
+drive(MobulaTask *task, MobulaValue *const *args, size_t count)
+{
+    mobula_get(task, mobula_call(task, "number"));
+    mobula_print(task, "done");
+    return NULL;
+}
+
+void
+mobula_program(MobulaProgram *program)
+{
+    mobula_register(program, "main", drive);
+    mobula_register_kernel(program, "number", number);
+}
+END
+if cc -shared -fPIC -I"$source/runtime" -o random.so random.c 2>cc.err; then
+    run 0 run ./random.so -q
+    prints done
+    run 4 check ./random.so
+    says "not deterministic"
+    grep -q '^first .*TaskReply' err || problem "the first event that differs is not shown"
+    grep -q '^second .*TaskReply' err || problem "the first event that differs is not shown"
+    says_no_nonsense
+    run 2 run ./nowhere.so
+    says "cannot read ./nowhere.so"
+    echo "no object" >empty.so
+    run 2 run ./empty.so
+    says "cannot open ./empty.so"
+else
+    said="cc" && problem "the C program does not compile: $(head -3 cc.err)"
+fi
+ends "C programs run, and check finds the first event that differs"
+
 run 0 run good.lua
 run 0 export lineage -o a.svg
 leaves a.svg
