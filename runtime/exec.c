@@ -49,6 +49,18 @@ bundle_key(const MobStr *id)
     return (MobKey){mob_str_hash(id), id != NULL ? id->length : 0};
 }
 
+/* Most workers run one program all their life: the last one is at hand. */
+static MobValue *
+find_bundle(MobWorker *worker, MobStr *id)
+{
+    if (worker->bundle_used != NULL && mob_str_eq(worker->bundle_used_id, id))
+        return worker->bundle_used;
+    mob_str_unref(worker->bundle_used_id);
+    worker->bundle_used_id = mob_str_ref(id);
+    worker->bundle_used = mob_table_get(worker->bundles, bundle_key(id));
+    return worker->bundle_used;
+}
+
 static void
 ask_bundle(MobStep *step, const MobStr *id)
 {
@@ -62,7 +74,7 @@ static void
 start_body(MobStep *step)
 {
     MobExec *exec = &step->worker->exec;
-    MobValue *bundle = mob_table_get(step->worker->bundles, bundle_key(exec->spec->bundle));
+    MobValue *bundle = find_bundle(step->worker, exec->spec->bundle);
 
     exec->phase = MOB_EXEC_RUNNING;
     exec->body = (MobBodyId){++step->worker->next_body};
@@ -127,7 +139,7 @@ fetch_bundle(MobStep *step)
 {
     MobExec *exec = &step->worker->exec;
 
-    if (mob_table_get(step->worker->bundles, bundle_key(exec->spec->bundle)) != NULL)
+    if (find_bundle(step->worker, exec->spec->bundle) != NULL)
         return;
     exec->bundle_missing = true;
     ask_bundle(step, exec->spec->bundle);

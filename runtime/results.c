@@ -167,8 +167,13 @@ static void
 hand_over(MobStep *step)
 {
     MobExec *exec = &step->worker->exec;
-    g_autoptr(GPtrArray) kept = rows_kept(step->worker);
     uint32_t handed = walk_handed(step, false, 0);
+
+    if (handed + exec->held->len == 0) {
+        send_reply(step); /* most tasks have seen no reference at all */
+        return;
+    }
+    g_autoptr(GPtrArray) kept = rows_kept(step->worker);
     uint64_t token =
         mob_borrow_token(step->worker, count_of_caller(exec, kept) + handed);
 

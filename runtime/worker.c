@@ -67,7 +67,7 @@ mob_worker_is_dead(const MobWorker *worker, MobAddress process)
         if (peer != NULL && !peer->alive)
             return true;
     }
-    return mob_table_count(worker->dead) > 0 &&
+    return worker->dead_workers > 0 &&
            mob_table_get(worker->dead, mob_key_address(process)) != NULL;
 }
 
@@ -238,6 +238,7 @@ on_worker_died(MobStep *step)
         mob_table_get(worker->dead, key) != NULL)
         return;
     mob_table_add(worker->dead, key, worker);
+    worker->dead_workers++;
     mob_own_leases_on_worker_dead(step, news->worker, mob_str(news->reason));
     mob_objects_on_owner_dead(step, news->worker, (MobNodeId){0}, mob_str(news->reason));
     mob_borrow_on_dead(step, news->worker, (MobNodeId){0});
@@ -535,6 +536,7 @@ worker_free(MobProcess *self)
     mob_recent_free(worker->removed);
     mob_table_free_full(worker->registrations, (GDestroyNotify)mob_registration_free);
     mob_table_free_full(worker->bundles, (GDestroyNotify)mob_value_unref);
+    mob_str_unref(worker->bundle_used_id);
     g_array_unref(worker->broken);
     g_array_unref(worker->lost);
     g_array_unref(worker->settling);

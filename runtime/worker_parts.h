@@ -255,6 +255,7 @@ struct MobWorker {
                            * were looked up */
     uint32_t dead_nodes;  /* how many of those are dead */
     MobTable *dead;       /* address of a dead worker -> itself (not NULL) */
+    uint32_t dead_workers; /* how many: asked for every message, so not of the table */
     MobRecent *removed;   /* registrar, token: borrowers that were removed */
     MobTable *registrations; /* registrar, token -> MobRegistration, owned */
     GArray *unverified;   /* of MobToken: VerifyBorrower (borrower: who asks) that came before
@@ -264,6 +265,8 @@ struct MobWorker {
     bool is_settling;
     GPtrArray *doomed;    /* of MobTask: an argument is an error; failed at the end of the step */
     MobTable *bundles;    /* hash of id -> MobValue, owned */
+    MobValue *bundle_used; /* the last one, borrowed from bundles … */
+    MobStr *bundle_used_id; /* … and its id, owned */
     GArray *broken;       /* of MobBroken, by time */
     GArray *lost;         /* of MobObjectId: to be recovered in this step */
     uint32_t alive_nodes;
