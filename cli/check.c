@@ -135,7 +135,8 @@ say_difference(MobTerm *term, const Run *a, const Run *b)
     while (left[i] != NULL && right[i] != NULL && strcmp(left[i], right[i]) == 0)
         i++;
     if (i > 0)
-        mob_term_complain(term, "both   %s", left[i - 1]);
+        mob_term_complain(term,
+                          "both   %s\nand then, for the first time not the same:", left[i - 1]);
     mob_term_complain(term, "first  %s", left[i] != NULL ? left[i] : "(ended)");
     mob_term_complain(term, "second %s", right[i] != NULL ? right[i] : "(ended)");
 }
@@ -151,7 +152,6 @@ differ(MobCli *cli, const Run *a, const Run *b)
     g_autofree char *events = g_strdup_printf("%" G_GUINT64_FORMAT "..%" G_GUINT64_FORMAT, from,
                                               from + MOB_CHECKPOINT_EVENTS - 1);
     mob_term_complain(cli->term, "✗ not deterministic: traces %s and %s", a->hash, b->hash);
-    mob_term_complain(cli->term, "the same up to event @%" G_GUINT64_FORMAT "; then", from - 1);
     Run again[2] = {0};
     if (run_once(cli, false, events, &again[0]) && run_once(cli, true, events, &again[1]))
         say_difference(cli->term, &again[0], &again[1]);

@@ -109,7 +109,7 @@ const char *
 mob_nearest(const char *name, const char *const *names)
 {
     const char *nearest = NULL;
-    size_t least = MAX(strlen(name) / 2, 1) + 1;
+    size_t least = CLAMP(strlen(name) / 2, 1, 4) + 1;
     for (; *names != NULL; names++) {
         bool begins = strlen(name) >= 2 && g_str_has_prefix(*names, name);
         size_t far = begins ? 1 : distance(name, *names);
