@@ -338,6 +338,7 @@ add_ref(State *state, MobStateObject *object, const MobNote *note, MobKey key)
         .from_at = state->now,
     };
     ref->key = key;
+    ref->owner = note->owner;
     ref->next = mob_table_take(state->refs, key);
     mob_table_add(state->refs, key, ref);
     mob_state_append(state, &object->refs, ref);
@@ -383,18 +384,23 @@ mob_state_on_ref(State *state, const MobNote *note)
         add_ref(state, object, note, key);
 }
 
-/* What a dead process held, it holds no more, whether or not it could say so. */
+/* What a dead process held, it holds no more, whether or not it could say so;
+ * nor does it count any more who borrows what it owned. */
 void
-mob_state_drop_holder(State *state, MobAddress holder)
+mob_state_drop_holder(State *state, MobAddress dead)
 {
     size_t at = 0;
     Ref *ref;
 
     while ((ref = mob_table_next(state->refs, &at))) {
-        if (!mob_address_eq(ref->base.holder, holder))
-            continue;
-        mob_table_take(state->refs, ref->key);
+        bool held = mob_address_eq(ref->base.holder, dead);
+        if (held)
+            mob_table_take(state->refs, ref->key);
         for (; ref != NULL; ref = ref->next) {
+            bool counted =
+                mob_address_eq(ref->owner, dead) && g_str_equal(ref->base.kind, "borrowed");
+            if (ref->base.to != 0 || !(held || counted))
+                continue;
             ref->base.to = state->event;
             ref->base.to_at = state->now;
         }

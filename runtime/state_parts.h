@@ -45,6 +45,7 @@ struct Ref {
     MobStateRef base;
     Ref *next; /* open references of the same holder on the same object */
     MobKey key; /* of the holder and the object */
+    MobAddress owner; /* of the object */
 };
 
 typedef struct {
@@ -94,4 +95,4 @@ MobStateObject *mob_state_get_object(State *state, MobObjectId id, const MobStr 
 void mob_state_drop_copies(State *state, Node *node, const char *why);
 /* What it kept of its own objects is gone. */
 void mob_state_drop_owner(State *state, MobAddress owner);
-void mob_state_drop_holder(State *state, MobAddress holder);
+void mob_state_drop_holder(State *state, MobAddress dead);

@@ -87,6 +87,8 @@ mob_net_break(MobWorld *world, MobConn *conn)
         lose(conn, end);
         conn->end[end].last_arrive = world->now;
         conn->end[end].ready_at = 0;
+        /* It is told as well if nothing had arrived yet: something was to come. */
+        mob_net_receiver(world, conn, end);
     }
     for (unsigned end = 0; end < 2; end++)
         mob_net_tell(world, conn, end, world->now);

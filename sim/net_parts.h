@@ -31,6 +31,9 @@ mob_net_tie(const MobWorld *world, const MobConn *conn, unsigned sender, MobTime
     return mob_world_tie(world, (uint64_t)conn->number << 1 | sender, at);
 }
 
+/* Returns who is at the receiving end, which now knows of the connection, or NULL. */
+MobPlace *mob_net_receiver(MobWorld *world, MobConn *conn, unsigned sender);
+
 /* The process at @end will be told at @at, or as soon as what is on the wire
  * before has arrived. Nothing if that pends already, or if nobody is there. */
 void mob_net_tell(MobWorld *world, MobConn *conn, unsigned end, MobTime at);

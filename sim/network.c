@@ -398,9 +398,8 @@ is_lost(const MobSlot *slot)
     return slot->epoch != conn->end[slot->end].epoch && !(slot->flags & MOB_FLAG_STRAY);
 }
 
-/* Returns who is at the receiving end, or NULL. */
-static MobPlace *
-receiver(MobWorld *world, MobConn *conn, unsigned sender)
+MobPlace *
+mob_net_receiver(MobWorld *world, MobConn *conn, unsigned sender)
 {
     MobEnd *to = &conn->end[!sender];
 
@@ -425,7 +424,7 @@ message_arrives(MobWorld *world, const MobEntry *entry, MobSlot *slot)
 
     MobPlace *place = NULL;
     if (!is_lost(slot)) {
-        place = receiver(world, conn, slot->end);
+        place = mob_net_receiver(world, conn, slot->end);
         if (place == NULL || conn->end[slot->end].dangling) {
             refuse(world, conn, slot->end);
             place = NULL;
