@@ -1,9 +1,24 @@
-/* buf.h: a flat byte buffer that grows. */
+/* buf.h: memory: a flat byte buffer that grows, and zeroed blocks. */
 #pragma once
 
 #include <glib.h>
 #include <stdint.h>
 #include <string.h>
+
+/* Zeroed memory for what is made and freed all the time; g_free() frees it.
+ * g_new0() leads to glibc's calloc, which does not take the blocks that were
+ * freed last, the ones that the cache still has. */
+static inline void *
+mob_zeroed(size_t size)
+{
+    void *block = g_malloc(size);
+
+    if (size > 0)
+        memset(block, 0, size);
+    return block;
+}
+
+#define mob_new0(Type, count) ((Type *)mob_zeroed(sizeof(Type) * (count)))
 
 typedef struct {
     uint8_t *data; /* owned */

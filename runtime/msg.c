@@ -89,10 +89,8 @@ mob_msg_by_name(const char *name)
 static inline void *
 new_message(MobMsgType type, size_t size)
 {
-    /* Not g_malloc0(): glibc's calloc does not use its fastest lists. */
-    MobMsg *msg = g_malloc(size);
+    MobMsg *msg = mob_zeroed(size);
 
-    memset(msg, 0, size);
     msg->refs = 1;
     msg->type = type;
     return msg;
@@ -113,7 +111,7 @@ new_message(MobMsgType type, size_t size)
 static void *
 new_record(MobRecord record)
 {
-    uint32_t *refs_held = g_malloc0(mob_record_info(record)->size);
+    uint32_t *refs_held = mob_zeroed(mob_record_info(record)->size);
 
     *refs_held = 1;
     return refs_held;

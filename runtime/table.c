@@ -9,7 +9,8 @@
  * Beside it an index of places in the ring, twice as large, is probed linearly.
  * A slot has a part of the key's hash, so a search reads one slot and one entry
  * as a rule, which is what it costs: two cache lines. A removal moves later
- * slots of the run back, so the index has no tombstones.
+ * slots of the run back, so the index has no tombstones. A ring of no more than
+ * SMALL has no index and is looked through; most tables stay that small.
  */
 #include "runtime/table.h"
 
@@ -27,7 +28,7 @@ typedef struct {
 
 struct MobTable {
     Entry *entries;
-    Slot *index;
+    Slot *index;     /* NULL: small */
     size_t head;     /* the number of the oldest entry; the next one has @tail */
     size_t tail;     /* numbers count up and are taken modulo the capacity */
     size_t live;     /* entries, holes excluded */
@@ -35,7 +36,7 @@ struct MobTable {
 };
 
 enum {
-    INITIAL_CAPACITY = 8
+    SMALL = 8 /* the first capacity */
 };
 
 static inline uint32_t
@@ -70,6 +71,16 @@ find_slot(const MobTable *table, MobKey key, uint32_t hash)
     }
 }
 
+static void
+index_add(MobTable *table, MobKey key, size_t place)
+{
+    uint32_t hash = hash_key(key);
+    Slot *slot = find_slot(table, key, hash);
+
+    g_assert(slot->place == 0);
+    *slot = (Slot){(uint32_t)place + 1, hash};
+}
+
 /* Moves everything, without the holes, to a ring of @capacity entries. */
 static void
 rebuild(MobTable *table, size_t capacity)
@@ -86,14 +97,12 @@ rebuild(MobTable *table, size_t capacity)
     g_free(table->entries);
     g_free(table->index);
     table->entries = entries;
-    table->index = g_new0(Slot, capacity * 2);
+    table->index = capacity > SMALL ? g_new0(Slot, capacity * 2) : NULL;
     table->capacity = capacity;
     table->head = 0;
     table->tail = kept;
-    for (size_t i = 0; i < kept; i++) {
-        uint32_t hash = hash_key(entries[i].key);
-        *find_slot(table, entries[i].key, hash) = (Slot){(uint32_t)i + 1, hash};
-    }
+    for (size_t i = 0; i < kept && table->index != NULL; i++)
+        index_add(table, entries[i].key, i);
 }
 
 MobTable *
@@ -128,29 +137,40 @@ mob_table_free_full(MobTable *table, GDestroyNotify free_value)
 static void
 make_room(MobTable *table)
 {
-    size_t capacity = MAX(table->capacity, INITIAL_CAPACITY);
+    size_t capacity = MAX(table->capacity, SMALL);
 
     if (table->live > capacity / 4 * 3)
         capacity *= 2;
-    else if (table->live < capacity / 8 && capacity > INITIAL_CAPACITY)
+    else if (table->live < capacity / 8 && capacity > SMALL)
         capacity /= 2;
     rebuild(table, capacity);
+}
+
+static Entry *
+look_through(const MobTable *table, MobKey key)
+{
+    for (size_t i = table->head; i != table->tail; i++) {
+        Entry *entry = entry_at(table, i);
+        if (entry->key.a == key.a && entry->key.b == key.b && entry->value != NULL)
+            return entry;
+    }
+    return NULL;
 }
 
 void
 mob_table_add(MobTable *table, MobKey key, void *value)
 {
-    uint32_t hash = hash_key(key);
-
     g_assert(value != NULL);
     if (table->tail - table->head == table->capacity)
         make_room(table);
 
-    Slot *slot = find_slot(table, key, hash);
-    g_assert(slot->place == 0);
-    Entry *entry = entry_at(table, table->tail++);
+    Entry *entry = entry_at(table, table->tail);
+    if (table->index != NULL)
+        index_add(table, key, (size_t)(entry - table->entries));
+    else
+        g_assert(look_through(table, key) == NULL);
     *entry = (Entry){key, value};
-    *slot = (Slot){(uint32_t)(entry - table->entries) + 1, hash};
+    table->tail++;
     table->live++;
 }
 
@@ -159,6 +179,10 @@ mob_table_get(const MobTable *table, MobKey key)
 {
     if (table->live == 0)
         return NULL;
+    if (table->index == NULL) {
+        const Entry *entry = look_through(table, key);
+        return entry != NULL ? entry->value : NULL;
+    }
     const Slot *slot = find_slot(table, key, hash_key(key));
 
     return slot->place == 0 ? NULL : table->entries[slot->place - 1].value;
@@ -182,17 +206,29 @@ clear_slot(MobTable *table, Slot *slot)
     table->index[gap] = (Slot){0, 0};
 }
 
+/* Takes @key out of the index. */
+static Entry *
+unindex(MobTable *table, MobKey key)
+{
+    Slot *slot = find_slot(table, key, hash_key(key));
+
+    if (slot->place == 0)
+        return NULL;
+    Entry *entry = &table->entries[slot->place - 1];
+    clear_slot(table, slot);
+    return entry;
+}
+
 void *
 mob_table_take(MobTable *table, MobKey key)
 {
     if (table->live == 0)
         return NULL;
-    Slot *slot = find_slot(table, key, hash_key(key));
-    if (slot->place == 0)
+    Entry *entry = table->index != NULL ? unindex(table, key) : look_through(table, key);
+    if (entry == NULL)
         return NULL;
 
-    void *value = g_steal_pointer(&table->entries[slot->place - 1].value);
-    clear_slot(table, slot);
+    void *value = g_steal_pointer(&entry->value);
     if (--table->live == 0) {
         /* What comes next finds the same few lines of memory. */
         table->head = 0;

@@ -11,6 +11,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "runtime/buf.h"
 #include "runtime/cbor.h"
 #include "runtime/fault.h"
 
@@ -245,7 +246,7 @@ mob_value_parse(const uint8_t *bytes, size_t length, GError **error)
 MobArgs *
 mob_args_new(uint32_t count)
 {
-    MobArgs *args = g_malloc0(sizeof *args + count * sizeof args->items[0]);
+    MobArgs *args = mob_zeroed(sizeof *args + count * sizeof args->items[0]);
 
     args->refs_held = 1;
     args->count = count;

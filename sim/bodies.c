@@ -48,7 +48,7 @@ run(MobWorld *world, MobHosted *hosted, MobAnswer *answer)
 static void
 keep_bundle(MobPlace *place, MobValue *bundle)
 {
-    if (bundle == NULL)
+    if (bundle == NULL || bundle == place->bundle)
         return;
     for (guint i = 0; i < place->bundles->len; i++) {
         const MobValue *kept = g_ptr_array_index(place->bundles, i);
@@ -56,12 +56,13 @@ keep_bundle(MobPlace *place, MobValue *bundle)
             return;
     }
     g_ptr_array_add(place->bundles, mob_value_ref(bundle));
+    place->bundle = bundle;
 }
 
 void
 mob_bodies_start(MobWorld *world, MobPlace *place, MobEffect *effect)
 {
-    MobHosted *hosted = g_new0(MobHosted, 1);
+    MobHosted *hosted = mob_new0(MobHosted, 1);
 
     g_assert(world->loader != NULL);
     hosted->id = effect->body;
@@ -71,7 +72,7 @@ mob_bodies_start(MobWorld *world, MobPlace *place, MobEffect *effect)
     hosted->context = (MobBodyContext){
         .worker = place->address,
         .worker_name = place->name,
-        .node_name = place->life->box->name,
+        .node_name = place->node_name,
         .spec = hosted->spec,
         .attempt = effect->attempt,
         .now = world->now,
@@ -180,6 +181,7 @@ mob_bodies_clear(MobWorld *world, MobPlace *place)
     g_ptr_array_set_size(place->hosted, 0);
     for (guint i = 0; i < place->bundles->len; i++)
         mob_value_unref(g_ptr_array_index(place->bundles, i));
+    place->bundle = NULL;
     g_ptr_array_set_size(place->bundles, 0);
     if (world->loader != NULL && (place->role == MOB_ROLE_WORKER || place->role == MOB_ROLE_DRIVER))
         world->loader->drop(world->loader, place->address);

@@ -100,27 +100,30 @@ typedef enum {
     MOB_PLACE_DEAD,
 } MobPlaceState;
 
+/* What every message needs stands in the first two cache lines. */
 struct MobPlace {
     MobProcess *process; /* owned; NULL unless it lives */
     MobAddress address;
     MobPlaceState state;
     MobRole role;
-    MobLife *life;
-    MobPicks *picks; /* owned */
-    MobTable *conns; /* peer -> MobConn, each holding a reference */
-    MobConn *last;   /* of conns: the one used last */
-    MobTime cost;    /* CPU per message; 0: none */
+    MobTime cost;      /* CPU per message; 0: none */
+    MobConn *last;     /* of conns: the one used last */
+    MobTable *conns;   /* peer -> MobConn, each holding a reference */
+    uint32_t paused;   /* by so many faults */
+    uint32_t job;      /* of a driver; else 0 */
+    bool serving;      /* an MOB_AT_SERVE pends */
+    GPtrArray *hosted; /* of MobHosted, owned */
     MobInbox inbox;
-    bool serving;    /* an MOB_AT_SERVE pends */
-    uint32_t paused; /* by so many faults */
-    uint32_t job;    /* of a driver; else 0 */
+    MobPicks *picks; /* owned */
+    const char *name;
+    const char *node_name;
+    const MobValue *bundle; /* of bundles: the newest */
+    MobLife *life;
+    GPtrArray *bundles; /* of MobValue, owned: programs that it has run */
     MobAlarm alarms[MOB_TIMER_COUNT];
     MobHandle start;     /* pending MOB_AT_START */
-    GPtrArray *hosted;   /* of MobHosted, owned */
-    GPtrArray *bundles;  /* of MobValue, owned: programs that it has run */
     MobJournal *journal; /* borrowed from the box; NULL until it is needed */
-    const char *name;
-    const char *why; /* it died */
+    const char *why;     /* it died */
     uint32_t incarnation;
 };
 
@@ -151,7 +154,7 @@ struct MobBox {
     uint32_t speed_usual; /* unless a fault says otherwise */
     MobLink out;          /* the network card, both ways: rate and free_at only */
     MobLink in;
-    MobLink quick;        /* single packets going out: they wait for each other alone */
+    MobLink quick;       /* single packets going out: they wait for each other alone */
     GPtrArray *journals; /* of Disk in machine.c, owned */
     /* cores.c */
     GArray *shares;    /* of MobShare, in order of starting */
@@ -188,7 +191,7 @@ typedef struct {
     uint32_t broken;     /* times the connection broke for this end … */
     uint32_t told;       /* … and was told so; what it sends between is lost */
     bool dangling;       /* the other end vanished silently */
-    bool owed;      /* the other process has died, and the word of it is held back by a cut */
+    bool owed;           /* the other process has died, and the word of it is held back by a cut */
     MobTime last_arrive; /* of what this end sent: nothing may overtake it */
     MobTime ready_at;    /* the other end's network card still takes in the one before */
     GPtrArray *stalled;  /* of MobMsg, owned: held back by a fault; NULL if never used */

@@ -93,6 +93,7 @@ mob_place_new(MobWorld *world, MobLife *life, MobAddress address, MobRole role, 
     place->role = role;
     place->life = life;
     place->name = mob_world_text(world, name);
+    place->node_name = life->box->name;
     place->incarnation = before != NULL ? before->incarnation + 1 : 1;
     place->cost = cost_of(&world->config, role);
     place->picks = mob_picks_new(&world->pick_config);

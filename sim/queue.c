@@ -137,6 +137,26 @@ heap_remove_first(MobQueue *queue)
 
 /* --- all together --- */
 
+/* Of the rings that would stay in order the one whose end is nearest. */
+static MobLane
+best_far_lane(const MobQueue *queue, const MobEntry *entry)
+{
+    const MobEntry *nearest = NULL;
+    MobLane best = MOB_LANE_NONE;
+
+    for (MobLane lane = MOB_LANE_FAR; lane <= MOB_LANE_FAR_LAST; lane++) {
+        const MobRing *ring = &queue->lanes[lane];
+        const MobEntry *end = ring->count > 0 ? ring_at(ring, ring->count - 1) : NULL;
+        if (end == NULL && best == MOB_LANE_NONE)
+            best = lane;
+        if (end == NULL || before(entry, end) || (nearest != NULL && before(end, nearest)))
+            continue;
+        nearest = end;
+        best = lane;
+    }
+    return best;
+}
+
 static MobHandle
 add(MobQueue *queue, MobTime at, uint64_t tie, uint64_t seq, MobLane lane, const MobSlot *slot)
 {
@@ -148,6 +168,8 @@ add(MobQueue *queue, MobTime at, uint64_t tie, uint64_t seq, MobLane lane, const
     queue->peeked = false;
     queue->count++;
     queue->foreground += slot->foreground;
+    if (lane == MOB_LANE_FAR)
+        lane = best_far_lane(queue, &entry);
     if (lane == MOB_LANE_NONE || !ring_append(&queue->lanes[lane], &entry))
         heap_add(queue, &entry);
     return (uint64_t)entry.generation << 32 | index;
@@ -232,6 +254,26 @@ mob_queue_pop(MobQueue *queue, MobSlot *slot)
     *slot = queue->cells[entry.slot].content;
     free_cell(queue, entry.slot);
     return entry;
+}
+
+const MobSlot *
+mob_queue_soon(const MobQueue *queue, MobLane lane, uint32_t ahead)
+{
+    const MobRing *ring = &queue->lanes[lane];
+
+    if (ahead >= ring->count)
+        return NULL;
+    const MobEntry *entry = ring_at(ring, ahead);
+    return is_stale(queue, entry) ? NULL : &queue->cells[entry->slot].content;
+}
+
+void
+mob_queue_prefetch(const MobQueue *queue, MobLane lane, uint32_t ahead)
+{
+    const MobRing *ring = &queue->lanes[lane];
+
+    if (ahead < ring->count)
+        __builtin_prefetch(&queue->cells[ring_at(ring, ahead)->slot]);
 }
 
 static MobQueueCell *

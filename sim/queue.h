@@ -24,7 +24,9 @@
 typedef enum {
     MOB_LANE_NOW,  /* at this very instant */
     MOB_LANE_NEAR, /* one hop inside a machine */
-    MOB_LANE_FAR,  /* one hop between machines */
+    MOB_LANE_FAR,  /* one hop between machines; several rings, because what comes
+                    * behind a backlog of a network card is further ahead */
+    MOB_LANE_FAR_LAST = MOB_LANE_FAR + 3,
     MOB_LANE_COUNT,
     MOB_LANE_NONE = MOB_LANE_COUNT, /* anything else: the heap */
 } MobLane;
@@ -101,6 +103,12 @@ MobHandle mob_queue_push_aged(MobQueue *queue, MobTime at, uint64_t tie, uint64_
 bool mob_queue_peek(MobQueue *queue, MobTime *at);
 /* Takes the next thing; there must be one. */
 MobEntry mob_queue_pop(MobQueue *queue, MobSlot *slot);
+
+/* For who wants to have in the cache what is going to be needed: what stands
+ * @ahead places behind the front of @lane; NULL if nothing does. */
+const MobSlot *mob_queue_soon(const MobQueue *queue, MobLane lane, uint32_t ahead);
+/* The same, where only its slot is wanted in the cache. */
+void mob_queue_prefetch(const MobQueue *queue, MobLane lane, uint32_t ahead);
 
 /* Forgets an entry that still pends; what it owned is the caller's. */
 void mob_queue_cancel(MobQueue *queue, MobHandle handle);

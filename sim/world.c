@@ -19,6 +19,7 @@
  */
 #include "sim/world.h"
 
+#include "sim/ahead.h"
 #include "sim/control.h"
 #include "sim/faults.h"
 #include "sim/machine.h"
@@ -119,6 +120,7 @@ mob_world_run(MobWorld *world, const MobUntil *until)
         MobEntry entry = mob_queue_pop(&world->queue, &slot);
         g_assert(entry.at >= world->now);
         world->now = entry.at;
+        mob_look_ahead(world, world->queue.least);
         mob_world_dispatch(world, &entry, &slot);
     }
 }

@@ -145,6 +145,29 @@ compare_with_model(uint64_t seed, unsigned ties)
     mob_queue_clear(&queue);
 }
 
+Test(queue, what_overtakes_a_backlog_is_not_held_up_and_can_be_seen_ahead)
+{
+    MobQueue queue;
+
+    mob_queue_init(&queue);
+    for (uint64_t i = 0; i < 10; i++) { /* two senders have a backlog, a third has none */
+        push(&queue, 2000 + i, 0, MOB_LANE_FAR, 3);
+        push(&queue, 1000 + i, 0, MOB_LANE_FAR, 2);
+        push(&queue, 100 + i, 0, MOB_LANE_FAR, 1);
+    }
+    MobHandle last = push(&queue, 3000, 0, MOB_LANE_FAR, 4);
+    cr_assert_eq(queue.heap_count, 0);
+    cr_assert_eq(mob_queue_soon(&queue, MOB_LANE_FAR, 9)->number, 3);
+    cr_assert_eq(mob_queue_soon(&queue, MOB_LANE_FAR, 10)->number, 4);
+    cr_assert_null(mob_queue_soon(&queue, MOB_LANE_FAR, 11));
+    mob_queue_cancel(&queue, last);
+    cr_assert_null(mob_queue_soon(&queue, MOB_LANE_FAR, 10));
+    for (uint64_t sender = 1; sender <= 3; sender++)
+        for (unsigned i = 0; i < 10; i++)
+            cr_assert_eq(pop(&queue), sender);
+    mob_queue_clear(&queue);
+}
+
 Test(queue, it_agrees_with_a_plain_list)
 {
     for (uint64_t seed = 1; seed <= 20; seed++) {

@@ -170,7 +170,7 @@ start(MobLoader *self, const MobBodyContext *context, const MobValue *bundle, co
         return &driver->base;
     }
     g_assert(args->count == (program->load != NULL));
-    Task *task = g_new0(Task, 1);
+    Task *task = mob_new0(Task, 1);
     task->base.class = &task_class;
     task->program = program;
     return &task->base;
