@@ -171,8 +171,7 @@ push_count(lua_State *lua, MobScene *scene, const MobStateProc *proc, size_t fie
 }
 
 #define COUNT(function, field)                                                                     \
-    DEFINE(function, MobStateProc,                                                                 \
-           push_count(lua, scene, it, offsetof(MobWorkerStats, field)))
+    DEFINE(function, MobStateProc, push_count(lua, scene, it, offsetof(MobWorkerStats, field)))
 
 COUNT(worker_owned, owned)
 COUNT(worker_borrowed, borrowed)

@@ -42,8 +42,8 @@ const char *mob_call_name(MobCallKind kind);
  * by the body afterwards. */
 typedef struct {
     MobCallKind kind;
-    MobTaskSpec *spec; /* SUBMIT: taken; the runtime fills in id, path, owner, parent_attempt */
-    MobArgs *args;     /* SUBMIT: taken */
+    MobTaskSpec *spec;  /* SUBMIT: taken; the runtime fills in id, path, owner, parent_attempt */
+    MobArgs *args;      /* SUBMIT: taken */
     const MobRef *refs; /* GET, WAIT */
     uint32_t ref_count;
     uint32_t count;    /* WAIT: how many are enough */
@@ -51,11 +51,11 @@ typedef struct {
     MobTime time;      /* COMPUTE, SLEEP */
     MobValue **values; /* PUT (one), RETURN: taken */
     uint32_t value_count;
-    MobValue *fault;   /* RAISE: taken */
-    MobStr *text;      /* OUTPUT: taken */
+    MobValue *fault;          /* RAISE: taken */
+    MobStr *text;             /* OUTPUT: taken */
     const MobObjectId *drops; /* references that the body has given up since its last call */
     uint32_t drop_count;
-    const char *file;  /* where the program made the call, for people; may be NULL */
+    const char *file; /* where the program made the call, for people; may be NULL */
     uint32_t line;
 } MobCall;
 
@@ -64,13 +64,13 @@ typedef struct {
  * and on every reference nested in @values, until it drops it or ends. */
 typedef struct {
     MobTime now;
-    MobRef *refs;      /* owned array */
+    MobRef *refs; /* owned array */
     uint32_t ref_count;
     MobValue **values; /* owned array of owned values */
     uint32_t value_count;
-    uint32_t *ready;   /* owned: positions in the call's refs that are ready, ascending */
+    uint32_t *ready; /* owned: positions in the call's refs that are ready, ascending */
     uint32_t ready_count;
-    MobValue *fault;   /* owned; the call failed: the error to raise */
+    MobValue *fault; /* owned; the call failed: the error to raise */
 } MobAnswer;
 
 void mob_answer_clear(MobAnswer *answer);
@@ -83,7 +83,7 @@ typedef struct {
     const MobTaskSpec *spec; /* borrowed for the life of the body */
     uint32_t attempt;
     MobTime now;
-    MobPicks *picks;         /* for m.random: MOB_PICK_APP keyed by the path */
+    MobPicks *picks; /* for m.random: MOB_PICK_APP keyed by the path */
 } MobBodyContext;
 
 typedef struct MobBody MobBody;

@@ -10,7 +10,7 @@
 
 typedef struct {
     GByteArray *bytes;
-    GArray *refs;      /* of MobRef, owned */
+    GArray *refs;       /* of MobRef, owned */
     uint64_t unwritten; /* bytes that FILLs stand for */
 } MobCborWriter;
 

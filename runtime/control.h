@@ -11,21 +11,21 @@
 #include "runtime/watch.h"
 
 typedef struct {
-    const char *name;     /* "head", "n1" */
-    int64_t cpus;         /* logical, 1/10000 */
-    uint32_t cores;       /* physical; 0: as many as cpus, at least 1 */
-    uint32_t speed_ppm;   /* 1000000 is nominal */
-    int64_t memory;       /* bytes */
+    const char *name;   /* "head", "n1" */
+    int64_t cpus;       /* logical, 1/10000 */
+    uint32_t cores;     /* physical; 0: as many as cpus, at least 1 */
+    uint32_t speed_ppm; /* 1000000 is nominal */
+    int64_t memory;     /* bytes */
     uint64_t store_bytes;
-    MobCustoms *customs;  /* owned by whoever made the struct; may be NULL */
+    MobCustoms *customs; /* owned by whoever made the struct; may be NULL */
     bool head;
 } MobMachine;
 
 typedef struct {
-    const char *name;      /* of the program, for people */
+    const char *name; /* of the program, for people */
     MobStr *bundle_id;
     MobValue *bundle;
-    MobArgs *args;         /* for main */
+    MobArgs *args; /* for main */
 } MobJob;
 
 typedef enum {
@@ -53,15 +53,15 @@ typedef enum {
 
 typedef struct {
     MobVerb verb;
-    const char *target;  /* "n1", "n1/node", "n1/w0", "gcs", "driver" */
-    const char *from;    /* a machine or process; NULL: any */
+    const char *target; /* "n1", "n1/node", "n1/w0", "gcs", "driver" */
+    const char *from;   /* a machine or process; NULL: any */
     const char *to;
     bool oneway;
-    bool wipe;           /* RESTART: the disk is empty */
+    bool wipe; /* RESTART: the disk is empty */
     uint32_t speed_ppm;
-    MobTime latency;     /* LINK; MOB_TIME_NEVER leaves it as it is */
+    MobTime latency; /* LINK; MOB_TIME_NEVER leaves it as it is */
     MobTime jitter;
-    uint64_t bps;        /* bits per second; 0 leaves it as it is */
+    uint64_t bps; /* bits per second; 0 leaves it as it is */
     uint32_t loss_ppm;
     const char *message; /* RPC: the name of the request, "PushTask" */
     MobLose lose;
@@ -70,23 +70,23 @@ typedef struct {
     MobObjectId object;  /* EVICT */
     const char *object_name;
     const MobMachine *machine; /* JOIN */
-    const char *file;    /* where in the scenario, for people; may be NULL */
+    const char *file;          /* where in the scenario, for people; may be NULL */
     uint32_t line;
 } MobOrder;
 
 typedef enum {
-    MOB_RUN_DONE,      /* what was asked for has come */
-    MOB_RUN_STOPPED,   /* a watcher asked for it: mob_control_stop() */
-    MOB_RUN_IDLE,      /* at rest: nothing is left to happen */
-    MOB_RUN_LIMIT,     /* the time limit was reached */
-    MOB_RUN_LIVELOCK,  /* very many events at one instant */
+    MOB_RUN_DONE,     /* what was asked for has come */
+    MOB_RUN_STOPPED,  /* a watcher asked for it: mob_control_stop() */
+    MOB_RUN_IDLE,     /* at rest: nothing is left to happen */
+    MOB_RUN_LIMIT,    /* the time limit was reached */
+    MOB_RUN_LIVELOCK, /* very many events at one instant */
 } MobRunEnd;
 
 typedef struct {
-    uint32_t job;      /* until this job is done; 0: no matter */
-    MobTime time;      /* until then; MOB_TIME_NEVER: no matter */
-    uint64_t events;   /* until so many events have happened; 0: no matter */
-    MobTime limit;     /* and never past this */
+    uint32_t job;    /* until this job is done; 0: no matter */
+    MobTime time;    /* until then; MOB_TIME_NEVER: no matter */
+    uint64_t events; /* until so many events have happened; 0: no matter */
+    MobTime limit;   /* and never past this */
 } MobUntil;
 
 #define MOB_CONTROL_ERROR (g_quark_from_static_string("mob-control-error"))

@@ -25,9 +25,9 @@ typedef struct {
     uint32_t attempts_max; /* 0: unknown */
     const char *node;      /* "n2/w0" or "n2" */
     MobTime at;
-    const char *code;       /* E103 and its like */
-    const char *trace;      /* user frames, one per line */
-    const MobValue *cause;  /* an error value */
+    const char *code;      /* E103 and its like */
+    const char *trace;     /* user frames, one per line */
+    const MobValue *cause; /* an error value */
 } MobFault;
 
 const char *mob_fault_name(MobFaultKind kind);

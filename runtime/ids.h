@@ -58,9 +58,9 @@ typedef struct {
 } MobAddress;
 
 enum {
-    MOB_LOCAL_NODE = 0,   /* the node manager (Ray: raylet) */
-    MOB_LOCAL_GCS = 1,    /* the global control store */
-    MOB_LOCAL_WORKER = 2, /* the first driver; a driver is a worker that nobody leases */
+    MOB_LOCAL_NODE = 0,    /* the node manager (Ray: raylet) */
+    MOB_LOCAL_GCS = 1,     /* the global control store */
+    MOB_LOCAL_WORKER = 2,  /* the first driver; a driver is a worker that nobody leases */
     MOB_LOCAL_POOL = 1002, /* the first worker of the node's pool, "w0" */
 };
 

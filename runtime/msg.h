@@ -91,6 +91,7 @@ typedef struct {
     MobMsgType type;
 } MobMsg;
 
+/* clang-format off */
 #define KIND(name, ctype, doc) typedef ctype MobKind_##name;
 #include "runtime/kinds.def"
 
@@ -120,6 +121,7 @@ typedef struct {
 #define FIELD(kind, name, doc)
 #define END(name)
 #include "runtime/messages.def"
+/* clang-format on */
 
 typedef enum {
 #define KIND(name, ctype, doc) MOB_KIND_##name,

@@ -16,22 +16,22 @@ typedef struct {
 
 /* @config is borrowed and outlives the process. The address's local is
  * MOB_LOCAL_NODE; workers get the locals from @first_worker on. */
-MobProcess *mob_node_new(MobAddress address, const MobConfig *config,
-                         const MobNodeOptions *options, uint32_t first_worker);
+MobProcess *mob_node_new(MobAddress address, const MobConfig *config, const MobNodeOptions *options,
+                         uint32_t first_worker);
 
 /* --- for checks and c.state: what is really so --- */
 
 typedef struct {
-    uint64_t store_used;     /* bytes of sealed and created copies */
+    uint64_t store_used; /* bytes of sealed and created copies */
     uint64_t store_capacity;
-    uint64_t store_pinned;   /* bytes that must not be evicted */
-    uint32_t objects;        /* copies, unsealed ones included */
+    uint64_t store_pinned; /* bytes that must not be evicted */
+    uint32_t objects;      /* copies, unsealed ones included */
     uint32_t leases_granted;
     uint32_t leases_waiting;
-    uint32_t workers;        /* registered and not known dead, drivers included */
-    uint32_t pulls;          /* under way */
-    MobResources total;      /* borrowed */
-    MobResources available;  /* borrowed; CPU below zero after a blocked worker went on */
+    uint32_t workers;       /* registered and not known dead, drivers included */
+    uint32_t pulls;         /* under way */
+    MobResources total;     /* borrowed */
+    MobResources available; /* borrowed; CPU below zero after a blocked worker went on */
 } MobNodeStats;
 
 void mob_node_stats(const MobProcess *process, MobNodeStats *stats);
@@ -52,10 +52,10 @@ bool mob_node_next_copy(const MobProcess *process, size_t *at, MobCopyInfo *copy
 
 typedef struct {
     MobLeaseId lease;
-    MobAddress worker; /* nobody: the lease is queued */
+    MobAddress worker;  /* nobody: the lease is queued */
     MobResources needs; /* borrowed */
-    bool blocked;      /* its CPU is lent */
-    bool holds;        /* the resources are taken, though a worker may still be starting */
+    bool blocked;       /* its CPU is lent */
+    bool holds;         /* the resources are taken, though a worker may still be starting */
 } MobLeaseInfo;
 
 bool mob_node_next_lease(const MobProcess *process, size_t *at, MobLeaseInfo *lease);

@@ -47,13 +47,12 @@ mob_node_next_lease(const MobProcess *process, size_t *at, MobLeaseInfo *info)
 
     if (lease == NULL)
         return false;
-    *info =
-        (MobLeaseInfo){.lease = lease->id,
-                       .worker = lease->worker != NULL ? lease->worker->address : (MobAddress){0},
-                       .needs = lease->spec->needs,
-                       .blocked = lease->blocked,
-                       .holds = lease->stage == MOB_STAGE_STARTING ||
-                                lease->stage == MOB_STAGE_HELD};
+    *info = (MobLeaseInfo){
+        .lease = lease->id,
+        .worker = lease->worker != NULL ? lease->worker->address : (MobAddress){0},
+        .needs = lease->spec->needs,
+        .blocked = lease->blocked,
+        .holds = lease->stage == MOB_STAGE_STARTING || lease->stage == MOB_STAGE_HELD};
     return true;
 }
 

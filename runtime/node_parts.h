@@ -55,7 +55,7 @@ typedef struct {
     MobTime known_at;    /* when the cluster was first known; 0: not yet */
     MobTime lost_gcs_at; /* MOB_TIME_NEVER: it is there */
     MobTime reported_at;
-    bool follows;    /* owners here ask for leases: it needs the resource view */
+    bool follows;          /* owners here ask for leases: it needs the resource view */
     bool report_due;       /* even if the resources are as reported */
     MobResources reported; /* what the GCS was told last */
     MobTable *untold;      /* worker -> MobMsg (WorkerDied), owned: until the GCS says it itself */

@@ -29,7 +29,7 @@ enum {
 typedef struct {
     MobNoteKind kind;
     uint32_t attempt;
-    MobTaskId task;     /* filled in from spec if that is given */
+    MobTaskId task; /* filled in from spec if that is given */
     MobObjectId object;
     MobAddress owner;
     MobAddress worker;

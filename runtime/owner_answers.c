@@ -231,8 +231,8 @@ mob_own_leases_on_node_dead(MobStep *step, MobNodeId node)
 {
     g_autoptr(GPtrArray) hit = collect(step->worker, is_at_node, mob_node_address(node.v));
     const MobPeerNode *peer = mob_worker_peer(step->worker, node);
-    g_autofree char *why = g_strdup_printf("%s died: %s", mob_str(peer->name),
-                                           mob_str(peer->reason));
+    g_autofree char *why =
+        g_strdup_printf("%s died: %s", mob_str(peer->name), mob_str(peer->reason));
 
     forget_unused(step, hit); /* first, or what was lost here would be pushed there again */
     for (guint i = 0; i < hit->len; i++) {

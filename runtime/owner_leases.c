@@ -233,8 +233,7 @@ mob_lease_send_request(MobStep *step, const MobOwnLease *lease)
     for (uint32_t i = 0; i < shape->deps.count; i++)
         ask->deps.items[i] = mob_ref_copy(&shape->deps.items[i]);
     ask->grant_or_reject = lease->second_hop;
-    ask->for_locality =
-        !lease->second_hop && !mob_address_eq(lease->node, step->worker->manager);
+    ask->for_locality = !lease->second_hop && !mob_address_eq(lease->node, step->worker->manager);
     ask->backlog = shape->queued;
     mob_send(step->out, lease->node, ask);
     NOTE(step->out, LEASE_REQUESTED, .lease = lease->id, .spec = shape->spec,

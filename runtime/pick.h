@@ -40,7 +40,7 @@ typedef void (*MobPickListener)(void *data, MobPickKind kind, uint64_t key, uint
                                 uint64_t n, uint64_t picked, uint64_t boring);
 
 typedef struct {
-    uint64_t seed; /* 0: the textbook run, every pick is boring */
+    uint64_t seed;                /* 0: the textbook run, every pick is boring */
     const MobDecision *decisions; /* borrowed */
     size_t decision_count;
     MobPickListener listener;

@@ -146,16 +146,17 @@ recover(MobStep *step, MobRow *row)
     if (!mob_row_in_scope(row) && row->lineage == 0)
         return;
     if (row->task == NULL) {
-        fail(step, row, mob_object_is_put(row->ref.id)
-                            ? " is a put, no task makes it"
-                            : "its task may not be retried");
+        fail(step, row,
+             mob_object_is_put(row->ref.id) ? " is a put, no task makes it"
+                                            : "its task may not be retried");
         return;
     }
     if (row->task->place != MOB_TASK_DONE)
         return; /* its task is on its way already */
     if (row->task->retries_left == 0) {
-        fail(step, row, row->task->lineage_evicted ? "its lineage was evicted"
-                                                   : "the retries of its task are used up");
+        fail(step, row,
+             row->task->lineage_evicted ? "its lineage was evicted"
+                                        : "the retries of its task are used up");
         return;
     }
     row->state = MOB_ROW_LOST;

@@ -23,8 +23,8 @@ typedef struct {
 } MobCustoms;
 
 typedef struct {
-    int64_t cpu;    /* 1/10000 */
-    int64_t memory; /* bytes */
+    int64_t cpu;         /* 1/10000 */
+    int64_t memory;      /* bytes */
     MobCustoms *customs; /* NULL: none */
 } MobResources;
 

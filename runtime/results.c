@@ -111,8 +111,8 @@ count_of_caller(const MobExec *exec, const GPtrArray *kept)
     uint32_t count = 0;
 
     for (guint i = 0; i < kept->len; i++)
-        count += mob_address_eq(((MobRow *)g_ptr_array_index(kept, i))->ref.owner,
-                                exec->spec->owner);
+        count +=
+            mob_address_eq(((MobRow *)g_ptr_array_index(kept, i))->ref.owner, exec->spec->owner);
     return count;
 }
 
@@ -174,8 +174,7 @@ hand_over(MobStep *step)
         return;
     }
     g_autoptr(GPtrArray) kept = rows_kept(step->worker);
-    uint64_t token =
-        mob_borrow_token(step->worker, count_of_caller(exec, kept) + handed);
+    uint64_t token = mob_borrow_token(step->worker, count_of_caller(exec, kept) + handed);
 
     exec->phase = MOB_EXEC_HANDING;
     exec->missing = 1; /* so that nothing leaves before all are registered */
@@ -228,8 +227,8 @@ place_results(MobStep *step, MobValue **values)
     for (uint32_t i = 0; i < exec->spec->returns; i++) {
         MobResult *result = &exec->reply->results.items[i];
         MobValue *value = values[i];
-        bool small = value->size <= config->inline_max &&
-                     total + value->size <= config->inline_total_max;
+        bool small =
+            value->size <= config->inline_max && total + value->size <= config->inline_total_max;
         result->size = value->size;
         result->hash = value->hash;
         if (value->fault != 0 || (small && !exec->store)) {
@@ -286,10 +285,10 @@ mob_exec_raise(MobStep *step, MobValue *fault)
 static MobValue *
 store_full_fault(MobStep *step, const MobObjectStored *answer)
 {
-    g_autofree char *text = g_strdup_printf("the object store of %s is full: %" G_GUINT64_FORMAT
-                                            " of %" G_GUINT64_FORMAT " bytes are in use",
-                                            mob_str(step->worker->node_name), answer->used,
-                                            answer->capacity);
+    g_autofree char *text =
+        g_strdup_printf("the object store of %s is full: %" G_GUINT64_FORMAT
+                        " of %" G_GUINT64_FORMAT " bytes are in use",
+                        mob_str(step->worker->node_name), answer->used, answer->capacity);
 
     return mob_worker_fault(step, MOB_FAULT_STORE_FULL, NULL, step->worker->base.address, text,
                             NULL);

@@ -48,11 +48,11 @@ typedef struct {
 } MobStateProc;
 
 typedef enum {
-    MOB_TASK_PENDING,  /* waits for arguments or a lease */
-    MOB_TASK_LEASED,   /* sent to a worker */
+    MOB_TASK_PENDING, /* waits for arguments or a lease */
+    MOB_TASK_LEASED,  /* sent to a worker */
     MOB_TASK_RUNNING,
     MOB_TASK_FINISHED,
-    MOB_TASK_FAILED,   /* for good */
+    MOB_TASK_FAILED, /* for good */
 } MobTaskState;
 
 const char *mob_task_state_name(MobTaskState state); /* "PENDING" */
@@ -62,29 +62,29 @@ typedef struct MobStateObject MobStateObject;
 
 typedef struct {
     MobStateTask *task;
-    uint32_t number;        /* "T2.1": the executions of the path, from 1 */
-    uint32_t attempt;       /* as its owner counts them */
-    MobTaskId id;           /* the identity of the task that this was an attempt of */
+    uint32_t number;  /* "T2.1": the executions of the path, from 1 */
+    uint32_t attempt; /* as its owner counts them */
+    MobTaskId id;     /* the identity of the task that this was an attempt of */
     MobAddress worker;
     MobAddress owner;
     MobTime submitted_at;
     MobTime leased_at;
     MobTime started_at;
     MobTime ended_at;
-    uint64_t submitted;     /* events */
+    uint64_t submitted; /* events */
     uint64_t leased;
     uint64_t started;
     uint64_t ended;
-    uint64_t reason;        /* the event that asked for this attempt, if not the first */
-    const char *outcome;    /* NULL while it runs; "finished", "failed", "crashed" … */
+    uint64_t reason;     /* the event that asked for this attempt, if not the first */
+    const char *outcome; /* NULL while it runs; "finished", "failed", "crashed" … */
 } MobStateAttempt;
 
 struct MobStateTask {
-    const char *name;     /* "T2" */
-    const char *label;    /* "parse" */
-    MobTaskSpec *spec;    /* of the newest execution, owned */
+    const char *name;  /* "T2" */
+    const char *label; /* "parse" */
+    MobTaskSpec *spec; /* of the newest execution, owned */
     MobTaskState state;
-    uint32_t executions;  /* attempts that started running */
+    uint32_t executions;   /* attempts that started running */
     uint32_t last_attempt; /* number of the newest attempt, started or not */
     MobAddress owner;
     MobStateTask *parent; /* NULL: the driver's */
@@ -93,16 +93,16 @@ struct MobStateTask {
     GPtrArray *returns;   /* of MobStateObject, borrowed */
     uint64_t submitted;
     MobTime submitted_at;
-    const char *error;    /* name of the fault it failed with for good */
-    GPtrArray *nested;    /* of MobStateObject: those that its arguments mention, borrowed */
+    const char *error; /* name of the fault it failed with for good */
+    GPtrArray *nested; /* of MobStateObject: those that its arguments mention, borrowed */
 };
 
 typedef enum {
-    MOB_OBJECT_PENDING,   /* its task has not finished */
-    MOB_OBJECT_INLINE,    /* at its owner */
-    MOB_OBJECT_SEALED,    /* in at least one store */
-    MOB_OBJECT_LOST,      /* every copy gone */
-    MOB_OBJECT_FAILED,    /* an error stands in its place */
+    MOB_OBJECT_PENDING, /* its task has not finished */
+    MOB_OBJECT_INLINE,  /* at its owner */
+    MOB_OBJECT_SEALED,  /* in at least one store */
+    MOB_OBJECT_LOST,    /* every copy gone */
+    MOB_OBJECT_FAILED,  /* an error stands in its place */
     MOB_OBJECT_FREED,
 } MobObjectState;
 
@@ -130,22 +130,22 @@ typedef struct {
 } MobStateRef;
 
 struct MobStateObject {
-    const char *name;   /* "O2", "P1" */
-    MobObjectId id;     /* of the newest execution */
+    const char *name; /* "O2", "P1" */
+    MobObjectId id;   /* of the newest execution */
     MobObjectState state;
     bool put;
     MobStateTask *maker; /* the task that returned or put it; NULL: the driver put it */
     MobAddress owner;
     uint64_t size;
-    GPtrArray *copies;  /* of MobStateCopy, all there ever were, borrowed */
-    GPtrArray *refs;    /* of MobStateRef, likewise */
+    GPtrArray *copies; /* of MobStateCopy, all there ever were, borrowed */
+    GPtrArray *refs;   /* of MobStateRef, likewise */
     uint32_t times_lost;
     uint32_t times_made;
     uint64_t created;
     MobTime created_at;
-    uint64_t ended;     /* freed, failed, or gone with its owner */
+    uint64_t ended; /* freed, failed, or gone with its owner */
     MobTime ended_at;
-    GPtrArray *nested;  /* of MobStateObject: those that its value mentions, if that is known */
+    GPtrArray *nested; /* of MobStateObject: those that its value mentions, if that is known */
 };
 
 typedef struct {
@@ -174,11 +174,11 @@ typedef struct {
     MobValue *result; /* a value or an error, owned; NULL until finished */
     MobTime started_at;
     MobTime ended_at;
-    uint64_t ended;   /* event */
+    uint64_t ended; /* event */
 } MobStateJob;
 
 typedef struct {
-    MobWatcher watcher; /* add this to the world */
+    MobWatcher watcher;  /* add this to the world */
     GPtrArray *nodes;    /* of MobStateNode, in order of joining */
     GPtrArray *procs;    /* of MobStateProc, in order of birth */
     GPtrArray *tasks;    /* of MobStateTask, in order of first submission */
@@ -189,7 +189,7 @@ typedef struct {
     GPtrArray *leases;
     GPtrArray *logs;
     GPtrArray *jobs;
-    uint64_t event;      /* the newest */
+    uint64_t event; /* the newest */
     MobTime now;
     bool gcs_alive;
 } MobState;

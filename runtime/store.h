@@ -23,7 +23,7 @@ struct MobCopy {
     uint64_t hash;
     bool primary;
     MobAddress maker; /* the worker that stored it; nobody: it came from another node */
-    uint32_t why; /* doomed: MobDrop, see node_parts.h */
+    uint32_t why;     /* doomed: MobDrop, see node_parts.h */
     bool doomed;
     uint32_t pins;  /* by leases */
     uint32_t reads; /* by pushes to other nodes */

@@ -49,14 +49,23 @@ mob_submit(MobStep *step, MobTaskSpec *spec, MobArgs *args)
         MobRef ref = {mob_object_return(spec->id, i), spec->owner, spec->path};
         mob_row_of(worker, &ref)->task = task;
     }
-    NOTE(step->out, TASK_SUBMITTED, .spec = spec, .attempt = 1, .owner = spec->owner,
-         .args = args, .path = spec->path, .label = mob_str(spec->label));
+    NOTE(step->out, TASK_SUBMITTED, .spec = spec, .attempt = 1, .owner = spec->owner, .args = args,
+         .path = spec->path, .label = mob_str(spec->label));
     mob_args_count(step, args, 1, 1);
     mob_submit_resolve(step, task);
     return task;
 }
 
 /* --- arguments --- */
+
+/* A borrowed value stays where it is if others are nested in it: the reference
+ * to it protects them, which we are not registered for. */
+static bool
+may_travel_along(const MobRow *row)
+{
+    return row != NULL && row->state == MOB_ROW_INLINE &&
+           (row->owned || row->value->ref_count == 0);
+}
 
 /* Small values take the place of the references to them, and count no more. */
 static void
@@ -67,7 +76,7 @@ fill_in(MobStep *step, MobTask *task)
     for (uint32_t i = 0; i < task->args->count; i++) {
         const MobArg *arg = &task->args->items[i];
         MobRow *row = mob_object_is(arg->ref.id) ? mob_row_find(step->worker, arg->ref.id) : NULL;
-        if (row == NULL || row->state != MOB_ROW_INLINE)
+        if (!may_travel_along(row))
             continue;
         if (filled == NULL) {
             filled = mob_args_new(task->args->count);
@@ -193,10 +202,8 @@ detach_rows(MobStep *step, MobTask *task)
         MobRow *row = row_of_return(step, task, i);
         if (row == NULL || row->task != task)
             continue;
-        if (row->state == MOB_ROW_STORED && task->retries_left != 0)
-            continue;
         if (row->state == MOB_ROW_STORED && task->spec->retries != 0)
-            continue; /* its retries are used up: the error says so */
+            continue; /* even if its retries are used up: the error will say so */
         row->task = NULL;
         task->rows--;
     }
@@ -282,9 +289,10 @@ mob_submit_attempt_failed(MobStep *step, MobTask *task, MobFaultKind kind, const
 
 /* --- replies --- */
 
-/* References of third owners in the results come with a registration of ours. */
+/* References of third owners in the results come with a registration of ours.
+ * They are counted until the results have been taken in. */
 static void
-remember_tokens(MobStep *step, const MobTaskReply *reply, GPtrArray *inner)
+remember_tokens(MobStep *step, const MobTaskReply *reply, GArray *inner)
 {
     MobAddress self = step->worker->base.address;
     uint64_t token = reply->token + reply->borrowed.count;
@@ -298,38 +306,20 @@ remember_tokens(MobStep *step, const MobTaskReply *reply, GPtrArray *inner)
                 continue;
             MobRow *row = mob_row_of(step->worker, &refs[k]);
             mob_borrow_remember(row, self, step->input->from, token++);
-            g_ptr_array_add(inner, row);
-            row->contained++; /* until the results have been taken in */
+            g_array_append_vals(inner, &refs[k].id, 1);
+            row->contained++;
         }
     }
 }
 
 static void
-release_tokens(MobStep *step, GPtrArray *inner)
+release_tokens(MobStep *step, const GArray *inner)
 {
     for (guint i = 0; i < inner->len; i++) {
-        MobRow *row = g_ptr_array_index(inner, i);
+        MobRow *row = mob_row_find(step->worker, g_array_index(inner, MobObjectId, i));
         row->contained--;
+        mob_row_settle(step, row);
     }
-    for (guint i = 0; i < inner->len; i++) {
-        MobRow *row = g_ptr_array_index(inner, i);
-        bool seen = false; /* the same row may stand in the list twice */
-        for (guint k = 0; k < i && !seen; k++)
-            seen = g_ptr_array_index(inner, k) == row;
-        if (!seen)
-            mob_row_settle(step, row);
-    }
-}
-
-static bool
-has_copy_on(const MobRow *row, MobNodeId node)
-{
-    const GArray *nodes = row != NULL && row->more != NULL ? row->more->nodes : NULL;
-
-    for (guint i = 0; nodes != NULL && i < nodes->len; i++)
-        if (g_array_index(nodes, MobNodeId, i).v == node.v)
-            return true;
-    return false;
 }
 
 /* Another return of the task was lost, and this one was not, or nobody needs it
@@ -339,7 +329,7 @@ take_spare_result(MobStep *step, const MobTask *task, uint32_t index, const MobR
 {
     MobRow *row = row_of_return(step, task, index);
 
-    if (result->value != NULL || has_copy_on(row, result->node))
+    if (result->value != NULL || mob_object_is_on(row, result->node))
         return;
     if (row != NULL && row->state == MOB_ROW_STORED && row->hash == result->hash)
         mob_object_set_stored(step, row, row->size, row->hash, result->node);
@@ -395,7 +385,7 @@ free_partial_results(MobStep *step, const MobTask *task)
     MobNodeId node = {step->input->from.node};
 
     for (uint32_t i = 1; i <= task->spec->returns; i++)
-        if (!has_copy_on(row_of_return(step, task, i), node))
+        if (!mob_object_is_on(row_of_return(step, task, i), node))
             mob_row_free_on(step, mob_object_return(task->spec->id, i), node);
 }
 
@@ -482,10 +472,10 @@ mob_submit_on_reply(MobStep *step)
 {
     const MobTaskReply *reply = mob_task_reply(step->input->msg);
     MobTask *task = task_of_reply(step, reply);
-    g_autoptr(GPtrArray) inner = NULL;
+    g_autoptr(GArray) inner = NULL;
 
     if (reply->results.count > 0 || reply->borrowed.count > 0) {
-        inner = g_ptr_array_new();
+        inner = g_array_new(FALSE, FALSE, sizeof(MobObjectId));
         remember_tokens(step, reply, inner);
         add_borrowers(step, reply);
     }

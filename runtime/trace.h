@@ -24,8 +24,8 @@ typedef struct {
     uint32_t message; /* row + 1 of the one that was delivered; 0 if none was */
     uint32_t note;    /* row of the first note */
     uint16_t note_count;
-    uint8_t input;    /* MobInputKind; MOB_INPUT_COUNT: an event of the world itself */
-    uint8_t detail;   /* timer or call kind */
+    uint8_t input;  /* MobInputKind; MOB_INPUT_COUNT: an event of the world itself */
+    uint8_t detail; /* timer or call kind */
     uint32_t padding;
 } MobTraceEvent;
 
@@ -51,8 +51,8 @@ typedef struct {
 typedef enum {
     MOB_FATE_UNDER_WAY, /* when the run ended */
     MOB_FATE_ARRIVED,
-    MOB_FATE_RESET,     /* the connection broke */
-    MOB_FATE_DEAD,      /* nobody lived there any more */
+    MOB_FATE_RESET, /* the connection broke */
+    MOB_FATE_DEAD,  /* nobody lived there any more */
 } MobFate;
 
 const char *mob_fate_name(MobFate fate);

@@ -125,8 +125,7 @@ finish_get(MobStep *step)
 static bool
 needs_registration(const MobWorker *worker, const MobRef *ref)
 {
-    if (mob_address_eq(ref->owner, worker->base.address) ||
-        mob_worker_is_dead(worker, ref->owner))
+    if (mob_address_eq(ref->owner, worker->base.address) || mob_worker_is_dead(worker, ref->owner))
         return false;
     MobRow *row = mob_row_find(worker, ref->id);
     return row == NULL || !mob_row_in_scope(row);
@@ -388,8 +387,8 @@ mob_waits_on_deadline(MobStep *step)
     MobTime waited = step->input->now - exec->asked_at;
     g_string_append_printf(text, " was not there after %" G_GUINT64_FORMAT ".%03u ms",
                            waited / MOB_MS, (unsigned)(waited % MOB_MS / MOB_US));
-    get_failed(step, mob_worker_fault(step, MOB_FAULT_GET_TIMEOUT, NULL,
-                                      step->worker->base.address, text->str, NULL));
+    get_failed(step, mob_worker_fault(step, MOB_FAULT_GET_TIMEOUT, NULL, step->worker->base.address,
+                                      text->str, NULL));
 }
 
 void

@@ -46,7 +46,7 @@ typedef struct MobWatcher MobWatcher;
 struct MobWatcher {
     uint64_t wanted; /* bit per MobNoteKind: the notes that must be made for it */
     void (*event)(MobWatcher *self, const MobEvent *event);
-    void (*born)(MobWatcher *self, const MobProcInfo *proc, MobTime at); /* may be NULL */
+    void (*born)(MobWatcher *self, const MobProcInfo *proc, MobTime at);          /* may be NULL */
     void (*died)(MobWatcher *self, MobAddress proc, const char *why, MobTime at); /* may be NULL */
 };
 

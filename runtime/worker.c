@@ -382,8 +382,8 @@ on_job_finished(MobStep *step)
 {
     MobWorker *worker = step->worker;
 
-    if (worker->closing && mob_address_eq(mob_job_finished(step->input->msg)->driver,
-                                          worker->base.address))
+    if (worker->closing &&
+        mob_address_eq(mob_job_finished(step->input->msg)->driver, worker->base.address))
         mob_exit(step->out, mob_str_new("its job is over"));
 }
 
@@ -565,9 +565,9 @@ mob_worker_new(MobAddress address, const MobConfig *config, const MobWorkerOptio
     worker->manager = options->node_manager;
     worker->node_name = mob_str_ref(options->node_name);
     worker->driver = options->driver;
-    MobTable **tables[] = {&worker->rows,  &worker->tasks, &worker->shapes, &worker->leases,
-                           &worker->nodes, &worker->dead,  &worker->registrations,
-                           &worker->bundles};
+    MobTable **tables[] = {&worker->rows,          &worker->tasks,  &worker->shapes,
+                           &worker->leases,        &worker->nodes,  &worker->dead,
+                           &worker->registrations, &worker->bundles};
     for (size_t i = 0; i < G_N_ELEMENTS(tables); i++)
         *tables[i] = mob_table_new();
     worker->removed = mob_recent_new(REMOVED_MAX);

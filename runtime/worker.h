@@ -11,12 +11,12 @@ typedef struct {
     MobStr *node_name;       /* borrowed during the call */
     bool driver;
     /* The rest is for drivers. All borrowed during the call. */
-    MobTaskId root;          /* the identity of main: derived from the submission */
-    MobStr *root_path;       /* "", or "2:" for the cluster's second job */
+    MobTaskId root;    /* the identity of main: derived from the submission */
+    MobStr *root_path; /* "", or "2:" for the cluster's second job */
     MobStr *job_name;
     MobStr *bundle_id;
-    MobValue *bundle;        /* the program itself; the driver uploads it */
-    MobArgs *args;           /* for main */
+    MobValue *bundle; /* the program itself; the driver uploads it */
+    MobArgs *args;    /* for main */
 } MobWorkerOptions;
 
 /* @config is borrowed and outlives the process. */
@@ -26,17 +26,17 @@ MobProcess *mob_worker_new(MobAddress address, const MobConfig *config,
 /* --- for checks and c.state: what is really so --- */
 
 typedef struct {
-    uint32_t owned;           /* rows of objects that this process owns */
-    uint32_t borrowed;        /* rows of objects that it only holds */
-    uint32_t tasks_pending;   /* submitted and not finished */
-    uint32_t lineage_tasks;   /* finished, kept to be run again */
+    uint32_t owned;         /* rows of objects that this process owns */
+    uint32_t borrowed;      /* rows of objects that it only holds */
+    uint32_t tasks_pending; /* submitted and not finished */
+    uint32_t lineage_tasks; /* finished, kept to be run again */
     uint64_t lineage_bytes;
-    uint32_t leases;          /* held or asked for */
-    uint64_t inline_bytes;    /* values kept at the owner */
-    bool running;             /* a body exists */
-    MobTaskId task;           /* whose, if it is not main */
+    uint32_t leases;       /* held or asked for */
+    uint64_t inline_bytes; /* values and errors that are kept here */
+    bool running;          /* a body exists */
+    MobTaskId task;        /* whose, if it is not main */
     uint32_t attempt;
-    bool finished;            /* driver: main has ended */
+    bool finished; /* driver: main has ended */
 } MobWorkerStats;
 
 void mob_worker_stats(const MobProcess *process, MobWorkerStats *stats);
@@ -44,20 +44,20 @@ void mob_worker_stats(const MobProcess *process, MobWorkerStats *stats);
 typedef struct {
     MobObjectId object;
     MobAddress owner;
-    const MobStr *path;      /* borrowed */
+    const MobStr *path; /* borrowed */
     bool owned;
-    uint32_t local;          /* references held by bodies */
-    uint32_t submitted;      /* by pending tasks that take it */
-    uint32_t lineage;        /* by finished tasks that might run again */
-    uint32_t contained;      /* by values that live here and hold it */
-    uint32_t borrowers;      /* owner only: registrations */
-    bool pending;            /* its task is to run or runs */
-    bool available;          /* a value, an error or a copy is known */
-    MobNodeId primary;       /* owner only */
-    const MobValue *value;   /* borrowed; inline value or error, or NULL */
-    bool freed;              /* out of scope: only lineage keeps the row */
-    bool unsealed;           /* a put that the store has not acknowledged */
-    const MobNodeId *nodes;  /* borrowed: where it thinks that copies are */
+    uint32_t local;         /* references held by bodies */
+    uint32_t submitted;     /* by pending tasks that take it */
+    uint32_t lineage;       /* by finished tasks that might run again */
+    uint32_t contained;     /* by values that live here and hold it */
+    uint32_t borrowers;     /* owner only: registrations */
+    bool pending;           /* its task is to run or runs */
+    bool available;         /* a value, an error or a copy is known */
+    MobNodeId primary;      /* owner only */
+    const MobValue *value;  /* borrowed; inline value or error, or NULL */
+    bool freed;             /* out of scope: only lineage keeps the row */
+    bool unsealed;          /* a put that the store has not acknowledged */
+    const MobNodeId *nodes; /* borrowed: where it thinks that copies are */
     uint32_t node_count;
 } MobRefInfo;
 

@@ -1,5 +1,6 @@
 /* worker_look.c: a worker as others may see it: for checks, for people who
- * wonder why nothing happens, and for tests. Changes nothing.
+ * wonder why nothing happens, and for tests. Changes nothing. What it counts is
+ * counted again in worker_check.c.
  */
 #include "runtime/worker_parts.h"
 
@@ -38,8 +39,8 @@ describe_row(const MobRow *row, MobRefInfo *ref)
         .submitted = row->submitted,
         .lineage = row->lineage,
         .contained = row->contained,
-        .borrowers = row->more != NULL && row->more->borrowers != NULL ? row->more->borrowers->len
-                                                                       : 0,
+        .borrowers =
+            row->more != NULL && row->more->borrowers != NULL ? row->more->borrowers->len : 0,
         .pending = row->task != NULL && row->task->place != MOB_TASK_DONE,
         .available = mob_row_is_available(row),
         .primary = row->primary,
@@ -71,103 +72,6 @@ mob_worker_find_ref(const MobProcess *process, MobObjectId object, MobRefInfo *r
     if (row != NULL)
         describe_row(row, ref);
     return row != NULL;
-}
-
-/* --- counting again --- */
-
-typedef struct {
-    uint32_t submitted;
-    uint32_t lineage;
-    uint32_t contained;
-} Counts;
-
-static void
-recount(MobTable *counts, MobObjectId object, Counts add)
-{
-    Counts *it = mob_table_get(counts, mob_key_object(object));
-
-    if (it == NULL) {
-        it = g_new0(Counts, 1);
-        mob_table_add(counts, mob_key_object(object), it);
-    }
-    it->submitted += add.submitted;
-    it->lineage += add.lineage;
-    it->contained += add.contained;
-}
-
-static void
-recount_task(MobTable *counts, const MobTask *task)
-{
-    Counts add = {task->place != MOB_TASK_DONE, 1, 0};
-
-    for (uint32_t i = 0; i < task->args->count; i++) {
-        const MobArg *arg = &task->args->items[i];
-        if (mob_object_is(arg->ref.id))
-            recount(counts, arg->ref.id, add);
-        for (uint32_t k = 0; arg->value != NULL && k < arg->value->ref_count; k++)
-            recount(counts, arg->value->refs[k].id, add);
-    }
-}
-
-static MobTable *
-recount_all(const MobWorker *worker)
-{
-    MobTable *counts = mob_table_new();
-    size_t at = 0;
-    const MobTask *task;
-    const MobRow *row;
-
-    while ((task = mob_table_next(worker->tasks, &at)))
-        recount_task(counts, task);
-    at = 0;
-    while ((row = mob_table_next(worker->rows, &at)))
-        for (uint32_t i = 0; row->more != NULL && i < row->more->nested.count; i++)
-            recount(counts, row->more->nested.items[i].id, (Counts){0, 0, 1});
-    for (guint i = 0; i < worker->exec.registering->len; i++)
-        recount(counts, g_array_index(worker->exec.registering, MobObjectId, i),
-                (Counts){0, 0, 1});
-    return counts;
-}
-
-static bool
-row_is_sound(const MobRow *row, const Counts *counts, GString *why)
-{
-    Counts none = {0};
-    const Counts *want = counts != NULL ? counts : &none;
-    bool pending = row->task != NULL && row->task->place != MOB_TASK_DONE;
-
-    if (row->submitted != want->submitted || row->lineage != want->lineage ||
-        row->contained != want->contained)
-        g_string_append_printf(why, "counts %u/%u/%u, should be %u/%u/%u", row->submitted,
-                               row->lineage, row->contained, want->submitted, want->lineage,
-                               want->contained);
-    else if (!mob_row_in_scope(row) && row->lineage == 0 && !pending && !row->unsealed)
-        g_string_append(why, "nothing counts on it, and it is still there");
-    else if (row->owned && mob_row_in_scope(row) && row->state == MOB_ROW_FREED)
-        g_string_append(why, "it was freed, and it is referenced");
-    else if (row->state == MOB_ROW_STORED && row->owned &&
-             (row->more == NULL || row->more->nodes == NULL || row->more->nodes->len == 0))
-        g_string_append(why, "it is in a store, but in none");
-    else
-        return true;
-    g_string_append(why, ": ");
-    mob_name_object(why, row->ref.path, row->ref.id.index);
-    return false;
-}
-
-bool
-mob_worker_check(const MobProcess *process, GString *why)
-{
-    const MobWorker *worker = (const MobWorker *)process;
-    MobTable *counts = recount_all(worker);
-    bool sound = true;
-    size_t at = 0;
-    const MobRow *row;
-
-    while (sound && (row = mob_table_next(worker->rows, &at)))
-        sound = row_is_sound(row, mob_table_get(counts, mob_key_object(row->ref.id)), why);
-    mob_table_free_full(counts, g_free);
-    return sound;
 }
 
 const MobValue *
@@ -277,10 +181,10 @@ mob_worker_dump(const MobProcess *process, GString *into)
     const MobRow *row;
     const MobTask *task;
 
-    g_string_append_printf(into, "worker %u/%u lease %" G_GUINT64_FORMAT " token %" G_GUINT64_FORMAT
-                           " phase %d\n",
-                           worker->base.address.node, worker->base.address.local,
-                           worker->next_lease, worker->next_token, (int)worker->exec.phase);
+    g_string_append_printf(
+        into, "worker %u/%u lease %" G_GUINT64_FORMAT " token %" G_GUINT64_FORMAT " phase %d\n",
+        worker->base.address.node, worker->base.address.local, worker->next_lease,
+        worker->next_token, (int)worker->exec.phase);
     while ((row = mob_table_next(worker->rows, &at))) {
         g_string_append(into, "  ");
         mob_name_object(into, row->ref.path, row->ref.id.index);

@@ -37,10 +37,10 @@ typedef struct MobTask MobTask;
 typedef struct MobShape MobShape;
 typedef struct MobOwnLease MobOwnLease;
 
-#define NOTE(out, KIND, ...)                                                     \
-    do {                                                                         \
-        if (mob_wants(out, MOB_NOTE_##KIND))                                     \
-            mob_note(out, (MobNote){.kind = MOB_NOTE_##KIND, __VA_ARGS__});      \
+#define NOTE(out, KIND, ...)                                                                       \
+    do {                                                                                           \
+        if (mob_wants(out, MOB_NOTE_##KIND))                                                       \
+            mob_note(out, (MobNote){.kind = MOB_NOTE_##KIND, __VA_ARGS__});                        \
     } while (0)
 
 /* --- rows: one per object that this process owns or holds --- */
@@ -78,16 +78,16 @@ struct MobRow {
     MobRef ref;
     MobRowState state;
     bool owned;
-    bool asked;       /* borrowed: GetStatus is under way */
-    bool unsealed;    /* put: the store has not answered yet */
-    bool pinning;     /* PinObject is under way at nodes[0] */
+    bool asked;    /* borrowed: GetStatus is under way */
+    bool unsealed; /* put: the store has not answered yet */
+    bool pinning;  /* PinObject is under way at nodes[0] */
     uint32_t local;
     uint32_t submitted;
     uint32_t lineage;
     uint32_t contained;
-    uint32_t waits;   /* position + 1 in the body's present get or wait, or 0 */
+    uint32_t waits; /* position + 1 in the body's present get or wait, or 0 */
     MobNodeId primary;
-    MobValue *value;  /* inline value or error, owned */
+    MobValue *value; /* inline value or error, owned */
     uint64_t size;
     uint64_t hash;
     uint64_t lost;    /* event: when the last copy was gone */
@@ -110,12 +110,12 @@ struct MobTask {
     MobTaskPlace place;
     uint32_t attempt;
     int64_t retries_left;
-    uint32_t missing;  /* arguments that are not available; valid in MOB_TASK_ARGS */
-    uint32_t rows;     /* rows of its returned values that still exist */
-    bool again;        /* it has succeeded before: others look for its results in stores */
+    uint32_t missing; /* arguments that are not available; valid in MOB_TASK_ARGS */
+    uint32_t rows;    /* rows of its returned values that still exist */
+    bool again;       /* it has succeeded before: others look for its results in stores */
     bool lineage_evicted;
     MobShape *shape;
-    MobTask *next;     /* in the queue of its shape */
+    MobTask *next; /* in the queue of its shape */
     MobOwnLease *lease;
     MobValue *last_fault; /* what ended the attempt before, owned */
     uint64_t lineage_bytes;
@@ -124,8 +124,8 @@ struct MobTask {
 /* Tasks that can use each other's leases (Ray: SchedulingKey). */
 struct MobShape {
     MobKey key;
-    MobTaskSpec *spec;  /* of one of them, owned */
-    MobRefs deps;       /* arguments in stores, owned */
+    MobTaskSpec *spec; /* of one of them, owned */
+    MobRefs deps;      /* arguments in stores, owned */
     MobTask *first;
     MobTask *last;
     uint32_t queued;
@@ -151,11 +151,11 @@ struct MobOwnLease {
     MobShape *shape; /* NULL once it is being cancelled */
     MobAddress node; /* the node manager that was asked or that granted */
     MobAddress worker;
-    MobTask *task;   /* in flight */
-    MobTime since;   /* granted at */
+    MobTask *task; /* in flight */
+    MobTime since; /* granted at */
     MobTime idle_since;
     bool second_hop;
-    bool reclaimed;  /* its node wants it back */
+    bool reclaimed;    /* its node wants it back */
     MobOwnLease *next; /* in shape->idle or shape->asked */
     MobOwnLease *prev;
 };
@@ -166,42 +166,42 @@ typedef enum {
     MOB_EXEC_NONE,
     MOB_EXEC_FETCHING, /* program and arguments */
     MOB_EXEC_RUNNING,
-    MOB_EXEC_STORING,  /* results go to the store */
-    MOB_EXEC_HANDING,  /* references are being registered before the reply */
+    MOB_EXEC_STORING, /* results go to the store */
+    MOB_EXEC_HANDING, /* references are being registered before the reply */
 } MobExecPhase;
 
 typedef struct {
     MobExecPhase phase;
     MobBodyId body;
-    MobTaskSpec *spec;  /* owned */
-    MobArgs *args;      /* owned; filled in as values arrive */
+    MobTaskSpec *spec; /* owned */
+    MobArgs *args;     /* owned; filled in as values arrive */
     uint32_t attempt;
     MobLeaseId lease;
-    bool store;         /* small results go to the store too */
+    bool store; /* small results go to the store too */
     MobTaskId execution;
     uint32_t submits;
     uint32_t puts;
-    uint32_t missing;   /* what the present phase still waits for */
+    uint32_t missing; /* what the present phase still waits for */
     bool bundle_missing;
-    GArray *held;       /* of MobObjectId, in order of acquisition: W4 */
+    GArray *held; /* of MobObjectId, in order of acquisition: W4 */
     uint32_t held_live;
 
     /* the call that the body is stopped at, if it waits */
     MobCallKind call;
     bool waiting;
-    bool blocked;       /* the node manager was told */
-    MobRef *refs;       /* owned copies */
+    bool blocked; /* the node manager was told */
+    MobRef *refs; /* owned copies */
     uint32_t ref_count;
-    uint32_t *same;     /* next position + 1 of the same object, or 0 */
-    MobValue **values;  /* by position, owned; NULL: not there yet */
-    uint8_t *ready;     /* by position, for wait */
-    uint32_t enough;    /* wait: how many */
-    uint32_t have;      /* positions that are ready */
-    uint32_t prefix;    /* get: all before it are ready and no errors */
+    uint32_t *same;        /* next position + 1 of the same object, or 0 */
+    MobValue **values;     /* by position, owned; NULL: not there yet */
+    uint8_t *ready;        /* by position, for wait */
+    uint32_t enough;       /* wait: how many */
+    uint32_t have;         /* positions that are ready */
+    uint32_t prefix;       /* get: all before it are ready and no errors */
     uint32_t unregistered; /* get: answers to AddBorrower that are still to come, plus one */
     GArray *registering;   /* of MobObjectId: rows kept while they are being registered */
     bool noted;            /* the trace was told that the body waits */
-    MobTime deadline;   /* MOB_TIME_NEVER: none */
+    MobTime deadline;      /* MOB_TIME_NEVER: none */
     MobTime asked_at;
     MobObjectId putting; /* put: the object that is being stored */
 
@@ -230,50 +230,50 @@ typedef struct {
 typedef struct {
     uint64_t token;
     MobAddress owner;
-    MobRefs refs;        /* owned */
+    MobRefs refs; /* owned */
     MobAddress borrower;
     MobAddress registrar; /* of a removal */
     bool removal;
-    bool for_reply;      /* the reply waits for it; otherwise the present get does */
+    bool for_reply; /* the reply waits for it; otherwise the present get does */
 } MobRegistration;
 
 struct MobWorker {
     MobProcess base;
     const MobConfig *config;
     MobAddress gcs;
-    MobAddress manager;   /* the node manager of this machine */
+    MobAddress manager; /* the node manager of this machine */
     MobStr *node_name;
     bool driver;
     bool registered;
 
-    MobTable *rows;       /* object -> MobRow, owned */
-    MobTable *tasks;      /* task -> MobTask, owned */
-    MobTable *shapes;     /* key -> MobShape, owned */
-    MobTable *leases;     /* lease -> MobOwnLease, owned */
-    MobMsg *roll;         /* WorkerRegistered: the nodes at that time; shared with other workers */
-    MobTable *nodes;      /* node -> MobPeerNode, owned: those that joined or died since, or
-                           * were looked up */
-    uint32_t dead_nodes;  /* how many of those are dead */
-    MobTable *dead;       /* address of a dead worker -> itself (not NULL) */
+    MobTable *rows;        /* object -> MobRow, owned */
+    MobTable *tasks;       /* task -> MobTask, owned */
+    MobTable *shapes;      /* key -> MobShape, owned */
+    MobTable *leases;      /* lease -> MobOwnLease, owned */
+    MobMsg *roll;          /* WorkerRegistered: the nodes at that time; shared with other workers */
+    MobTable *nodes;       /* node -> MobPeerNode, owned: those that joined or died since, or
+                            * were looked up */
+    uint32_t dead_nodes;   /* how many of those are dead */
+    MobTable *dead;        /* address of a dead worker -> itself (not NULL) */
     uint32_t dead_workers; /* how many: asked for every message, so not of the table */
-    MobRecent *removed;   /* registrar, token: borrowers that were removed */
+    MobRecent *removed;    /* registrar, token: borrowers that were removed */
     MobTable *registrations; /* registrar, token -> MobRegistration, owned */
-    GArray *unverified;   /* of MobToken: VerifyBorrower (borrower: who asks) that came before
-                           * the news of the registrar's death */
-    uint32_t doubts;      /* doubtful borrowers of what we own */
-    GArray *settling;     /* of MobObjectId: rows to look at again; see mob_row_settle() */
+    GArray *unverified;      /* of MobToken: VerifyBorrower (borrower: who asks) that came before
+                              * the news of the registrar's death */
+    uint32_t doubts;         /* doubtful borrowers of what we own */
+    GArray *settling;        /* of MobObjectId: rows to look at again; see mob_row_settle() */
     bool is_settling;
-    GPtrArray *doomed;    /* of MobTask: an argument is an error; failed at the end of the step */
-    MobTable *bundles;    /* hash of id -> MobValue, owned */
-    MobValue *bundle_used; /* the last one, borrowed from bundles … */
+    GPtrArray *doomed;      /* of MobTask: an argument is an error; failed at the end of the step */
+    MobTable *bundles;      /* hash of id -> MobValue, owned */
+    MobValue *bundle_used;  /* the last one, borrowed from bundles … */
     MobStr *bundle_used_id; /* … and its id, owned */
-    GArray *broken;       /* of MobBroken, by time */
-    GArray *lost;         /* of MobObjectId: to be recovered in this step */
+    GArray *broken;         /* of MobBroken, by time */
+    GArray *lost;           /* of MobObjectId: to be recovered in this step */
     uint32_t alive_nodes;
     uint64_t next_lease;
     uint64_t next_token;
     uint32_t next_body;
-    MobTime idle_alarm;   /* when LEASE_IDLE fires; 0: not set */
+    MobTime idle_alarm; /* when LEASE_IDLE fires; 0: not set */
     uint64_t lineage_bytes;
     uint64_t inline_bytes;
     uint64_t borrowed_rows;
@@ -289,10 +289,10 @@ struct MobWorker {
     MobValue *bundle;
     MobArgs *main_args;
     uint32_t job;
-    bool job_known;       /* the GCS has numbered it */
-    bool bundle_stored;   /* the GCS has the program */
+    bool job_known;     /* the GCS has numbered it */
+    bool bundle_stored; /* the GCS has the program */
     bool finished;
-    bool closing;         /* main has ended, FinishJob is under way */
+    bool closing; /* main has ended, FinishJob is under way */
     MobValue *result;
 };
 
@@ -316,9 +316,9 @@ bool mob_row_is_available(const MobRow *row);
 /* Whether anything but lineage counts on it. */
 bool mob_row_in_scope(const MobRow *row);
 void mob_row_free(MobRow *row);
-void mob_row_hold(MobStep *step, MobRow *row); /* the body gets a reference */
+void mob_row_hold(MobStep *step, MobRow *row);        /* the body gets a reference */
 void mob_row_drop(MobStep *step, MobObjectId object); /* and gives it up */
-void mob_row_drop_all(MobStep *step); /* when a body ends */
+void mob_row_drop_all(MobStep *step);                 /* when a body ends */
 /* Looks again whether the row may be freed or erased, after a count went down. */
 void mob_row_settle(MobStep *step, MobRow *row);
 /* The copy on @node of an object that we own is not needed. */
@@ -334,6 +334,8 @@ void mob_args_count(MobStep *step, const MobArgs *args, int submitted, int linea
 void mob_object_set_inline(MobStep *step, MobRow *row, MobValue *value); /* takes value */
 void mob_object_set_stored(MobStep *step, MobRow *row, uint64_t size, uint64_t hash,
                            MobNodeId node);
+/* Whether a copy is known to be on @node; row may be NULL. */
+bool mob_object_is_on(const MobRow *row, MobNodeId node);
 /* A copy on @node is known to be gone. */
 void mob_object_lose_copy(MobStep *step, MobRow *row, MobNodeId node, const char *why);
 /* Sees to it that the row becomes available: asks the owner of a borrowed one. */
@@ -388,8 +390,8 @@ void mob_own_leases_pump_all(MobStep *step);
 void mob_own_leases_task_ends(MobOwnLease *lease);
 void mob_own_leases_task_over(MobStep *step, MobOwnLease *lease);
 void mob_own_leases_give_back(MobStep *step, MobOwnLease *lease, bool kill);
-void mob_own_leases_on_timer(MobStep *step);   /* LEASE_IDLE */
-void mob_own_leases_close(MobStep *step); /* the driver ends: return everything */
+void mob_own_leases_on_timer(MobStep *step); /* LEASE_IDLE */
+void mob_own_leases_close(MobStep *step);    /* the driver ends: return everything */
 void mob_shape_free(MobShape *shape);
 
 /* --- owner_answers.c --- */
@@ -419,7 +421,7 @@ void mob_borrow_add(MobStep *step, MobRow *row, MobAddress borrower, MobAddress 
                     uint64_t token);
 void mob_borrow_remember(MobRow *row, MobAddress self, MobAddress registrar, uint64_t token);
 void mob_borrow_end(MobStep *step, MobRow *row); /* the last reference went: tell the owner */
-void mob_borrow_on_message(MobStep *step); /* AddBorrower, BorrowerAdded, RemoveBorrower */
+void mob_borrow_on_message(MobStep *step);       /* AddBorrower, BorrowerAdded, RemoveBorrower */
 void mob_borrow_on_dead(MobStep *step, MobAddress worker, MobNodeId node);
 void mob_borrow_again(MobStep *step, MobAddress peer);
 void mob_registration_free(MobRegistration *registration);
@@ -437,8 +439,8 @@ void mob_exec_clear(MobExec *exec);
 
 void mob_exec_return(MobStep *step, const MobCall *call);
 void mob_exec_raise(MobStep *step, MobValue *fault); /* takes fault */
-void mob_exec_registered(MobStep *step); /* an AddBorrower for the reply was answered */
-void mob_exec_on_stored(MobStep *step); /* ObjectStored */
+void mob_exec_registered(MobStep *step);             /* an AddBorrower for the reply was answered */
+void mob_exec_on_stored(MobStep *step);              /* ObjectStored */
 void mob_results_again(MobStep *step);
 
 /* --- calls.c --- */

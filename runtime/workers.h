@@ -31,13 +31,13 @@ struct MobLocalWorker {
     MobAddress address;
     MobWorkerStage stage;
     bool registered;
-    bool refused;         /* to exit, since it was leased last */
-    bool refresh;         /* the connection broke: tell it again what it must know */
-    MobTime since;        /* STARTING: its start; IDLE: the end of its last lease */
-    MobLease *lease;      /* LEASED: borrowed */
+    bool refused;          /* to exit, since it was leased last */
+    bool refresh;          /* the connection broke: tell it again what it must know */
+    MobTime since;         /* STARTING: its start; IDLE: the end of its last lease */
+    MobLease *lease;       /* LEASED: borrowed */
     MobAddress stored_for; /* under its last lease it has stored results of this owner */
-    MobStr *reason;       /* owned; DYING: why it was killed */
-    MobLocalWorker *next; /* IDLE: in the list of idle ones, newest first */
+    MobStr *reason;        /* owned; DYING: why it was killed */
+    MobLocalWorker *next;  /* IDLE: in the list of idle ones, newest first */
     MobLocalWorker *before;
 };
 

@@ -28,10 +28,10 @@ struct MobCheck {
     bool network_faults;     /* living nodes may look dead */
     uint32_t kills;
     uint32_t evictions;
-    MobTable *sealed;        /* object -> Sealed, owned */
-    MobTable *tasks;         /* task -> TaskSeen, owned */
+    MobTable *sealed; /* object -> Sealed, owned */
+    MobTable *tasks;  /* task -> TaskSeen, owned */
     MobTime last_at;
-    uint64_t credit;         /* work that may be done beyond the least; see mob_check_affords() */
+    uint64_t credit; /* work that may be done beyond the least; see mob_check_affords() */
     uint64_t count;
     MobViolation violation;
 };

@@ -16,16 +16,16 @@ typedef struct MobWorld MobWorld;
 
 typedef struct {
     MobConfig config;
-    MobPickConfig picks;       /* seed and decisions; its arrays are borrowed */
-    bool encode;               /* pass every message through the codec; tests always do */
-    bool shuffle;              /* order events of one instant by pick instead of by age */
-    MobLoader *loader;         /* borrowed; makes the bodies */
+    MobPickConfig picks;        /* seed and decisions; its arrays are borrowed */
+    bool encode;                /* pass every message through the codec; tests always do */
+    bool shuffle;               /* order events of one instant by pick instead of by age */
+    MobLoader *loader;          /* borrowed; makes the bodies */
     const MobMachine *machines; /* borrowed during the call; the head first */
     size_t machine_count;
-    MobTime latency;           /* MOB_TIME_NEVER: the profile's */
+    MobTime latency; /* MOB_TIME_NEVER: the profile's */
     MobTime jitter;
-    uint64_t bps;              /* 0: the profile's */
-    bool output_to_stdout;     /* unused by the world itself; for whoever prints */
+    uint64_t bps;          /* 0: the profile's */
+    bool output_to_stdout; /* unused by the world itself; for whoever prints */
 } MobWorldOptions;
 
 MobWorld *mob_world_new(const MobWorldOptions *options);

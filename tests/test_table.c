@@ -1,8 +1,8 @@
 /* test_table.c: tables against a list that is searched from the front. */
 #include <criterion/criterion.h>
 
-#include "tests/generate.h"
 #include "runtime/table.h"
+#include "tests/generate.h"
 
 static MobKey
 key(uint64_t number)

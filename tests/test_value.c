@@ -5,8 +5,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "tests/generate.h"
 #include "runtime/process.h"
+#include "tests/generate.h"
 
 static MobValue *
 parse_hex(const char *hex)
