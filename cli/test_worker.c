@@ -128,6 +128,7 @@ mob_test_run(const MobTestPlan *plan, const MobTestUnit *unit, MobTestResult *re
         .mute = true,
         .check = plan->check,
         .oracle = plan->check,
+        .encode = true, /* a field that does not travel is found here */
         .seed = unit->seed,
         .limit = plan->limit,
     });
