@@ -34,6 +34,12 @@ find_node(const MobRow *row, MobNodeId node)
     return row->more != NULL ? find_in(row->more->nodes, node) : -1;
 }
 
+bool
+mob_object_is_on(const MobRow *row, MobNodeId node)
+{
+    return row != NULL && find_node(row, node) >= 0;
+}
+
 /* An attempt has sealed a copy and its reply has not come, or never will: the
  * copy counts for nothing, but it must go when the object goes. */
 static void

@@ -291,13 +291,19 @@ free_copies(MobStep *step, MobRow *row)
     row->primary = (MobNodeId){0};
 }
 
-/* Out of scope: the value goes; the row may stay for lineage. */
 static void
-free_value(MobStep *step, MobRow *row)
+forget_value(MobStep *step, MobRow *row)
 {
     if (row->value != NULL)
         step->worker->inline_bytes -= row->value->size;
     g_clear_pointer(&row->value, mob_value_unref);
+}
+
+/* Out of scope: the value goes; the row may stay for lineage. */
+static void
+free_value(MobStep *step, MobRow *row)
+{
+    forget_value(step, row);
     free_copies(step, row);
     NOTE(step->out, OBJECT_FREED, .object = row->ref.id, .path = row->ref.path,
          .owner = row->ref.owner);
@@ -311,6 +317,7 @@ erase(MobStep *step, MobRow *row)
     MobTask *task = row->task;
 
     mob_object_tell(step, row); /* whoever still asks learns that it is gone */
+    forget_value(step, row);
     mob_table_take(step->worker->rows, mob_key_object(row->ref.id));
     step->worker->borrowed_rows -= !row->owned;
     mob_row_free(row);
@@ -333,7 +340,6 @@ settle_one(MobStep *step, MobRow *row)
         if (row->lineage > 0)
             return; /* a task that may run again needs it */
         mob_borrow_end(step, row);
-        release_contained(step, row);
         erase(step, row);
         return;
     }

@@ -280,6 +280,97 @@ rig_put(Rig *rig, MobValue *value)
     return rig_answer(rig)->refs[0];
 }
 
+/* --- what a worker is given to run --- */
+
+/* The GCS hands over the program, if it was asked for. */
+static inline void
+rig_give_program(Rig *rig)
+{
+    const MobMsg *get = rig_sent(rig, GCS, MOB_MSG_KV_GET, 0);
+
+    if (get == NULL)
+        return;
+    MobKvGetReply *reply = mob_kv_get_reply_new();
+    reply->key = mob_str_ref(mob_kv_get(get)->key);
+    reply->value = rig_value(10, 1);
+    rig_give(rig, GCS, reply);
+}
+
+/* @caller pushes T9 with @args. */
+static inline void
+rig_push(Rig *rig, MobAddress caller, MobTaskSpec *spec, MobArgs *args)
+{
+    MobPushTask *push = mob_push_task_new();
+
+    spec->id = (MobTaskId){9, 9};
+    spec->path = mob_str_new("9");
+    spec->owner = caller;
+    push->spec = spec;
+    push->args = args;
+    push->attempt = 1;
+    push->lease = (MobLeaseId){caller, 1};
+    rig_give(rig, caller, push);
+}
+
+/* The same, and its body begins. */
+static inline void
+rig_begin(Rig *rig, MobAddress caller, MobArgs *args)
+{
+    rig_push(rig, caller, rig_spec("body", 3), args);
+    rig_give_program(rig);
+    cr_assert_not_null(rig_effect(rig, MOB_EFFECT_START, 0));
+}
+
+/* The reply of T9; NULL if the last step did not send it. */
+static inline const MobTaskReply *
+rig_replied(const Rig *rig, MobAddress caller)
+{
+    const MobMsg *reply = rig_sent(rig, caller, MOB_MSG_TASK_REPLY, 0);
+
+    return reply != NULL ? mob_task_reply(reply) : NULL;
+}
+
+/* --- what other owners say --- */
+
+/* The answer to GetStatus: @value (taken), or a large one on n2. */
+static inline void
+rig_status(Rig *rig, MobRef ref, MobValue *value)
+{
+    MobObjectStatus *status = mob_object_status_new();
+
+    status->object = ref.id;
+    status->value = value;
+    if (value == NULL) {
+        status->size = MOB_MS;
+        status->nodes = (MobNodes){g_new(MobNodeId, 1), 1};
+        status->nodes.items[0].v = 2;
+    }
+    rig_give(rig, ref.owner, status);
+}
+
+/* @owner answers the AddBorrower that it was sent in the last step. */
+static inline void
+rig_added(Rig *rig, MobAddress owner)
+{
+    const MobMsg *add = rig_sent(rig, owner, MOB_MSG_ADD_BORROWER, 0);
+    MobBorrowerAdded *added = mob_borrower_added_new();
+
+    cr_assert_not_null(add);
+    added->token = mob_add_borrower(add)->token;
+    rig_give(rig, owner, added);
+}
+
+/* The node manager hands @value (taken) over. */
+static inline void
+rig_here(Rig *rig, MobRef ref, MobValue *value)
+{
+    MobObjectHere *here = mob_object_here_new();
+
+    here->object = ref.id;
+    here->value = value;
+    rig_give(rig, NODE1, here);
+}
+
 /* --- what node managers say of leases --- */
 
 /* The lease that was asked for in the last step. */
