@@ -206,13 +206,32 @@ has_sealed_copy(const MobProcess *node, MobObjectId object)
     return false;
 }
 
+static uint64_t
+bit_of(uint32_t attempt)
+{
+    return UINT64_C(1) << MIN(attempt, 63);
+}
+
+static void
+remember_run(MobCheck *check, const MobNote *note)
+{
+    RunSeen *run = mob_table_get(check->runs, mob_key_address(note->worker));
+
+    if (run == NULL) {
+        run = g_new(RunSeen, 1);
+        mob_table_add(check->runs, mob_key_address(note->worker), run);
+    }
+    *run = (RunSeen){note->spec->id, note->attempt, note->spec->owner};
+}
+
 static void
 on_running(MobCheck *check, const MobNote *note)
 {
     TaskSeen *task = seen_task(check, note->spec->id);
     const MobProcess *node = mob_check_process(check, mob_node_address(note->worker.node));
+    uint64_t bit = bit_of(note->attempt);
 
-    uint64_t bit = UINT64_C(1) << MIN(note->attempt, 63);
+    remember_run(check, note);
     if (note->attempt < 63 && (task->started & bit) != 0)
         mob_check_fail(check, "I12", "each attempt runs at most once",
                        "attempt %u of %s has started twice", note->attempt, task_name(check, note));
@@ -240,9 +259,19 @@ on_finished(MobCheck *check, const MobNote *note)
                        "%s has finished with attempt %u after attempt %u", task_name(check, note),
                        note->attempt, task->finished);
     task->finished = note->attempt;
-    if ((task->started & UINT64_C(1) << MIN(note->attempt, 63)) == 0)
+    if ((task->started & bit_of(note->attempt)) == 0)
         mob_check_fail(check, "I42", "causality", "attempt %u of %s has finished and never ran",
                        note->attempt, task_name(check, note));
+}
+
+static void
+on_failed(MobCheck *check, const MobNote *note)
+{
+    bool replied = note->value == NULL || (note->value->fault != MOB_FAULT_WORKER_CRASHED &&
+                                           note->value->fault != MOB_FAULT_NODE_DIED);
+
+    if (!replied)
+        seen_task(check, note->spec->id)->lost |= bit_of(note->attempt);
 }
 
 static void
@@ -266,23 +295,25 @@ counts_on(const MobProcess *holder, MobObjectId object)
            !(ref.value != NULL && ref.value->fault != 0);
 }
 
-/* Whether the process runs an attempt that its owner has given up, because a
- * connection broke or its node was declared dead: nobody protects what it
- * holds, and it will be ended. */
+/* Whether the process has run an attempt that its owner has given up, because a
+ * connection broke or its node was declared dead, or that belongs to such a one:
+ * nobody protects what it holds, and it will be ended. */
 static bool
-runs_in_vain(const MobCheck *check, const MobProcess *holder)
+runs_in_vain(const MobCheck *check, MobAddress holder)
 {
-    MobWorkerStats stats;
-    const MobStateNode *node =
-        mob_state_node_by_id(check->state, (MobNodeId){holder->address.node});
-
-    if (node != NULL && node->declared_dead)
-        return true;
-    mob_worker_stats(holder, &stats);
-    if (!stats.running || !mob_task_is(stats.task))
-        return false;
-    const MobStateAttempt *attempt = mob_state_attempt(check->state, stats.task, stats.attempt);
-    return attempt != NULL && attempt->outcome != NULL;
+    for (int depth = 0; depth < 64; depth++) { /* up the tree of calls */
+        const MobStateNode *node = mob_state_node_by_id(check->state, (MobNodeId){holder.node});
+        const RunSeen *run = mob_table_get(check->runs, mob_key_address(holder));
+        if ((node != NULL && node->declared_dead) || mob_check_process(check, holder) == NULL)
+            return true;
+        if (run == NULL)
+            return false; /* a driver */
+        const TaskSeen *task = mob_table_get(check->tasks, mob_key_task(run->task));
+        if ((task->lost & bit_of(run->attempt)) != 0)
+            return true;
+        holder = run->owner;
+    }
+    return false;
 }
 
 static void
@@ -298,7 +329,7 @@ on_freed(MobCheck *check, const MobNote *note)
         if (info.role != MOB_ROLE_WORKER && info.role != MOB_ROLE_DRIVER)
             continue;
         if (!mob_address_eq(info.address, note->owner) && counts_on(process, note->object) &&
-            !runs_in_vain(check, process))
+            !runs_in_vain(check, info.address))
             mob_check_fail(check, "I5", "no premature free", "%s frees %s, and %s still holds it",
                            process_name(check, note->owner),
                            mob_check_object_name(check, note->object), info.name);
@@ -367,6 +398,9 @@ on_note(MobCheck *check, const MobEvent *event, const MobNote *note)
     case MOB_NOTE_TASK_FINISHED:
         on_finished(check, note);
         break;
+    case MOB_NOTE_TASK_FAILED:
+        on_failed(check, note);
+        break;
     case MOB_NOTE_TASK_RETRIED:
         on_retried(check, event, note);
         break;
@@ -428,17 +462,18 @@ mob_check_new(MobWorld *world, const MobState *state, const MobConfig *config)
 {
     MobCheck *check = g_new0(MobCheck, 1);
 
-    check->watcher = (MobWatcher){.wanted = MOB_WANT(TASK_RUNNING) | MOB_WANT(TASK_FINISHED) |
-                                            MOB_WANT(TASK_RETRIED) | MOB_WANT(OBJECT_FREED) |
-                                            MOB_WANT(OBJECT_CREATED) | MOB_WANT(OBJECT_FAILED) |
-                                            MOB_WANT(NODE_DECLARED_DEAD) | MOB_WANT(FAULT),
-                                  .event = on_event};
+    check->watcher = (MobWatcher){
+        .wanted = MOB_WANT(TASK_RUNNING) | MOB_WANT(TASK_FINISHED) | MOB_WANT(TASK_FAILED) |
+                  MOB_WANT(TASK_RETRIED) | MOB_WANT(OBJECT_FREED) | MOB_WANT(OBJECT_CREATED) |
+                  MOB_WANT(OBJECT_FAILED) | MOB_WANT(NODE_DECLARED_DEAD) | MOB_WANT(FAULT),
+        .event = on_event};
     check->world = world;
     check->state = state;
     check->config = config;
     check->deterministic = true;
     check->sealed = mob_table_new();
     check->tasks = mob_table_new();
+    check->runs = mob_table_new();
     return check;
 }
 
@@ -449,6 +484,7 @@ mob_check_free(MobCheck *check)
         return;
     mob_table_free_full(check->sealed, g_free);
     mob_table_free_full(check->tasks, g_free);
+    mob_table_free_full(check->runs, g_free);
     g_free(check->violation.text);
     g_free(check);
 }

@@ -14,8 +14,16 @@ typedef struct {
 
 typedef struct {
     uint64_t started;  /* bit per attempt, up to 64 of them */
+    uint64_t lost;     /* likewise: those that their owner has given up, though they may go on */
     uint32_t finished; /* the newest attempt whose results were taken */
 } TaskSeen;
+
+/* What a worker ran last. */
+typedef struct {
+    MobTaskId task;
+    uint32_t attempt;
+    MobAddress owner;
+} RunSeen;
 
 struct MobCheck {
     MobWatcher watcher;
@@ -30,6 +38,7 @@ struct MobCheck {
     uint32_t evictions;
     MobTable *sealed; /* object -> Sealed, owned */
     MobTable *tasks;  /* task -> TaskSeen, owned */
+    MobTable *runs;   /* worker -> RunSeen, owned */
     MobTime last_at;
     uint64_t credit; /* work that may be done beyond the least; see mob_check_affords() */
     uint64_t count;
