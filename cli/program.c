@@ -35,13 +35,20 @@ fail(MobScenarioResult *result, MobOutcome outcome, char *message)
     result->message = message;
 }
 
-/* What the end of the run says about the job. */
+/* What the end of the run says about the job; a property that broke, which also
+ * ends the run, says more. */
 static void
-judge(MobControl *control, uint32_t job, MobRunEnd end, MobScenarioResult *result)
+judge(const MobScenarioHost *scenario, MobControl *control, uint32_t job, MobRunEnd end,
+      MobScenarioResult *result)
 {
     const MobValue *value = control->job_result(control, job);
+    char *broken = scenario->verdict(scenario->data, control, true);
     g_autoptr(GString) text = g_string_new(NULL);
 
+    if (broken != NULL) {
+        fail(result, MOB_OUTCOME_FAILED, broken);
+        return;
+    }
     if (control->job_done(control, job)) {
         if (value == NULL || value->fault == 0)
             return;
@@ -72,7 +79,7 @@ run_job(MobHost *host, const MobJob *job, MobTime limit, MobScenarioResult *resu
     } else {
         MobRunEnd end = control->run(
             control, &(MobUntil){.job = number, .time = MOB_TIME_NEVER, .limit = limit});
-        judge(control, number, end, result);
+        judge(mob_host_scenario(host), control, number, end, result);
     }
     if (control != NULL)
         mob_host_close(host, control);

@@ -224,6 +224,15 @@ remember_run(MobCheck *check, const MobNote *note)
     *run = (RunSeen){note->spec->id, note->attempt, note->spec->owner};
 }
 
+/* A small value that only its owner has comes by message. */
+static bool
+is_in_stores(const MobCheck *check, MobObjectId id)
+{
+    const MobStateObject *object = mob_state_object_by_id(check->state, id);
+
+    return object == NULL || object->copies->len > 0;
+}
+
 static void
 on_running(MobCheck *check, const MobNote *note)
 {
@@ -242,7 +251,7 @@ on_running(MobCheck *check, const MobNote *note)
                        note->attempt, task_name(check, note), note->spec->retries);
     for (uint32_t i = 0; node != NULL && i < note->args->count; i++) {
         MobObjectId id = note->args->items[i].ref.id;
-        if (mob_object_is(id) && !has_sealed_copy(node, id))
+        if (mob_object_is(id) && is_in_stores(check, id) && !has_sealed_copy(node, id))
             mob_check_fail(check, "I27", "arguments first",
                            "%s runs on %s, which has no copy of %s", task_name(check, note),
                            process_name(check, note->worker), mob_check_object_name(check, id));

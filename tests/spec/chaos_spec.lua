@@ -76,4 +76,8 @@ describe("under chaos", function()
   it("a future that the driver owns", function()
     survive(8 * 1024 * 1024, programs .. "borrow.lua", "the driver")
   end)
+
+  it("a future inside a future", function()
+    survive(7, programs .. "relay.lua")
+  end)
 end)
