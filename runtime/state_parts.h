@@ -43,8 +43,8 @@ struct Copy {
 
 struct Ref {
     MobStateRef base;
-    Ref *next; /* open references of the same holder on the same object */
-    MobKey key; /* of the holder and the object */
+    Ref *next;        /* open references of the same holder on the same object */
+    MobKey key;       /* of the holder and the object */
     MobAddress owner; /* of the object */
 };
 
