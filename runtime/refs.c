@@ -334,8 +334,8 @@ task_is_pending(const MobRow *row)
 static void
 settle_one(MobStep *step, MobRow *row)
 {
-    if (mob_row_in_scope(row) || row->unsealed)
-        return;
+    if (mob_row_in_scope(row) || row->unsealed || row->waits != 0)
+        return; /* in the last case the body has given it up, and waits for it all the same */
     if (!row->owned) {
         if (row->lineage > 0)
             return; /* a task that may run again needs it */

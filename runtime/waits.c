@@ -66,8 +66,11 @@ stop_waiting(MobStep *step)
 
     for (uint32_t i = 0; i < exec->ref_count; i++) {
         MobRow *row = mob_row_find(step->worker, exec->refs[i].id);
-        if (row != NULL)
+        if (row != NULL && row->waits != 0) {
             row->waits = 0;
+            if (!mob_row_in_scope(row))
+                mob_row_settle(step, row);
+        }
         mob_ref_clear(&exec->refs[i]);
         if (exec->values != NULL)
             mob_value_unref(exec->values[i]);
@@ -99,7 +102,7 @@ cancel_fetches(MobStep *step)
         return;
     for (uint32_t i = 0; i < exec->ref_count; i++) {
         MobRow *row = mob_row_find(step->worker, exec->refs[i].id);
-        if (exec->values[i] != NULL || row == NULL || row->state != MOB_ROW_STORED)
+        if (exec->values[i] != NULL || row->waits != i + 1 || row->state != MOB_ROW_STORED)
             continue;
         MobCancelGet *cancel = mob_cancel_get_new();
         cancel->object = exec->refs[i].id;

@@ -80,7 +80,7 @@ row_is_sound(const MobRow *row, const Counts *want, GString *why)
     EXPECT(row->submitted == submitted && row->lineage == lineage && row->contained == contained,
            "counts %u/%u/%u, should be %u/%u/%u", row->submitted, row->lineage, row->contained,
            submitted, lineage, contained);
-    EXPECT(mob_row_in_scope(row) || row->lineage > 0 || pending || row->unsealed,
+    EXPECT(mob_row_in_scope(row) || row->lineage > 0 || pending || row->unsealed || row->waits > 0,
            "nothing counts on it, and it is still there");
     EXPECT(!row->owned || !mob_row_in_scope(row) || row->state != MOB_ROW_FREED,
            "it was freed, and it is referenced");
