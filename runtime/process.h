@@ -114,6 +114,8 @@ typedef struct {
     GStringChunk *words;             /* texts of notes; NULL until there is one */
     uint64_t wanted;                 /* bit per MobNoteKind: which notes anybody listens to */
     MobTime alarms[MOB_TIMER_COUNT]; /* when each timer fires next; 0 leaves it alone */
+    bool alarmed;                    /* something was set in alarms */
+    guint room;                      /* so many effects fit: there have been as many before */
 } MobOutbox;
 
 typedef struct {
@@ -129,8 +131,15 @@ void mob_outbox_drop(MobOutbox *out);
 static inline MobEffect *
 mob_effect(MobOutbox *out, MobEffectKind kind)
 {
-    g_array_set_size(out->effects, out->effects->len + 1);
-    MobEffect *effect = &g_array_index(out->effects, MobEffect, out->effects->len - 1);
+    GArray *effects = out->effects;
+
+    if (effects->len < out->room) {
+        effects->len++;
+    } else {
+        g_array_set_size(effects, effects->len + 1);
+        out->room = effects->len;
+    }
+    MobEffect *effect = &g_array_index(effects, MobEffect, effects->len - 1);
     memset(effect, 0, sizeof *effect);
     effect->kind = kind;
     return effect;
@@ -151,12 +160,14 @@ mob_set_timer(MobOutbox *out, MobTimer timer, MobTime at)
 {
     g_assert(at > 0);
     out->alarms[timer] = at;
+    out->alarmed = true;
 }
 
 static inline void
 mob_stop_timer(MobOutbox *out, MobTimer timer)
 {
     out->alarms[timer] = MOB_TIME_NEVER;
+    out->alarmed = true;
 }
 
 /* Makes the body @body of this process (its references transferred) and runs

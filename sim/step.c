@@ -72,6 +72,9 @@ set_alarm(MobWorld *world, MobPlace *place, MobTimer timer, MobTime at)
 static void
 set_alarms(MobWorld *world, MobPlace *place)
 {
+    if (!world->out.alarmed)
+        return;
+    world->out.alarmed = false;
     for (unsigned timer = 0; timer < MOB_TIMER_COUNT; timer++) {
         if (world->out.alarms[timer] == 0)
             continue;
@@ -107,6 +110,8 @@ persist(MobWorld *world, MobPlace *place)
 {
     GArray *persists = world->out.persists;
 
+    if (persists->len == 0)
+        return;
     for (guint i = 0; i < persists->len; i++) {
         MobPersist *record = &g_array_index(persists, MobPersist, i);
         mob_journal_write(mob_place_journal(place), record->key, record->value);
@@ -186,7 +191,7 @@ carry_out_all(MobWorld *world, MobPlace *place)
     if (i < effects->len)
         g_array_remove_range(effects, 0, i + 1);
     else
-        g_array_set_size(effects, 0);
+        effects->len = 0; /* nothing to free: no call needed */
     if (effects->len > 0)
         mob_outbox_drop(&world->out);
 }
