@@ -205,22 +205,6 @@ mob_args_count(MobStep *step, const MobArgs *args, int submitted, int lineage)
     }
 }
 
-static void
-release_refs(MobStep *step, MobRefs *nested)
-{
-    for (uint32_t i = 0; i < nested->count; i++) {
-        MobRow *inner = mob_row_find(step->worker, nested->items[i].id);
-        if (inner == NULL)
-            continue;
-        g_assert(inner->contained > 0);
-        if (--inner->contained == 0)
-            NOTE(step->out, REF_DROPPED, .object = inner->ref.id, .owner = inner->ref.owner,
-                 .to = step->worker->base.address, .reason = "nested");
-        mob_row_settle(step, inner);
-    }
-    clear_refs(nested);
-}
-
 /* The value is gone: what stood in it is held no more. */
 static void
 release_contained(MobStep *step, MobRow *row)
@@ -229,28 +213,36 @@ release_contained(MobStep *step, MobRow *row)
         return;
     MobRefs nested = row->more->nested;
     row->more->nested = (MobRefs){0};
-    release_refs(step, &nested);
+    for (uint32_t i = 0; i < nested.count; i++) {
+        MobRow *inner = mob_row_find(step->worker, nested.items[i].id);
+        if (inner == NULL)
+            continue;
+        g_assert(inner->contained > 0);
+        if (--inner->contained == 0)
+            NOTE(step->out, REF_DROPPED, .object = inner->ref.id, .owner = inner->ref.owner,
+                 .to = step->worker->base.address, .reason = "nested");
+        mob_row_settle(step, inner);
+    }
+    clear_refs(&nested);
 }
 
 /* A task that runs again may mention other references than before: its children
- * are others. The new ones are counted before the old ones are let go. */
+ * are others. Those of before stay until the object goes, because a task that
+ * runs may have taken the value of before. */
 void
 mob_row_contain(MobStep *step, MobRow *row, const MobRef *refs, uint32_t count)
 {
-    MobRefs before = row->more != NULL ? row->more->nested : (MobRefs){0};
-
-    if (count + before.count == 0)
+    if (count == 0)
         return;
     MobRefs *nested = &mob_row_more(row)->nested;
-    *nested = (MobRefs){g_new(MobRef, count), count};
+    nested->items = g_renew(MobRef, nested->items, nested->count + count);
     for (uint32_t i = 0; i < count; i++) {
-        nested->items[i] = mob_ref_copy(&refs[i]);
+        nested->items[nested->count++] = mob_ref_copy(&refs[i]);
         MobRow *inner = mob_row_received(step, &refs[i]);
         if (inner->contained++ == 0)
             NOTE(step->out, REF_ADDED, .object = inner->ref.id, .path = inner->ref.path,
                  .owner = inner->ref.owner, .to = step->worker->base.address, .reason = "nested");
     }
-    release_refs(step, &before);
 }
 
 /* --- the end of an object --- */

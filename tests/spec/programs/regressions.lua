@@ -1,0 +1,172 @@
+-- regressions.lua: the programs of regressions_spec.lua that need tasks which
+-- submit tasks. "quiet" is said when nothing should be left.
+local m = require "mobula"
+
+local P = {}
+
+local function on(node) return { scheduling_strategy = { node = node, soft = false } } end
+local function near(node) return { scheduling_strategy = { node = node, soft = true } } end
+
+local make = m.remote("make", function(bytes, n)
+  m.compute("1ms")
+  return { n = n, data = m.bytes(bytes, n) }
+end, { max_retries = -1 })
+
+local number = m.remote("number", function(x) return x.n end, { max_retries = -1 })
+
+local function quiet()
+  print "quiet"
+  m.sleep("3s")
+end
+
+-- A value in a store whose reference belongs to the worker that made it.
+local box = m.remote("box", function(bytes)
+  local r = make.options(near "n2").remote(bytes, 7)
+  m.wait { r }
+  return { r = r, data = m.bytes(bytes) }
+end, { max_retries = -1 })
+
+function P.boxed_again(bytes)
+  local b = box.options(near "n1").remote(bytes)
+  m.wait { b }
+  print "kill"
+  m.sleep("100ms")
+  local r = m.get(b).r
+  b:drop()
+  m.sleep("10ms")
+  local n = m.get(r).n
+  r:drop()
+  quiet()
+  return n
+end
+
+-- Three copies, and nothing that could make it again.
+local once = m.remote("once", function(bytes) return { n = 5, data = m.bytes(bytes) } end,
+  { max_retries = 0 })
+
+function P.pinned(bytes)
+  local x = once.options(on "n1").remote(bytes)
+  m.get { number.options(on "n2").remote(x), number.options(on "n3").remote(x) }
+  print "kill"
+  m.sleep("100ms")
+  -- What is not pinned makes room for this.
+  local others = {}
+  for i = 1, 3 do others[i] = make.options(on "n3").remote(bytes, i) end
+  m.wait(others, { num_returns = 3 })
+  return m.get(x).n
+end
+
+-- Two leases on n1: one idles, under the other a task runs.
+local nap = m.remote("nap", function(time) m.sleep(time) return 1 end,
+  { max_retries = 1, scheduling_strategy = { node = "n1", soft = true } })
+
+function P.two_naps()
+  local long, short = nap.remote("40ms"), nap.remote("5ms")
+  return m.get(short) + m.get(long)
+end
+
+function P.one_nap() return m.get(nap.remote("40ms")) end
+
+-- The owner of the inner value dies; whoever comes later must be told as well.
+local keep = m.remote("keep", function(bytes) return { make.remote(bytes, 1) } end)
+local look = m.remote("look", function(t)
+  local v, err = m.try(t[1])
+  return err and err.name or v.n
+end)
+
+function P.late(bytes)
+  local t = m.get(keep.options(on "n1").remote(bytes))
+  print "kill"
+  m.sleep("200ms")
+  return m.get(look.options(on "n2").remote { t[1] })
+end
+
+-- It hands on what another worker owns.
+local again = m.remote("again", function(t) m.compute("1ms") return { t.r } end,
+  { max_retries = -1 })
+
+function P.handed(bytes)
+  local b = box.options(near "n1").remote(bytes)
+  local c = again.options(near "n2").remote(b)
+  local r = m.get(c)[1]
+  b:drop()
+  c:drop()
+  local n = m.get(r).n
+  r:drop()
+  quiet()
+  return n
+end
+
+-- A finished task whose argument belongs to somebody else may have to run again.
+local follow = m.remote("follow", function(x, bytes)
+  return { n = x.n + 1, data = m.bytes(bytes, x.n) }
+end, { max_retries = -1 })
+
+local wrap = m.remote("wrap", function(t, bytes)
+  local r = follow.options(near "n2").remote(t[1], bytes)
+  m.wait { r }
+  return { r = r }
+end)
+
+function P.lineage(bytes)
+  local x = make.remote(bytes, 3)
+  local r = m.get(wrap.options(near "n1").remote({ x }, bytes)).r
+  x:drop()
+  m.sleep("10ms")
+  print "kill"
+  m.sleep("100ms")
+  return m.get(r).n
+end
+
+-- One error lets go of two arguments that came from the same owner.
+local slowly = m.remote("slowly", function(n) m.sleep("50ms") return n end)
+local pair = m.remote("pair", function()
+  local small, late = number.remote { n = 1 }, slowly.remote(2)
+  m.wait { small }
+  return { small, late }
+end)
+local both = m.remote("both", function(a, b) return a + b end)
+
+function P.let_go()
+  local t = m.get(pair.options(on "n1").remote())
+  m.get(t[1])
+  local r = both.remote(t[1], t[2])
+  t[1]:drop()
+  t[2]:drop()
+  print "kill"
+  local _, err = m.try(r)
+  while err.cause do err = err.cause end
+  return err.name
+end
+
+-- It waits in get, goes on and computes: its CPU is lent and taken back.
+local waiter = m.remote("waiter", function(t)
+  local x = m.get(t[1])
+  print "goes on"
+  m.compute("30ms")
+  return x.n
+end, { scheduling_strategy = { node = "n1", soft = false } })
+
+function P.lent(bytes)
+  local x = make.options(on "n2").remote(bytes, 4)
+  return m.get(waiter.remote { x })
+end
+
+-- Of 300 references that it is lent it keeps one, for a task of its own.
+local later = m.remote("later", function(t) m.sleep("50ms") return m.get(t[1]).n end)
+local few = m.remote("few", function(t)
+  local answer = later.remote { t[1] }
+  for i = 1, 300 do t[i]:drop() end
+  m.get(m.put { m.put(1), m.put(2) })
+  return { answer }
+end)
+
+function P.many(bytes)
+  local list = {}
+  for i = 1, 300 do list[i] = make.remote(i == 1 and bytes or 1, i) end
+  local answer = m.get(few.remote(list))[1]
+  for i = 1, 300 do list[i]:drop() end
+  return m.get(answer)
+end
+
+function m.main(what, ...) return P[what](...) end
