@@ -316,7 +316,7 @@ Test(worker_objects, a_value_that_is_made_again_may_mention_other_references)
         MobTaskReply *reply = rig_reply_to(push);
         rig_add_result(reply, (MobResult){.size = MOB_MS, .hash = HASH, .node = {2}});
         reply->results.items[0].nested = (MobRefs){g_memdup2(&inner[i], sizeof(MobRef)), 1};
-        reply->token = 10;
+        reply->token = 10 + i;
         rig_give(&rig, W2, reply);
         cr_counts(&rig, inner[i], "0/0/0/1/0");
         if (i == 1)
@@ -325,11 +325,14 @@ Test(worker_objects, a_value_that_is_made_again_may_mention_other_references)
         push = rig_pushed(&rig, W2);
         cr_assert_eq(push->attempt, 2);
     }
-    cr_counts(&rig, inner[0], "gone");
+    cr_counts(&rig, inner[0], "0/0/0/1/0"); /* somebody may have taken the value of before */
+    rig_drop(&rig, ref);
     const MobRemoveBorrower *gone =
         mob_remove_borrower(rig_sent(&rig, W2, MOB_MSG_REMOVE_BORROWER, 0));
     cr_assert_eq(gone->token, 10);
     cr_assert(mob_address_eq(gone->registrar, W2));
+    cr_assert_eq(rig_count_to(&rig, W3, MOB_MSG_REMOVE_BORROWER), 1);
+    cr_assert_eq(rig_stats(&rig).borrowed, 0);
 }
 
 Test(worker_objects, lineage_is_bounded_and_what_is_over_it_cannot_be_made_again)
