@@ -143,8 +143,12 @@ static void
 wake(MobStep *step, MobRow *row)
 {
     mob_object_tell(step, row);
+    MobObjectId id = row->ref.id;
     if (row->waits != 0)
         mob_waits_row_ready(step, row);
+    row = mob_row_find(step->worker, id); /* the body may have been the last that held it */
+    if (row == NULL)
+        return;
     if (row->more == NULL || row->more->waiters == NULL)
         return;
     GPtrArray *waiters = g_steal_pointer(&row->more->waiters);
