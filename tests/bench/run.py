@@ -82,6 +82,9 @@ def memory(bench):
 
 def against_simgrid(bench, program, name, tasks, times, rate):
     """Runs take turns; SimGrid's faster setting counts."""
+    if not os.path.exists(bench.path("bench_simgrid")):
+        print("not compared to SimGrid, which was not there when this was built: "
+              "apt-get install libsimgrid-dev, meson setup --reconfigure", file=sys.stderr)
     for workers in WORKERS:
         ours, theirs = [], []
         for _ in range(bench.runs):
