@@ -57,7 +57,7 @@ send_pull(MobNode *node, MobFetch *fetch, MobTime now, MobOutbox *out)
 {
     MobPull *pull = mob_pull_new();
 
-    pull->object = fetch->ref.id;
+    pull->object = mob_ref_copy(&fetch->ref);
     mob_send(out, mob_node_address(fetch->source.v), pull);
     fetch->push = 0;
     fetch->ask_source = false;
@@ -253,7 +253,8 @@ mob_node_on_locations(MobNode *node, const MobInput *in, MobOutbox *out)
         return;
     }
     bool had_none = fetch->sources->len == 0;
-    mob_fetch_set_sources(fetch, locations, node->self);
+    if (mob_fetch_set_sources(fetch, locations, node->self))
+        mob_node_deny(node, &fetch->ref);
     drop_dead_sources(node, fetch);
     fetch->answered = true;
     fetch->pending = locations->pending;
@@ -273,15 +274,17 @@ mob_node_on_locations(MobNode *node, const MobInput *in, MobOutbox *out)
 void
 mob_node_on_pull(MobNode *node, const MobInput *in, MobOutbox *out)
 {
-    MobObjectId object = mob_pull(in->msg)->object;
-    MobCopy *copy = mob_store_sealed(&node->store, object);
+    const MobRef *ref = &mob_pull(in->msg)->object;
+    MobCopy *copy = mob_store_sealed(&node->store, ref->id);
 
     if (in->from.local != MOB_LOCAL_NODE)
         return;
     if (copy == NULL || copy->doomed) {
         MobPullFailed *failed = mob_pull_failed_new();
-        failed->object = object;
+        failed->object = ref->id;
         mob_send(out, in->from, failed);
+        if (copy == NULL)
+            mob_node_deny(node, ref);
         return;
     }
     mob_pushes_start(&node->pushes, &node->store, node->config, copy, (MobNodeId){in->from.node},

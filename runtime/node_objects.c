@@ -40,6 +40,13 @@ mob_node_moved(MobNode *node, MobCopy *copy, bool here)
 }
 
 void
+mob_node_deny(MobNode *node, const MobRef *ref)
+{
+    if (!mob_cluster_is_dead(&node->cluster, ref->owner) && mob_store_missing(&node->store, ref))
+        g_array_append_val(node->movers, ref->owner);
+}
+
+void
 mob_node_tell_owners(MobNode *node, MobOutbox *out)
 {
     for (uint32_t i = 0; i < node->movers->len; i++) {

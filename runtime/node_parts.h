@@ -202,6 +202,9 @@ void mob_node_unpin(MobNode *node, MobCopy *copy, MobOutbox *out);
 void mob_node_make_room(MobNode *node, uint64_t size, MobOutbox *out);
 /* The owner is to be told that a copy came or went. */
 void mob_node_moved(MobNode *node, MobCopy *copy, bool here);
+/* The owner of @ref believes in a copy here that there is not: word that it was
+ * dropped has overtaken word that it was made, on another connection. */
+void mob_node_deny(MobNode *node, const MobRef *ref);
 void mob_node_tell_owners(MobNode *node, MobOutbox *out);
 /* @worker has died: what it stored for its owner may be known to nobody. */
 void mob_node_tell_of_orphans(MobNode *node, const MobLocalWorker *worker);

@@ -161,10 +161,11 @@ find_source(const MobFetch *fetch, MobNodeId node)
 
 /* News from the owner are a reason to ask again whoever did not have it, but
  * not the one that has just failed, if it is the news of another. */
-void
+bool
 mob_fetch_set_sources(MobFetch *fetch, const MobLocations *locations, MobNodeId except)
 {
     g_autoptr(GArray) sources = g_array_new(false, false, sizeof(MobSource));
+    bool named = false;
 
     for (uint32_t i = 0; i < locations->nodes.count; i++) {
         MobNodeId node = locations->nodes.items[i];
@@ -172,9 +173,12 @@ mob_fetch_set_sources(MobFetch *fetch, const MobLocations *locations, MobNodeId 
         MobSource source = {node, known != NULL && known->tried};
         if (node.v != except.v)
             g_array_append_val(sources, source);
+        else
+            named = true;
     }
     g_array_unref(fetch->sources);
     fetch->sources = g_steal_pointer(&sources);
+    return named;
 }
 
 void
@@ -258,7 +262,7 @@ keep_bytes(MobFetch *fetch, const MobChunk *chunk)
     }
     const void *data =
         chunk->piece.bytes != NULL ? g_bytes_get_data(chunk->piece.bytes, &length) : NULL;
-    if (length != chunk->piece.length)
+    if (data == NULL || length != chunk->piece.length)
         return false;
     if (fetch->bytes == NULL)
         fetch->bytes = g_try_malloc(fetch->size);

@@ -88,8 +88,8 @@ bool mob_fetch_remove_waiter(MobFetch *fetch, MobAddress worker);
 void mob_fetch_add_lease(MobFetch *fetch, MobLease *lease);
 void mob_fetch_remove_lease(MobFetch *fetch, const MobLease *lease);
 
-/* Takes in where the owner says copies are, @except left out. */
-void mob_fetch_set_sources(MobFetch *fetch, const MobLocations *locations, MobNodeId except);
+/* Takes in where the owner says copies are, @except left out; true if it was named. */
+bool mob_fetch_set_sources(MobFetch *fetch, const MobLocations *locations, MobNodeId except);
 void mob_fetch_drop_source(MobFetch *fetch, MobNodeId node);
 void mob_fetch_set_tried(MobFetch *fetch, MobNodeId node);
 void mob_fetch_forget_tried(MobFetch *fetch);

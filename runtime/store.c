@@ -260,17 +260,35 @@ add_move(MobOwnerRow *row, MobObjectId object, uint64_t hash, bool here)
     g_array_append_val(row->moves, move);
 }
 
+/* True if the row was not among those with moves to be told. */
+static bool
+enlist(MobOwnerRow *row)
+{
+    bool listed = row->listed;
+
+    row->listed = true;
+    return !listed;
+}
+
 bool
 mob_store_moved(const MobCopy *copy, bool here)
 {
     MobOwnerRow *row = copy->owner;
-    bool listed = row->listed;
 
     add_move(row, copy->ref.id, copy->hash, here);
     if (!here)
         remember_gone(row, copy->ref.id);
-    row->listed = true;
-    return !listed;
+    return enlist(row);
+}
+
+bool
+mob_store_missing(MobStore *store, const MobRef *ref)
+{
+    MobOwnerRow *row = mob_store_owner(store, ref->owner, true);
+
+    add_move(row, ref->id, 0, false);
+    remember_gone(row, ref->id);
+    return enlist(row);
 }
 
 void

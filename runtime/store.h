@@ -90,6 +90,8 @@ uint64_t mob_store_pinned(const MobStore *store);
 MobOwnerRow *mob_store_owner(MobStore *store, MobAddress owner, bool add);
 /* Notes for the owner that @copy came or went; true if its row was not listed. */
 bool mob_store_moved(const MobCopy *copy, bool here);
+/* Notes for the owner of @ref that there is no copy; true if its row was not listed. */
+bool mob_store_missing(MobStore *store, const MobRef *ref);
 /* Puts all that is so into the moves, after a connection broke. */
 void mob_store_tell_again(MobStore *store, MobOwnerRow *row);
 /* Forgets what the owner was told; its copies must be gone. */

@@ -283,8 +283,8 @@ mob_trace_free(MobTrace *base)
     g_free(trace);
 }
 
-/* NOLINTNEXTLINE(readability-function-size): it is a MobPickListener */
 void
+/* NOLINTNEXTLINE(readability-function-size): it is a MobPickListener */
 mob_trace_pick(void *data, MobPickKind kind, uint64_t key, uint64_t ordinal, uint64_t n,
                uint64_t picked, uint64_t boring)
 {

@@ -42,6 +42,7 @@ moment_of(const MobWorld *world, const MobBox *box, MobWide left)
         rate *= box->cores;
         left *= count;
     }
+    g_assert(rate > 0);
     return world->now + (MobTime)((left + rate - 1) / rate);
 }
 

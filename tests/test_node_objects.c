@@ -190,7 +190,7 @@ Test(node_objects, pushes_a_few_pieces_at_a_time_and_stops_when_it_is_enough)
     MobObjectId object = {{7, 1}, 1, 0};
 
     MobPull *pull = mob_pull_new();
-    pull->object = object;
+    pull->object = (MobRef){.id = object, .owner = DRIVER};
     rig_give(&rig, N2, mob_msg_ref(&pull->base));
     cr_assert_eq(rig_count(&rig, MOB_MSG_CHUNK), 2);
     rig_give(&rig, N2, mob_msg_ref(&pull->base));
@@ -218,9 +218,14 @@ Test(node_objects, pushes_a_few_pieces_at_a_time_and_stops_when_it_is_enough)
     rig_give(&rig, N2, enough);
     cr_assert_eq(rig.out.effects->len, 0);
 
-    pull->object.index = 2;
+    pull->object.id.index = 2;
     rig_give(&rig, N2, pull);
     cr_assert_not_null(rig_sent(&rig, N2, MOB_MSG_PULL_FAILED, 0));
+    const MobMoves *moves =
+        &mob_object_moved(rig_sent(&rig, DRIVER, MOB_MSG_OBJECT_MOVED, 0))->moves;
+    cr_assert_eq(moves->count, 1);
+    cr_assert_eq(moves->items[0].object.index, 2);
+    cr_assert_not(moves->items[0].here, "its owner believes in a copy that is not there");
 }
 
 static MobRequestLease *

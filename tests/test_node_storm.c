@@ -128,7 +128,7 @@ from_peer(Storm *storm)
     MobObjectId id = object((uint32_t)below(storm, OBJECTS));
     if (below(storm, 3) == 0) {
         MobPull *pull = mob_pull_new();
-        pull->object = id;
+        pull->object = (MobRef){.id = id, .owner = DRIVER};
         rig_give(&storm->rig, peer, pull);
     } else if (below(storm, 4) == 0) {
         MobPullFailed *failed = mob_pull_failed_new();

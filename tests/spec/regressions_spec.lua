@@ -152,6 +152,31 @@ describe("recovery", function()
   end)
 end)
 
+describe("a copy that was dropped before its owner had heard of it", function()
+  -- The machine's word of the drop overtakes the worker's word that it is there.
+  local function drop_early(c)
+    c:once("message.sent", { kind = "ObjectStored" }, function(e) c:evict("O1", e.from) end)
+  end
+
+  it("is not looked for for ever by another machine", function()
+    local c = cluster()
+    local job = program(c, "elsewhere", B)
+    drop_early(c)
+    c:run { until_done = job, limit = "10s", drain = true }
+    assert.are.equal(B, job:result())
+    assert.are.equal(2, c:attempts("T1"))
+  end)
+
+  it("is not waited for for ever by the machine itself", function()
+    local c = cluster()
+    local job = program(c, "right_there", B)
+    drop_early(c)
+    c:run { until_done = job, limit = "10s", drain = true }
+    assert.are.equal(B, job:result())
+    assert.are.equal(2, c:attempts("T1"))
+  end)
+end)
+
 describe("the word of a death", function()
   it("comes to the workers of a machine that has missed it", function()
     local c = cluster()

@@ -169,4 +169,14 @@ function P.many(bytes)
   return m.get(answer)
 end
 
+-- The size of a value that a task at @where has to read.
+local size = m.remote("size", function(t) m.compute("1ms") return t.n end)
+local function size_at(where, bytes)
+  return m.get(size.options(on(where)).remote(make.options(on "n1").remote(bytes, bytes)))
+end
+
+function P.elsewhere(bytes) return size_at("n2", bytes) end
+
+function P.right_there(bytes) return size_at("n1", bytes) end
+
 function m.main(what, ...) return P[what](...) end
