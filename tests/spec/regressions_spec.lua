@@ -189,6 +189,19 @@ describe("the word of a death", function()
     assert.are.equal(1, job:result())
   end)
 
+  it("comes to the machine itself, which may have nothing to say", function()
+    local c = cluster { nodes = { head = { cpus = 0 }, n1 = {} } }
+    local job = program(c, "unheard", B)
+    c:once("output", { text = "lose\n" }, function()
+      c:rpc { kind = "HealthReply", from = "n1", lose = "request", times = 2 }
+    end)
+    run_until_quiet(c)
+    assert.is_nil(c.state.nodes["n1"].leases, "nobody is there to be asked")
+    assert.are.equal(0, #c.state.workers { node = "n1", alive = true })
+    c:run { until_done = job, drain = true }
+    assert.are.equal(B, job:result())
+  end)
+
   it("comes to a machine that joins after it", function()
     local c = cluster { nodes = { head = { cpus = 0 }, n1 = {} } }
     local job = program(c, "late", B)

@@ -67,6 +67,18 @@ end
 
 function P.one_nap() return m.get(nap.remote("40ms")) end
 
+-- What it needed from n1 it has, and n1 has nothing more to do.
+function P.unheard(bytes)
+  local x = make.options(on "n1").remote(bytes, 1)
+  local n = #m.get(x).data
+  m.sleep("600ms") -- idle leases have gone back
+  print "lose"
+  m.sleep("100ms")
+  x:drop()
+  quiet()
+  return n
+end
+
 -- The owner of the inner value dies; whoever comes later must be told as well.
 local keep = m.remote("keep", function(bytes) return { make.remote(bytes, 1) } end)
 local look = m.remote("look", function(t)
