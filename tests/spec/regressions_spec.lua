@@ -202,6 +202,15 @@ describe("the word of a death", function()
     assert.are.equal(B, job:result())
   end)
 
+  it("ends the drivers of a machine with it", function()
+    local c = cluster()
+    local job = program(c, "one_nap")
+    c:at("10ms", function() c:pause("head/node", { lasts = "60ms" }) end)
+    c:run { until_done = job, limit = "10s", drain = true }
+    assert.are.equal("OwnerDiedError", job:error().name)
+    assert.are.equal(0, #c.state.workers { node = "head", alive = true })
+  end)
+
   it("comes to a machine that joins after it", function()
     local c = cluster { nodes = { head = { cpus = 0 }, n1 = {} } }
     local job = program(c, "late", B)
