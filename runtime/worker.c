@@ -464,6 +464,14 @@ on_timer(MobStep *step)
     }
 }
 
+/* The dead are not believed; but the GCS keeps its address when its machine is
+ * started again, and that of the node which the machine was before is dead. */
+static bool
+is_believed(const MobWorker *worker, MobAddress from)
+{
+    return !mob_worker_is_dead(worker, from) || mob_address_eq(from, worker->gcs);
+}
+
 static void
 dispatch(MobStep *step)
 {
@@ -474,8 +482,8 @@ dispatch(MobStep *step)
         begin(step);
         break;
     case MOB_INPUT_MESSAGE:
-        if (on_message[input->msg->type] != NULL && !mob_worker_is_dead(step->worker, input->from))
-            on_message[input->msg->type](step); /* the dead are not believed */
+        if (on_message[input->msg->type] != NULL && is_believed(step->worker, input->from))
+            on_message[input->msg->type](step);
         break;
     case MOB_INPUT_RESET:
         on_reset(step);

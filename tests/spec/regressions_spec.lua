@@ -231,6 +231,22 @@ describe("the word of a death", function()
   end)
 end)
 
+describe("the GCS", function()
+  it("is believed when the machine that it is on was started again", function()
+    local c = cluster()
+    local first, job = program(c, "one_nap"), nil
+    c:at("10ms", function()
+      c:kill "head"
+      c:restart "head"
+    end)
+    c:at("40ms", function() job = program(c, "elsewhere", B) end)
+    c:run { until_time = "50ms" }
+    c:run { until_done = job, limit = "10s", drain = true }
+    assert.are.equal("OwnerDiedError", first:error().name)
+    assert.are.equal(B, job:result())
+  end)
+end)
+
 describe("a broken connection", function()
   it("does not lend a CPU for ever", function()
     local c = cluster { nodes = { head = { cpus = 0 }, n1 = { cpus = 1 }, n2 = {} } }
