@@ -247,6 +247,18 @@ describe("the GCS", function()
   end)
 end)
 
+describe("a machine", function()
+  it("may leave while there is no GCS, and is declared dead later", function()
+    local c = cluster()
+    c:at("10ms", function()
+      c:kill "head"
+      c:leave "n2"
+    end)
+    c:at("50ms", function() c:restart "head" end)
+    c:run { until_event = { "node.declared_dead", node = "n2" }, limit = "1s" }
+  end)
+end)
+
 describe("a broken connection", function()
   it("does not lend a CPU for ever", function()
     local c = cluster { nodes = { head = { cpus = 0 }, n1 = { cpus = 1 }, n2 = {} } }

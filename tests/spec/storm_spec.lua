@@ -186,6 +186,20 @@ function stories.losses(c, when)
   end
 end
 
+-- Who sends or is sent a message of some kind dies, or stops, at that very moment.
+function stories.at_a_message(c)
+  local kind, count = one_of(messages), one_of { 1, 1, 2, 3, 5, 9 }
+  local whom, how = one_of { "from", "to" }, one_of { "kill", "kill", "pause" }
+  local back = one_of { 0.0001, 0.005, 0.05 }
+  c:once("message.sent", { kind = kind, count = count }, function(e)
+    local target = e[whom]
+    pcall(function()
+      if how == "pause" then c:pause(target, { lasts = "35ms" }) else c:kill(target) end
+    end)
+    at(c, c:now() + back, function() c:restart(target) end)
+  end)
+end
+
 -- All drivers and the GCS go with it; what runs for them elsewhere has to go, too.
 function stories.head_dies(c, when)
   local back = one_of { 0, 0.005, 0.05 }
@@ -193,7 +207,7 @@ function stories.head_dies(c, when)
   at(c, when + back, function() c:restart("head") end)
 end
 
-local names = { "losses", "losses", "losses", "head_dies", "driver_dies", "gcs_dies_while_cut_off", "twice_in_a_row", "leave_and_join",
+local names = { "losses", "losses", "losses", "at_a_message", "at_a_message", "at_a_message", "head_dies", "driver_dies", "gcs_dies_while_cut_off", "twice_in_a_row", "leave_and_join",
                 "manager_dies", "fenced_and_back", "copies_vanish", "held" }
 
 local function ends_well(job, answer)
