@@ -324,12 +324,13 @@ send_job(MobStep *step)
     }
 }
 
-/* Says again whatever has not been answered yet. */
+/* Says again whatever has not been answered yet: the GCS may have died with its
+ * machine, and then nobody says so. */
 static void
 begin(MobStep *step)
 {
     MobWorker *worker = step->worker;
-    bool waits = !worker->registered;
+    bool waits = mob_exec_ask_program(step) || !worker->registered;
 
     if (!worker->registered)
         send_register(step);

@@ -247,6 +247,18 @@ describe("the GCS", function()
   end)
 end)
 
+describe("a worker", function()
+  it("gets its program though the GCS has taken the question into its grave", function()
+    local c = cluster { config = { lease_idle = "0ms" } }
+    local job = program(c, "begun", B)
+    c:once("message.delivered", { kind = "KvGet", from = "n2/w0" }, function()
+      c:kill("head", { restart = "5ms" })
+    end)
+    c:run { until_done = job, limit = "10s", drain = true }
+    assert.are.equal("OwnerDiedError", job:error().name)
+  end)
+end)
+
 describe("a machine", function()
   it("may leave while there is no GCS, and is declared dead later", function()
     local c = cluster()

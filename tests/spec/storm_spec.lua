@@ -57,7 +57,7 @@ local function config()
     worker_register_timeout = one_of { "1s", "1s", "40ms" },
     retry_delay = one_of { "1ms", "1ms", "10ms" },
     pull_retry = one_of { "100ms", "10ms" },
-    store_full_grace = one_of { "2s", "200ms", "20ms" },
+    store_full_grace = one_of { "200ms", "20ms" },
     args_memory = one_of { 700, 700, 300 },
     health_misses = one_of { 2, 2, 1, 5 },
     cost_gcs = one_of { "0ms", "0ms", "50us" },

@@ -181,6 +181,16 @@ function P.many(bytes)
   return m.get(answer)
 end
 
+-- It does not wait for what it has submitted: the worker stays for it.
+local begin = m.remote("begin", function(bytes)
+  make.options(on "n2").remote(bytes, 1)
+end, { num_returns = 0 })
+
+function P.begun(bytes)
+  begin.options(on "n1").remote(bytes)
+  m.sleep("3s")
+end
+
 -- The size of a value that a task at @where has to read.
 local size = m.remote("size", function(t) m.compute("1ms") return t.n end)
 local function size_at(where, bytes)
