@@ -361,6 +361,17 @@ find_cluster(MobHost *host, MobControl *control)
     return NULL;
 }
 
+static GArray *
+count_bites(MobControl *control)
+{
+    GArray *bites = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+    for (uint32_t fault = 1; fault <= control->fault_count(control); fault++) {
+        uint64_t count = control->bites(control, fault);
+        g_array_append_val(bites, count);
+    }
+    return bites;
+}
+
 static void
 close_cluster(Cluster *cluster)
 {
@@ -373,6 +384,7 @@ close_cluster(Cluster *cluster)
     cluster->base.checkpoints = g_array_new(FALSE, FALSE, sizeof(uint64_t));
     if (count > 0)
         g_array_append_vals(cluster->base.checkpoints, checkpoints, (guint)count);
+    cluster->base.bites = count_bites(control);
     cluster->base.events = control->events(control);
     cluster->base.hash = control->hash(control);
     cluster->base.now = control->now(control);
@@ -504,8 +516,8 @@ cluster_free(void *data)
 {
     Cluster *cluster = data;
     close_cluster(cluster);
-    if (cluster->base.checkpoints != NULL)
-        g_array_unref(cluster->base.checkpoints);
+    g_clear_pointer(&cluster->base.checkpoints, g_array_unref);
+    g_clear_pointer(&cluster->base.bites, g_array_unref);
     mob_trace_free(cluster->base.trace);
     mob_state_free(cluster->base.state);
     g_free(cluster);

@@ -34,6 +34,7 @@ typedef struct {
     MobState *state;     /* owned; NULL unless asked for */
     MobTrace *trace;     /* owned; NULL unless asked for */
     GArray *checkpoints; /* of uint64_t */
+    GArray *bites;       /* of uint64_t: what each fault has touched */
     uint32_t line;       /* of the file, where it was made */
     uint64_t seed;
     uint64_t events;

@@ -27,12 +27,43 @@ typedef struct {
 
 /* --- what is left behind --- */
 
+/* (transfer full) the claims of the cluster at @index, with their places; the
+ * texts belong to the result and to @places. */
+static GArray *
+claims_of(const Run *run, const MobSummary *summary, guint index, GStringChunk *places)
+{
+    GArray *claims = g_array_new(FALSE, FALSE, sizeof(MobRunClaim));
+    g_autofree char *file = g_path_get_basename(run->job->file);
+
+    if (index >= summary->result->clusters->len)
+        return claims; /* a program, which claims nothing */
+    const MobClusterResult *cluster = g_ptr_array_index(summary->result->clusters, index);
+    for (guint i = 0; i < cluster->claims->len; i++) {
+        const MobClaimResult *from = g_ptr_array_index(cluster->claims, i);
+        g_autofree char *at = g_strdup_printf("%s:%u", file, from->line);
+        MobRunClaim claim = {
+            .name = from->name,
+            .kind = from->kind,
+            .at = g_string_chunk_insert(places, at),
+            .passes = from->passes,
+            .fails = from->fails,
+            .first_pass = from->first_pass,
+            .first_fail = from->first_fail,
+        };
+        g_array_append_val(claims, claim);
+    }
+    return claims;
+}
+
 /* One row for each cluster of the file. */
 static bool
 write_database(const Run *run, const MobSummary *summary, GError **error)
 {
     guint count = mob_host_count(summary->host);
     g_autofree MobRun *rows = g_new0(MobRun, MAX(count, 1));
+    g_autoptr(GPtrArray) claims = g_ptr_array_new_with_free_func((GDestroyNotify)g_array_unref);
+    g_autoptr(GStringChunk) places = g_string_chunk_new(1024);
+    g_autofree char *file = g_path_get_basename(run->job->file);
     g_autofree char *name = mob_run_name(run->job->file);
     g_autofree char *path = mob_folder_file(&run->folder, "run.db");
     g_autofree char *sha =
@@ -40,10 +71,13 @@ write_database(const Run *run, const MobSummary *summary, GError **error)
 
     for (guint i = 0; i < count; i++) {
         const MobHostCluster *cluster = mob_host_cluster(summary->host, i);
+        GArray *own = claims_of(run, summary, i, places);
+        g_ptr_array_add(claims, own);
         rows[i].state = cluster->state;
         rows[i].trace = cluster->trace;
         rows[i].info = (MobRunInfo){
             .scenario = name,
+            .file = file,
             .script_sha = sha,
             .seed = cluster->seed,
             .backend = "sim",
@@ -51,6 +85,10 @@ write_database(const Run *run, const MobSummary *summary, GError **error)
             .hash = cluster->hash,
             .events = cluster->events,
             .end = cluster->now,
+            .bites = (const uint64_t *)(const void *)cluster->bites->data,
+            .bites_count = cluster->bites->len,
+            .claims = (const MobRunClaim *)(const void *)own->data,
+            .claim_count = own->len,
             .checkpoints = &g_array_index(cluster->checkpoints, uint64_t, 0),
             .checkpoint_count = cluster->checkpoints->len,
             .checkpoint_events = MOB_CHECKPOINT_EVENTS,

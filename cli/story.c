@@ -470,10 +470,10 @@ on_event(MobWatcher *self, const MobEvent *event)
 }
 
 static void
-on_died(MobWatcher *self, MobAddress proc, const char *why, MobTime at)
+on_died(MobWatcher *self, MobAddress proc, const char *why, MobWhen when)
 {
     MobTeller *teller = (MobTeller *)self;
-    MobTellerDeath death = {proc, at, proc.local == MOB_LOCAL_NODE, why};
+    MobTellerDeath death = {proc, when.at, proc.local == MOB_LOCAL_NODE, why};
     g_array_append_val(teller->deaths, death);
 }
 

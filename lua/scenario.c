@@ -190,13 +190,13 @@ on_event(MobWatcher *watcher, const MobEvent *event)
 }
 
 static void
-on_born(MobWatcher *watcher, const MobProcInfo *proc, MobTime at)
+on_born(MobWatcher *watcher, const MobProcInfo *proc, MobWhen when)
 {
     ((MobScene *)((char *)watcher - G_STRUCT_OFFSET(MobScene, watcher)))->proc_changed = true;
 }
 
 static void
-on_died(MobWatcher *watcher, MobAddress proc, const char *why, MobTime at)
+on_died(MobWatcher *watcher, MobAddress proc, const char *why, MobWhen when)
 {
     ((MobScene *)((char *)watcher - G_STRUCT_OFFSET(MobScene, watcher)))->proc_changed = true;
 }

@@ -16,16 +16,6 @@ typedef enum {
 
 G_STATIC_ASSERT(MOB_NOTE_COUNT <= 64);
 
-/* One of the facts that made a decision so: the event at which it came to be. */
-typedef struct {
-    uint64_t event;
-    const char *role; /* a static text: "last copy gone" */
-} MobBecause;
-
-enum {
-    MOB_BECAUSE_MAX = 4
-};
-
 typedef struct {
     MobNoteKind kind;
     uint32_t attempt;
@@ -49,7 +39,6 @@ typedef struct {
     const char *label;
     const char *reason; /* static, or borrowed like the rest */
     const char *text;
-    MobBecause because[MOB_BECAUSE_MAX];
 } MobNote;
 
 const char *mob_note_name(MobNoteKind kind);

@@ -40,6 +40,7 @@ note_fault(MobWorld *world, const MobFaultRun *fault, const char *what)
         .reason = mob_verb_name(fault->verb),
         .text = mob_world_text(world, text),
         .line = fault->line,
+        .bytes = fault->number,
         .from = address_of(&fault->from),
         .to = address_of(&fault->to),
     };
