@@ -92,12 +92,24 @@ drop_worker(MobLoader *self, MobAddress worker)
     loaders->c->drop(loaders->c, worker);
 }
 
+/* What a scenario or program names stands beside it; what it reads as data
+ * stands where the user is. */
+static char *
+find_file(const MobHost *host, const char *path)
+{
+    g_autofree char *folder = g_path_get_dirname(host->options.file);
+    g_autofree char *beside =
+        g_path_is_absolute(path) ? g_strdup(path) : g_build_filename(folder, path, NULL);
+    return g_strdup(g_file_test(beside, G_FILE_TEST_IS_REGULAR) ? beside : path);
+}
+
 /* Opens a shared object for the life of the process: what it registered may
  * be pointed to from anywhere. */
 static MobProgramEntry
 open_program(void *data, const char *path, GError **error)
 {
-    g_autofree char *place = g_canonicalize_filename(path, NULL);
+    g_autofree char *found = find_file(data, path);
+    g_autofree char *place = g_canonicalize_filename(found, NULL);
     void *entry = NULL;
     if (!g_file_test(place, G_FILE_TEST_EXISTS)) {
         g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOENT, "cannot read %s: %s", path,
@@ -461,17 +473,17 @@ on_say(void *data, const char *text)
     puts(line->str);
 }
 
-/* A file that the scenario or program names stands beside it; what a program
- * reads as data stands where the user is. */
 static char *
 on_read(void *data, const char *path, size_t *length, GError **error)
 {
-    MobHost *host = data;
-    g_autofree char *folder = g_path_get_dirname(host->options.file);
-    g_autofree char *beside =
-        g_path_is_absolute(path) ? g_strdup(path) : g_build_filename(folder, path, NULL);
-    const char *found = g_file_test(beside, G_FILE_TEST_IS_REGULAR) ? beside : path;
+    g_autofree char *found = find_file(data, path);
     return mob_read_whole(found, length, error);
+}
+
+static bool
+on_check_program(void *data, const MobStr *bundle_id, GError **error)
+{
+    return mob_host_check_program(data, bundle_id, error);
 }
 
 MobControl *
@@ -533,7 +545,7 @@ mob_host_new(const MobHostOptions *options)
     host->loaders = (Loaders){
         .loader = {.start = start_body, .drop = drop_worker},
         .lua = mob_lua_loader_new(),
-        .opener = {.open = open_program},
+        .opener = {.open = open_program, .data = host},
     };
     host->loaders.c = mob_program_loader_new(&host->loaders.opener);
     host->reader = (MobLuaReader){.read = on_read, .data = host};
@@ -545,6 +557,7 @@ mob_host_new(const MobHostOptions *options)
         .state = on_state,
         .verdict = on_verdict,
         .read = on_read,
+        .check_program = on_check_program,
         .say = on_say,
         .data = host,
         .seed = options->seed,

@@ -39,6 +39,9 @@ typedef struct {
     /* The text of a file that the scenario names, relative to the scenario; zero-ended. May be
      * NULL. */
     char *(*read)(void *data, const char *path, size_t *length, GError **error);
+    /* Whether the program in C with this id can be run, opened now for a good message. May be NULL:
+     * there are none here. */
+    bool (*check_program)(void *data, const MobStr *bundle_id, GError **error);
     /* A line for the person in front of it (without a newline): print(), settings that were drawn.
      */
     void (*say)(void *data, const char *text);
