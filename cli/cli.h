@@ -45,7 +45,8 @@ typedef enum {
     MOB_FLAG_DOT = 1 << 16,
     MOB_FLAG_FRAMES = 1 << 17,
     MOB_FLAG_EVENTS = 1 << 18,
-    MOB_FLAG_ALWAYS = 1 << 19, /* --color, --ascii, --help */
+    MOB_FLAG_BODY_LIMIT = 1 << 19,
+    MOB_FLAG_ALWAYS = 1 << 20, /* --color, --ascii, --help */
 } MobFlag;
 
 /* What was given; texts are owned, NULL where nothing was given. */
@@ -56,6 +57,7 @@ typedef struct {
     char *out;
     char *color;
     char *limit_text;
+    char *body_limit_text;
     char *seeds_text;
     char *events_text;
     char *junit;
@@ -76,7 +78,8 @@ typedef struct {
     uint64_t seeds;       /* 0 unless given */
     uint64_t events_from; /* both 0 unless given */
     uint64_t events_to;
-    MobTime limit; /* MOB_TIME_NEVER unless given */
+    MobTime limit;      /* MOB_TIME_NEVER unless given */
+    MobTime body_limit; /* 0 unless given */
 } MobFlags;
 
 typedef struct {

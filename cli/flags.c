@@ -5,6 +5,8 @@
 
 #include "cli/cli.h"
 
+#define BODY_LIMIT_MIN (200 * MOB_MS)
+
 /* One flag; GOption fills in the field of MobFlags at @offset. */
 typedef struct {
     MobFlag bit;
@@ -32,6 +34,8 @@ static const FlagInfo flags[] = {
     {MOB_FLAG_ON, "on", 0, G_OPTION_ARG_STRING, AT(on), "WORLD", "where it runs: sim"},
     {MOB_FLAG_LIMIT, "limit", 0, G_OPTION_ARG_STRING, AT(limit_text), "TIME",
      "a run that takes longer, in its own time, hangs"},
+    {MOB_FLAG_BODY_LIMIT, "body-limit", 0, G_OPTION_ARG_STRING, AT(body_limit_text), "TIME",
+     "a body that computes for so long without a call, on this computer, loops; default: 2s"},
     {MOB_FLAG_AT, "at", 0, G_OPTION_ARG_STRING, AT(at), "TIME|@EVENT",
      "the moment: 28.6ms, 1.5s, @57"},
     {MOB_FLAG_DOT, "dot", 0, G_OPTION_ARG_NONE, AT(dot), NULL, "DOT, whatever the file is called"},
@@ -212,6 +216,13 @@ check_values(MobTerm *term, MobFlags *into)
         mob_term_complain(term, "--limit %s: a time is expected: 500ms, 20s", into->limit_text);
         return false;
     }
+    if (into->body_limit_text != NULL &&
+        (!mob_parse_time(into->body_limit_text, &into->body_limit) ||
+         into->body_limit < BODY_LIMIT_MIN)) {
+        mob_term_complain(term, "--body-limit %s: a time is expected, 200ms or more: 10s, 1min",
+                          into->body_limit_text);
+        return false;
+    }
     if (into->jobs < 0) {
         mob_term_complain(term, "-j %d: at least one process is needed", into->jobs);
         return false;
@@ -280,10 +291,17 @@ mob_cli_clear(MobCli *cli)
 {
     g_strfreev(cli->words);
     g_strfreev(cli->program_words);
-    char *texts[] = {cli->flags.seed_text,  cli->flags.on,          cli->flags.at,
-                     cli->flags.out,        cli->flags.color,       cli->flags.limit_text,
-                     cli->flags.seeds_text, cli->flags.events_text, cli->flags.junit,
-                     cli->flags.frames};
+    char *texts[] = {cli->flags.seed_text,
+                     cli->flags.on,
+                     cli->flags.at,
+                     cli->flags.out,
+                     cli->flags.color,
+                     cli->flags.limit_text,
+                     cli->flags.seeds_text,
+                     cli->flags.events_text,
+                     cli->flags.junit,
+                     cli->flags.frames,
+                     cli->flags.body_limit_text};
     for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
         g_free(texts[i]);
 }

@@ -9,6 +9,7 @@
 #include "cli/folder.h"
 #include "cli/guard.h"
 #include "cli/json.h"
+#include "cli/print.h"
 #include "cli/watchdog.h"
 #include "lua/body.h"
 #include "runtime/program.h"
@@ -42,6 +43,7 @@ struct Cluster {
     MobTeller *teller;
     Printer printer;
     MobCheck *check;
+    uint64_t seen; /* events, for the watchdog */
     size_t machines;
     bool oracle;
     GArray *foreseen; /* of Foreseen */
@@ -132,78 +134,16 @@ open_program(void *data, const char *path, GError **error)
 /* --- what is printed --- */
 
 static void
-print_output(Cluster *cluster, const MobNote *note)
-{
-    const MobHostOptions *options = &cluster->host->options;
-    const char *text = note->text != NULL ? note->text : "";
-    if (options->mute)
-        return;
-    if (!options->json) {
-        fputs(text, stdout);
-        if (!g_str_has_suffix(text, "\n"))
-            fputc('\n', stdout);
-        fflush(stdout);
-        return;
-    }
-    g_autoptr(GString) line = g_string_new(NULL);
-    MobJson json = mob_json(line);
-    mob_json_open(&json, '{');
-    mob_json_put_text(&json, "type", "output");
-    mob_json_put_text(&json, "text", text);
-    if (cluster->base.state != NULL) {
-        const MobStateTask *task = mob_state_task_by_id(
-            cluster->base.state, note->spec != NULL ? note->spec->id : note->task);
-        mob_json_put_text(&json, "task", task != NULL ? task->name : NULL);
-        mob_json_put_text(&json, "worker", mob_state_proc_name(cluster->base.state, note->worker));
-        mob_json_put_uint(&json, "at_ns", cluster->base.state->now);
-    }
-    mob_json_close(&json, '}');
-    puts(line->str);
-}
-
-/* One event with all that decides it: what a hash covers, in words. */
-static void
-print_event(Cluster *cluster, const MobEvent *event)
-{
-    g_autoptr(GString) line = g_string_new(NULL);
-    g_autoptr(GString) text = g_string_new(NULL);
-    MobJson json = mob_json(line);
-    mob_json_open(&json, '{');
-    mob_json_put_text(&json, "type", "event");
-    mob_json_put_uint(&json, "event", event->number);
-    mob_json_put_uint(&json, "cause", event->cause);
-    mob_json_put_uint(&json, "at_ns", event->at);
-    mob_json_put_text(&json, "process", mob_state_proc_name(cluster->base.state, event->process));
-    if (event->input != NULL) {
-        mob_json_put_text(&json, "input", mob_input_name(event->input->kind));
-        if (event->input->kind == MOB_INPUT_MESSAGE)
-            mob_msg_print(event->input->msg, text);
-        else if (event->input->kind == MOB_INPUT_TIMER)
-            g_string_assign(text, mob_timer_name(event->input->timer));
-        else if (event->input->kind == MOB_INPUT_CALL)
-            g_string_assign(text, mob_call_name(event->input->call->kind));
-        mob_json_put_text(&json, "detail", text->str);
-    }
-    mob_json_key(&json, "notes");
-    mob_json_open(&json, '[');
-    for (size_t i = 0; i < event->note_count; i++)
-        mob_json_text(&json, mob_note_name(event->notes[i].kind));
-    mob_json_close(&json, ']');
-    mob_json_close(&json, '}');
-    puts(line->str);
-}
-
-static void
 on_event(MobWatcher *self, const MobEvent *event)
 {
     Cluster *cluster = ((Printer *)self)->cluster;
     const MobHostOptions *options = &cluster->host->options;
-    mob_watchdog_progress();
+    cluster->seen++;
     for (size_t i = 0; i < event->note_count; i++)
-        if (event->notes[i].kind == MOB_NOTE_OUTPUT)
-            print_output(cluster, &event->notes[i]);
+        if (event->notes[i].kind == MOB_NOTE_OUTPUT && !options->mute)
+            mob_print_output(cluster->base.state, &event->notes[i], options->json);
     if (event->number >= options->print_from && event->number <= options->print_to)
-        print_event(cluster, event);
+        mob_print_event(cluster->base.state, event);
 }
 
 /* --- clusters --- */
@@ -258,6 +198,14 @@ announce(Cluster *cluster, const MobClusterOptions *wanted)
     mob_term_say(options->term, "%s", line->str);
 }
 
+static void
+foreseen_clear(void *data)
+{
+    Foreseen *foreseen = data;
+    mob_oracle_free(foreseen->oracle);
+    mob_value_unref(foreseen->bundle);
+}
+
 /* Evaluates a job that was just submitted, in the simplest way there is. */
 static void
 on_submitted(void *data, const MobJob *job, uint32_t number)
@@ -269,13 +217,18 @@ on_submitted(void *data, const MobJob *job, uint32_t number)
     if (cluster->check == NULL || !cluster->oracle)
         return;
     foreseen.bundle = mob_value_ref(job->bundle);
-    mob_watchdog_begin(cluster->host->loaders.lua);
-    foreseen.oracle = mob_oracle_new(loader_of(&cluster->host->loaders, job->bundle_id),
-                                     &cluster->oracle_picks, job, root, ORACLE_STEPS);
-    mob_watchdog_end();
-    if (mob_oracle_silent(foreseen.oracle) != NULL && cluster->host->options.verbose > 0)
-        mob_term_say(cluster->host->options.term, "no oracle for %s: %s", job->name,
-                     mob_oracle_silent(foreseen.oracle));
+    MobLoader *loader = loader_of(&cluster->host->loaders, job->bundle_id);
+    mob_watchdog_begin(cluster->host->loaders.lua, &loader->resumed, true);
+    foreseen.oracle = mob_oracle_new(loader, &cluster->oracle_picks, job, root, ORACLE_STEPS);
+    bool ended = mob_watchdog_end();
+    const char *silent =
+        ended ? "a body computes for very long" : mob_oracle_silent(foreseen.oracle);
+    if (silent != NULL && cluster->host->options.verbose > 0)
+        mob_term_say(cluster->host->options.term, "no oracle for %s: %s", job->name, silent);
+    if (ended) { /* what it says of that body is not what the program makes */
+        foreseen_clear(&foreseen);
+        return;
+    }
     if (number == 1)
         mob_check_set_oracle(cluster->check, foreseen.oracle);
     g_array_append_val(cluster->foreseen, foreseen);
@@ -284,7 +237,8 @@ on_submitted(void *data, const MobJob *job, uint32_t number)
 static void
 on_running(void *data)
 {
-    mob_watchdog_begin(((Cluster *)data)->host->loaders.lua);
+    Cluster *cluster = data;
+    mob_watchdog_begin(cluster->host->loaders.lua, &cluster->seen, false);
 }
 
 static void
@@ -292,14 +246,6 @@ on_rested(void *data)
 {
     mob_watchdog_end();
     mob_teller_rest(((Cluster *)data)->teller);
-}
-
-static void
-foreseen_clear(void *data)
-{
-    Foreseen *foreseen = data;
-    mob_oracle_free(foreseen->oracle);
-    mob_value_unref(foreseen->bundle);
 }
 
 static void

@@ -12,10 +12,12 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/watchdog.h"
 
 #define RUN_FLAGS                                                                                  \
     (MOB_FLAG_SEED | MOB_FLAG_ON | MOB_FLAG_LIMIT | MOB_FLAG_JSON | MOB_FLAG_PLAIN |               \
-     MOB_FLAG_QUIET | MOB_FLAG_VERBOSE | MOB_FLAG_TRACE | MOB_FLAG_NO_CHECK | MOB_FLAG_EVENTS)
+     MOB_FLAG_QUIET | MOB_FLAG_VERBOSE | MOB_FLAG_TRACE | MOB_FLAG_NO_CHECK | MOB_FLAG_EVENTS |    \
+     MOB_FLAG_BODY_LIMIT)
 
 static const MobCommand commands[] = {
     {"run", "FILE [-- WORD…]", RUN_FLAGS,
@@ -26,15 +28,17 @@ static const MobCommand commands[] = {
     {"test", "[FILE…]",
      MOB_FLAG_SEED | MOB_FLAG_SEEDS | MOB_FLAG_JOBS | MOB_FLAG_TAP | MOB_FLAG_JUNIT |
          MOB_FLAG_KEEP_GOING | MOB_FLAG_LIMIT | MOB_FLAG_NO_CHECK | MOB_FLAG_QUIET |
-         MOB_FLAG_VERBOSE,
+         MOB_FLAG_VERBOSE | MOB_FLAG_BODY_LIMIT,
      "Runs tests: spec/*_spec.lua, or the files and folders given; a scenario is one test.",
      "test\ntest spec/checkout_spec.lua --seeds 1000 -j 8\ntest --tap --junit junit.xml",
      mob_cli_test},
     {"replay", "[RUN-FOLDER|SEED]",
-     MOB_FLAG_JSON | MOB_FLAG_PLAIN | MOB_FLAG_QUIET | MOB_FLAG_VERBOSE | MOB_FLAG_TRACE,
+     MOB_FLAG_JSON | MOB_FLAG_PLAIN | MOB_FLAG_QUIET | MOB_FLAG_VERBOSE | MOB_FLAG_TRACE |
+         MOB_FLAG_BODY_LIMIT,
      "Runs again what a run folder holds, or one seed of the last test, and compares the traces.",
      "replay runs/kill-task-2/0\nreplay 812", mob_cli_replay},
-    {"check", "FILE [-- WORD…]", MOB_FLAG_SEED | MOB_FLAG_LIMIT | MOB_FLAG_QUIET | MOB_FLAG_VERBOSE,
+    {"check", "FILE [-- WORD…]",
+     MOB_FLAG_SEED | MOB_FLAG_LIMIT | MOB_FLAG_QUIET | MOB_FLAG_VERBOSE | MOB_FLAG_BODY_LIMIT,
      "Runs a file twice under different conditions; both must give the same trace.",
      "check scenarios/kill-task-2.lua\ncheck scenarios/spot-fleet.lua --seed 7", mob_cli_check},
     {"export", "lineage [RUN-FOLDER]", MOB_FLAG_OUT | MOB_FLAG_DOT | MOB_FLAG_AT | MOB_FLAG_FRAMES,
@@ -112,6 +116,8 @@ main(int argc, char **argv)
             mob_help_command(&term, command);
             code = MOB_EXIT_OK;
         } else {
+            if (cli.flags.body_limit != 0)
+                mob_watchdog_set_patience(cli.flags.body_limit);
             code = command->run(&cli);
         }
     }

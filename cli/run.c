@@ -145,7 +145,8 @@ leave_folder(Run *run, const MobSummary *summary, MobExit code)
 
     if (mob_host_count(summary->host) == 0 || code == MOB_EXIT_USAGE)
         return code; /* the file itself is wrong */
-    if (!write_folder(run, summary, &error)) {
+    if (!mob_folder_begin(&run->folder, run->job->file, run->job->seed, &error) ||
+        !write_folder(run, summary, &error)) {
         mob_term_complain(term, "✗ the run folder could not be written: %s", error->message);
         mob_term_complain(term, "  make room or go elsewhere; -q runs without a run folder");
         return MOB_EXIT_USAGE;
@@ -248,6 +249,8 @@ mob_run_file(MobCli *cli, const MobRunJob *job, uint64_t *hash)
         mob_term_complain(cli->term, "%s", error->message);
         mob_term_complain(cli->term, "  -q runs without a run folder");
     } else {
+        /* That was only to see whether it can be: a run that is interrupted leaves nothing. */
+        mob_folder_clear(&run.folder);
         run.story = g_string_new(NULL);
         cli->term->quiet = cli->flags.quiet;
         cli->term->kept = run.keep ? run.story : NULL;

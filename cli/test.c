@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cli/folder.h"
@@ -360,21 +361,23 @@ run_tests(Session *session)
     MobCli *cli = session->cli;
     int jobs = cli->flags.jobs > 0 ? cli->flags.jobs : (int)g_get_num_processors();
     guint crashed = 0;
+    int how = 0;
 
     make_tallies(session);
     session->wanted = mob_test_plan_units(&session->plan);
     gint64 begin = g_get_monotonic_time();
     session->shown = begin;
     session->watched = isatty(STDERR_FILENO) && !cli->term->quiet;
-    bool whole = mob_test_run_all(&session->plan, jobs, on_result, session, &crashed);
+    bool whole = mob_test_run_all(&session->plan, jobs, on_result, session, &crashed, &how);
     hide_progress(session);
     if (!whole) {
         MobTestUnit unit = mob_test_plan_unit(&session->plan, crashed);
         const MobTestFile *file = &g_array_index(session->plan.files, MobTestFile, unit.file);
-        mob_term_complain(cli->term,
-                          "✗ Mobula itself crashed in %s, \"%s\", seed %" G_GUINT64_FORMAT,
-                          file->path, (char *)g_ptr_array_index(file->names, unit.test), unit.seed);
-        return MOB_EXIT_BUG;
+        bool hangs = WIFEXITED(how) && WEXITSTATUS(how) == MOB_EXIT_HANG; /* the watchdog */
+        mob_term_complain(cli->term, "✗ %s %s, \"%s\", seed %" G_GUINT64_FORMAT,
+                          hangs ? "that was in" : "Mobula itself crashed in", file->path,
+                          (char *)g_ptr_array_index(file->names, unit.test), unit.seed);
+        return hangs ? MOB_EXIT_HANG : MOB_EXIT_BUG;
     }
     remember(session);
     MobReport report = {

@@ -126,15 +126,52 @@ ends "values that cannot travel, impossible resources and errors of programs end
 scenario 3 "$cluster
 $job
 c:run { until_done = job, limit = \"1ms\" }"
-scenario 1 "$cluster
-local job = c:submit(function(m) while true do end end)
-c:run { until_done = job }"
-says "loops"
-says "s.lua:3"
+# loops LINE TEXT: a program whose body loops in that line.
+loops() {
+    printf 'local m = require "mobula"\n%s\n' "$2" >loop.lua
+    run 1 run loop.lua --body-limit 200ms
+    says "the body loops: loop.lua:$1 has run for 0.2 s without a call"
+    says_no_nonsense
+}
+loops 4 'function m.main()
+  local n = 0
+  while true do n = n + 1 end
+end'
+loops 4 'function m.main()
+  while true do
+    pcall(function() while true do end end)
+  end
+end'
+loops 3 'local f = m.remote("f", function()
+  coroutine.wrap(function() while true do end end)()
+end, { max_retries = 0 })
+function m.main() return m.get(f.remote()) end'
+# Nothing can end a search in C but the end of the process.
+printf 'local m = require "mobula"\nfunction m.main()\n  return (("a"):rep(99)):find((".-"):rep(40) .. "b")\nend\n' >loop.lua
+rm -rf runs
+run 3 run loop.lua --body-limit 200ms
+says "called in loop.lua:3 has run for more than 0.2 s"
+leaves_no runs
+printf 'it("searches", function()\n%s\nc:submit(function(m)
+  return (("a"):rep(99)):find((".-"):rep(40) .. "b")
+end)\nc:run {}\nend)\n' 'local c = require("mobula.sim").cluster { nodes = 1 }' >loop_spec.lua
+run 3 test loop_spec.lua --body-limit 200ms
+says "called in loop_spec.lua:4 has run"
+says 'that was in loop_spec.lua, "1 searches", seed 0'
+# What takes long and calls now and then does not loop.
+printf 'local m = require "mobula"\nfunction m.main()\n  for i = 1, 100 do
+    for j = 1, 500000 do end
+    m.sleep("1ms")
+  end\nend\n' >loop.lua
+run 0 run loop.lua --body-limit 200ms
+run 2 run loop.lua --body-limit 1ms
+says "--body-limit 1ms"
+ends "a body that loops is ended, wherever it is, and named with file and line"
+
 printf 'local m = require "mobula"\nfunction m.main()\n  m.sleep("2s")\nend\n' >sleepy.lua
 run 3 run sleepy.lua --limit 1s
 says "limit"
-ends "what does not end is a hang, and a loop is named"
+ends "what does not end is a hang"
 
 # --- places where nothing can be written ---
 
