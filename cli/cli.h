@@ -102,6 +102,8 @@ typedef struct {
 
 /* All verbs; ends with a NULL name. */
 const MobCommand *mob_commands(void);
+/* The verb that may be meant by @name, or NULL. */
+const char *mob_nearest_command(const char *name);
 
 MobExit mob_cli_run(MobCli *cli);
 MobExit mob_cli_test(MobCli *cli);

@@ -12,7 +12,7 @@ find_database(MobCli *cli)
 {
     g_autoptr(GError) error = NULL;
     g_autofree char *folder =
-        cli->word_count > 1 ? g_strdup(cli->words[1]) : mob_folder_newest(&error);
+        cli->word_count > 1 ? mob_folder_named(cli->words[1]) : mob_folder_newest(&error);
     if (folder == NULL) {
         mob_term_complain(cli->term, "%s", error->message);
         return NULL;
@@ -56,8 +56,14 @@ export_lineage(MobCli *cli, const char *db)
         fwrite(text->str, 1, text->len, stdout);
         return MOB_EXIT_OK;
     }
-    mob_term_say(cli->term, "%s   %u picture%s   %.0f × %.0f", options.output, options.made,
-                 options.made == 1 ? "" : "s", options.width, options.height);
+    g_string_printf(text, "%s   %u picture%s   %.0f × %.0f", options.output, options.made,
+                    options.made == 1 ? "" : "s", options.width, options.height);
+    if (options.ended.seq != 0) {
+        g_string_append(text, "   the end: the run was over at ");
+        mob_term_ms(text, options.ended.at);
+        g_string_append_printf(text, " ms, @%" G_GUINT64_FORMAT, options.ended.seq);
+    }
+    mob_term_say(cli->term, "%s", text->str);
     return MOB_EXIT_OK;
 }
 

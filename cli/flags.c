@@ -175,8 +175,10 @@ read_number(MobTerm *term, const char *flag, const char *text, uint64_t least, u
 {
     if (text == NULL || g_ascii_string_to_unsigned(text, 10, least, UINT64_MAX, number, NULL))
         return true;
-    mob_term_complain(term, "--%s %s: a whole number from %" G_GUINT64_FORMAT " is expected", flag,
-                      text, least);
+    mob_term_complain(term,
+                      "--%s %s: a whole number from %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT
+                      " is expected",
+                      flag, text, least, UINT64_MAX);
     return false;
 }
 
@@ -192,9 +194,11 @@ read_events(MobTerm *term, MobFlags *into)
     to = to != NULL && *to == '@' ? to + 1 : to;
     if (from != NULL &&
         g_ascii_string_to_unsigned(from, 10, 1, UINT64_MAX, &into->events_from, NULL) &&
-        g_ascii_string_to_unsigned(to, 10, 1, UINT64_MAX, &into->events_to, NULL))
+        g_ascii_string_to_unsigned(to, 10, 1, UINT64_MAX, &into->events_to, NULL) &&
+        into->events_from <= into->events_to)
         return true;
-    mob_term_complain(term, "--events %s: two numbers are expected: 1..100", into->events_text);
+    mob_term_complain(term, "--events %s: two numbers are expected, the lesser first: 1..100",
+                      into->events_text);
     return false;
 }
 

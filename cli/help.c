@@ -69,7 +69,12 @@ mob_cli_help(MobCli *cli)
         mob_help_command(cli->term, command);
         return MOB_EXIT_OK;
     }
-    mob_term_complain(cli->term, "there is no help on \"%s\", only on verbs and errors", word);
+    const char *near = mob_nearest_command(word);
+    if (near != NULL)
+        mob_term_complain(cli->term, "there is no verb \"%s\"; did you mean \"mobula help %s\"?",
+                          word, near);
+    else
+        mob_term_complain(cli->term, "there is no help on \"%s\", only on verbs and errors", word);
     mob_term_complain(cli->term, "next: mobula help");
     return MOB_EXIT_USAGE;
 }

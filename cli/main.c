@@ -60,17 +60,25 @@ mob_commands(void)
     return commands;
 }
 
+const char *
+mob_nearest_command(const char *name)
+{
+    const char *names[G_N_ELEMENTS(commands)] = {NULL};
+    for (size_t i = 0; commands[i].name != NULL; i++)
+        names[i] = commands[i].name;
+    return mob_nearest(name, names);
+}
+
 static const MobCommand *
 find(MobTerm *term, const char *name)
 {
-    const char *names[G_N_ELEMENTS(commands)] = {NULL};
-    for (size_t i = 0; commands[i].name != NULL; i++) {
-        if (strcmp(commands[i].name, name) == 0)
-            return &commands[i];
-        names[i] = commands[i].name;
-    }
-    const char *nearest = mob_nearest(name, names);
-    if (nearest != NULL)
+    for (const MobCommand *command = commands; command->name != NULL; command++)
+        if (strcmp(command->name, name) == 0)
+            return command;
+    const char *nearest = mob_nearest_command(name);
+    if (*name == '-')
+        mob_term_complain(term, "the verb comes first, then its options: mobula run FILE %s", name);
+    else if (nearest != NULL)
         mob_term_complain(term, "there is no verb \"%s\"; did you mean \"mobula %s\"?", name,
                           nearest);
     else if (g_file_test(name, G_FILE_TEST_EXISTS))

@@ -21,6 +21,7 @@ typedef struct {
     const MobRunJob *job;
     char *text; /* of the file; NULL: a shared object */
     bool keep;  /* a run folder is wanted */
+    bool drawn; /* its lineage */
     MobFolder folder;
     GString *story;
 } Run;
@@ -115,13 +116,14 @@ write_record(const Run *run, const MobSummary *summary, GError **error)
 
 /* The picture of the file's last cluster. */
 static bool
-write_lineage(const Run *run, const MobSummary *summary, GError **error)
+write_lineage(Run *run, const MobSummary *summary, GError **error)
 {
     guint count = mob_host_count(summary->host);
     const MobHostCluster *cluster = mob_host_cluster(summary->host, count - 1);
     g_autoptr(GString) svg = g_string_new(NULL);
     g_autofree char *name = mob_run_name(run->job->file);
-    if (!mob_lineage_of_state(cluster->state, name, cluster->seed, svg))
+    run->drawn = mob_lineage_of_state(cluster->state, name, cluster->seed, svg);
+    if (!run->drawn)
         return true; /* no task and no object: nothing to draw */
     return mob_folder_write(&run->folder, "lineage.svg", svg->str, (gssize)svg->len, error);
 }
@@ -152,8 +154,11 @@ leave_folder(Run *run, const MobSummary *summary, MobExit code)
         return MOB_EXIT_USAGE;
     }
     term->kept = NULL;
-    mob_term_say(term, "%s/lineage.svg   next: mobula export lineage --frames -o frames/",
-                 run->folder.place);
+    if (run->drawn)
+        mob_term_say(term, "%s/lineage.svg   next: mobula export lineage --frames -o frames/",
+                     run->folder.place);
+    else
+        mob_term_say(term, "%s/run.db   next: mobula replay", run->folder.place);
     return code;
 }
 
@@ -222,6 +227,12 @@ mob_run_read(MobTerm *term, const char *file)
     g_autoptr(GError) error = NULL;
     size_t length = 0;
     g_autofree char *text = mob_read_whole(file, &length, &error);
+    if (text == NULL && g_file_test(file, G_FILE_TEST_IS_DIR)) {
+        mob_term_complain(
+            term, "%s is a folder, and a file is wanted; mobula test %s runs all that is in it",
+            file, file);
+        return NULL;
+    }
     if (text == NULL) {
         mob_term_complain(term, "%s", error->message);
         return NULL;
@@ -244,6 +255,12 @@ mob_run_file(MobCli *cli, const MobRunJob *job, uint64_t *hash)
         run.text = mob_run_read(cli->term, job->file);
         if (run.text == NULL)
             return MOB_EXIT_USAGE;
+    }
+    if (job->test == NULL && run.text != NULL && mob_test_is_spec(job->file, run.text)) {
+        mob_term_complain(cli->term, "%s holds tests", job->file);
+        mob_term_complain(cli->term, "next: mobula test %s", job->file);
+        g_free(run.text);
+        return MOB_EXIT_USAGE;
     }
     if (run.keep && !mob_folder_begin(&run.folder, job->file, job->seed, &error)) {
         mob_term_complain(cli->term, "%s", error->message);

@@ -119,7 +119,8 @@ mob_summary_say(MobTerm *term, const MobSummary *summary)
     const MobHostCluster *cluster = last_cluster(summary);
     g_autoptr(GString) line = g_string_new(NULL);
 
-    mob_term_say(term, "%s", "");
+    if (cluster != NULL) /* a story has begun */
+        mob_term_say(term, "%s", "");
     say_settings(term, summary);
     say_failure(term, summary);
     if (cluster == NULL || summary->result->outcome == MOB_OUTCOME_BAD_INPUT)

@@ -42,8 +42,8 @@ typedef struct {
 
 /* --- which tests --- */
 
-static bool
-is_spec(const char *path, const char *text)
+bool
+mob_test_is_spec(const char *path, const char *text)
 {
     return g_str_has_suffix(path, "_spec.lua") || g_str_has_prefix(text, "describe(") ||
            strstr(text, "\ndescribe(") != NULL;
@@ -98,7 +98,7 @@ add_file(Session *session, const char *path)
         file_clear(&file);
         return false;
     }
-    file.spec = is_spec(path, file.text);
+    file.spec = mob_test_is_spec(path, file.text);
     file.names = file.spec ? list_spec(session, &file) : g_ptr_array_new_with_free_func(g_free);
     if (file.names == NULL) {
         file_clear(&file);
@@ -157,6 +157,15 @@ add_folder(Session *session, const char *folder)
     return true;
 }
 
+static void
+say_none(MobCli *cli)
+{
+    g_autofree char *words = cli->word_count > 0 ? g_strjoinv(" ", cli->words) : g_strdup("spec");
+    mob_term_complain(cli->term, "there is no test in %s", words);
+    mob_term_complain(cli->term, "  a file NAME_spec.lua has them: it(\"adds\", function() … end)");
+    mob_term_complain(cli->term, "next: mobula new test NAME");
+}
+
 static bool
 add_words(Session *session)
 {
@@ -173,7 +182,7 @@ add_words(Session *session)
             return false;
     }
     if (session->plan.tests == 0)
-        mob_term_complain(cli->term, "there is no test in what was given");
+        say_none(cli);
     return session->plan.tests > 0;
 }
 

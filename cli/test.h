@@ -70,5 +70,8 @@ typedef guint (*MobTestEach)(void *data, MobTestResult *result);
 bool mob_test_run_all(const MobTestPlan *plan, int jobs, MobTestEach each, void *data,
                       guint *crashed, int *how);
 
+/* Whether mobula test takes the file for a spec, and not for a scenario. */
+bool mob_test_is_spec(const char *path, const char *text);
+
 /* --- for replay --- */
 MobExit mob_test_replay(MobCli *cli, uint64_t seed);

@@ -535,13 +535,13 @@ mob_hooks_unfired(MobScene *scene, GPtrArray *into)
         const MobHook *hook = scene->hooks->pdata[i];
         if (hook->chain != LUA_NOREF && hook->fired == 0)
             mob_unfired_add(into, hook->line,
-                            g_strdup_printf("c:on(%s)", mob_match_text(hook->match)));
+                            g_strdup_printf("c:on(%s) never fired", mob_match_text(hook->match)));
     }
     for (guint i = 0; i < scene->alarms->len; i++) {
         const MobAlarm *alarm = scene->alarms->pdata[i];
         if (alarm->chain != LUA_NOREF && alarm->rounds == 0)
-            mob_unfired_add(
-                into, alarm->line,
-                g_strdup(alarm->period > 0 ? "c:every" : "c:at, whose time never came,"));
+            mob_unfired_add(into, alarm->line,
+                            g_strdup_printf("the time of %s never came: the run was over before",
+                                            alarm->period > 0 ? "c:every" : "c:at"));
     }
 }

@@ -73,7 +73,8 @@ typedef struct {
 
 /* A fault that was ordered, or something that was to order faults and never came to it. */
 typedef struct {
-    char *text; /* "kill n1", "c:on(\"task.running\") never fired" */
+    char *text;   /* "kill n1", "c:on(task.running) never fired" */
+    bool ordered; /* a fault; else what was to order one */
     uint32_t line;
     uint64_t bites;
     bool chaos; /* drawn by c:chaos: may well touch nothing */

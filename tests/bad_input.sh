@@ -23,6 +23,15 @@ says "mobula new has no option --seed"
 run 2 run good.lua --seed seven
 says "--seed seven"
 run 2 run good.lua --seed
+run 2 run good.lua --seed 99999999999999999999
+says "--seed 99999999999999999999: a whole number from 0 to 18446744073709551615 is expected"
+run 2 test good.lua --seeds 0
+run 2 --seed 7 run good.lua
+says "the verb comes first, then its options: mobula run FILE --seed"
+run 2 help tets
+says 'did you mean "mobula help test"?'
+run 2 run good.lua --events 9..3
+says "the lesser first"
 run 2 run good.lua --limit soon
 says "--limit soon"
 run 2 run good.lua --on mars
@@ -38,14 +47,29 @@ run 2 run missing.lua
 says "cannot read missing.lua: No such file or directory"
 run 2 run missing.so
 says "missing.so"
+mkdir -p spec
 run 2 run spec
-says "spec"
+says "spec is a folder, and a file is wanted; mobula test spec runs all that is in it"
+printf 'it("adds", function() end)\n' >spec/sum_spec.lua
+run 2 run spec/sum_spec.lua
+says "spec/sum_spec.lua holds tests"
+says "next: mobula test spec/sum_spec.lua"
+rm spec/sum_spec.lua
+run 2 test spec
+says "there is no test in spec"
+: >none_spec.lua
+run 2 test none_spec.lua
+says "there is no test in none_spec.lua"
 run 2 test missing.lua
 says "cannot read missing.lua"
 run 2 check missing.lua
 says "cannot read missing.lua"
 run 2 replay nowhere
 says "nowhere is no run folder"
+printf 'print("hello")\n' >hello.lua
+run 2 run hello.lua
+says "hello.lua makes no cluster"
+[ "$(wc -l <err)" = 1 ] || problem "more than one line"
 printf 'a\0b' >binary.lua
 run 2 run binary.lua
 says "binary.lua is no text"
@@ -95,7 +119,29 @@ scenario 5 "$cluster
 $job
 c:on(\"task.running\", { task = \"T99\" }, function(e) c:kill(e.worker) end)
 c:run { until_done = job }"
-says "T99"
+says "s.lua:7: c:on(task.running task=T99) never fired"
+scenario 5 "$cluster
+$job
+c:at(\"9s\"):kill(\"n1\")
+c:run { until_done = job }"
+says "s.lua:7: the time of c:at never came"
+scenario 5 "$cluster
+$job
+c:cut { from = \"n1\", to = \"n2\" }
+c:run { until_time = \"1ms\" }"
+says "s.lua:7: cut from n1 to n2 touched nothing"
+scenario 2 "$cluster
+$job
+c:at(\"1ms\"):kill(\"n9\")
+c:run { until_done = job }"
+says "s.lua:7: kill: there is no machine or process 'n9'"
+scenario 2 "$cluster
+c:run { until_done = 3 }"
+says "s.lua:3: until_done is a job"
+scenario 2 'sim.cluster()'
+says "s.lua:2: sim.cluster is given a table"
+scenario 2 'require "other"'
+says "s.lua:2: cannot require 'other'"
 ends "events, options and tasks that do not exist are named"
 
 scenario 1 "$cluster
@@ -105,6 +151,22 @@ local job = c:submit(function(m)
 end)
 c:run { until_done = job }"
 says "items[3].g"
+scenario 1 "$cluster
+local job = c:submit(function(m)
+  local f = m.remote(\"f\", function() return { coroutine.create(print) } end)
+  return m.get(f.remote())
+end)
+c:run { until_done = job }"
+says "result 1[1]: a coroutine"
+says "  s.lua:4"
+scenario 1 "$cluster
+local job = c:submit(function(m)
+  local function f() return 1 + f() end
+  return f()
+end)
+c:run { until_done = job }"
+says "stack overflow"
+[ "$(grep -c '^ *s.lua:4$' err)" = 1 ] || problem "a recursion is told again and again"
 scenario 1 "$cluster
 local job = c:submit(function(m)
   local f = m.remote(\"f\", function() return 1 end, { num_cpus = 16 })

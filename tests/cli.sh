@@ -119,6 +119,11 @@ ask runs/claims/0 "select count(*) from because where cause >= seq"
 answers 0
 ends "run.db has the claims, what the faults touched, and why a task ran again"
 
+printf 'local m = require "mobula"\nfunction m.main() return 7 end\n' >seven.lua
+run 0 run seven.lua
+says "runs/seven/0/run.db   next: mobula replay"
+leaves_no runs/seven/0/lineage.svg
+
 run 0 run words.lua -- two words
 says '✓ TWO WORDS'
 ends "words after -- go to the program's main"
@@ -194,6 +199,13 @@ run 0 export lineage --at 8ms -o at.svg
 leaves at.svg
 run 0 export lineage --frames -o frames
 [ "$(find frames -name '*.svg' | wc -l)" -gt 4 ] || problem "too few frames"
+run 0 export lineage --at 9s -o end.svg
+says "the end: the run was over at"
+run 0 export lineage runs/good -o c.svg
+cmp -s a.svg c.svg || problem "the newest run of a file is not found in its folder"
+rm c.svg
+run 2 export lineage -o nowhere/a.svg
+says "cannot write nowhere/a.svg: No such file or directory"
 run 2 export lineage --at nonsense -o c.svg
 says_no_nonsense
 leaves_no c.svg
