@@ -40,12 +40,14 @@ raise_gerror(lua_State *lua, const char *prefix, GError *error)
 }
 
 /* A function travels as its text, cut out of the file that it stands in: the
- * scenario itself, or one that it requires. */
+ * scenario itself, or one that it requires. The scenario goes by its name
+ * alone, so that a run is the same from whatever folder it is started. */
 static void
 load_function(lua_State *lua, MobScenario *scenario, Submission *submission, GError **error)
 {
     const MobScenarioHost *host = scenario->host;
     char *read = NULL;
+    char *name;
     const char *path;
     lua_Debug where;
 
@@ -61,8 +63,10 @@ load_function(lua_State *lua, MobScenario *scenario, Submission *submission, GEr
             return;
         }
     }
-    submission->bundle = mob_lua_program_inline(lua, 2, path, read != NULL ? read : scenario->text,
+    name = read != NULL ? g_strdup(path) : g_path_get_basename(path);
+    submission->bundle = mob_lua_program_inline(lua, 2, name, read != NULL ? read : scenario->text,
                                                 &submission->bundle_id, error);
+    g_free(name);
     g_free(read);
 }
 

@@ -46,6 +46,9 @@ first=$(sed -n 's/.*"trace":"\([0-9a-f]*\)","virtual.*/\1/p' out)
 run 0 run good.lua --json -q --no-check
 second=$(sed -n 's/.*"trace":"\([0-9a-f]*\)","virtual.*/\1/p' out)
 [ -n "$first" ] && [ "$first" = "$second" ] || problem "checks change the trace: $first $second"
+third=$(mkdir -p elsewhere && cd elsewhere && "$mobula" run "$work/good.lua" --json -q |
+    sed -n 's/.*"trace":"\([0-9a-f]*\)","virtual.*/\1/p')
+[ "$first" = "$third" ] || problem "the trace depends on where the command is run: $first $third"
 ends "run --json prints one object a line and the summary last"
 
 run 0 run good.lua --plain
