@@ -67,6 +67,20 @@ export_lineage(MobCli *cli, const char *db)
     return MOB_EXIT_OK;
 }
 
+/* In "--frames T1,T2" GOption takes the second word for one of the verb's. */
+static void
+take_frames(MobCli *cli)
+{
+    MobFlags *flags = &cli->flags;
+    int last = cli->word_count - 1;
+    if (flags->frames == NULL || *flags->frames != '\0' || last < 1 ||
+        g_file_test(cli->words[last], G_FILE_TEST_EXISTS))
+        return;
+    g_free(flags->frames);
+    flags->frames = g_steal_pointer(&cli->words[last]);
+    cli->word_count--;
+}
+
 MobExit
 mob_cli_export(MobCli *cli)
 {
@@ -80,6 +94,7 @@ mob_cli_export(MobCli *cli)
             mob_term_complain(cli->term, "what? mobula export lineage [RUN-FOLDER] [-o FILE]");
         return MOB_EXIT_USAGE;
     }
+    take_frames(cli);
     if (cli->word_count > 2) {
         mob_term_complain(cli->term, "one run folder, please");
         return MOB_EXIT_USAGE;

@@ -1,5 +1,6 @@
 /* flags.c: reading the words of a command line. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,11 +36,11 @@ static const FlagInfo flags[] = {
     {MOB_FLAG_LIMIT, "limit", 0, G_OPTION_ARG_STRING, AT(limit_text), "TIME",
      "a run that takes longer, in its own time, hangs"},
     {MOB_FLAG_BODY_LIMIT, "body-limit", 0, G_OPTION_ARG_STRING, AT(body_limit_text), "TIME",
-     "a body that computes for so long without a call, on this computer, loops; default: 2s"},
+     "a body that computes longer without a call loops; default: 2s"},
     {MOB_FLAG_AT, "at", 0, G_OPTION_ARG_STRING, AT(at), "TIME|@EVENT",
      "the moment: 28.6ms, 1.5s, @57"},
     {MOB_FLAG_DOT, "dot", 0, G_OPTION_ARG_NONE, AT(dot), NULL, "DOT, whatever the file is called"},
-    {MOB_FLAG_FRAMES, "frames", 0, G_OPTION_ARG_CALLBACK, 0, "T1,T2",
+    {MOB_FLAG_FRAMES, "frames", 0, G_OPTION_ARG_CALLBACK, 0, "[T1,T2]",
      "one picture for each change (of these tasks), all with one layout"},
     {MOB_FLAG_OUT, "output", 'o', G_OPTION_ARG_FILENAME, AT(out), "FILE", "where to; - is stdout"},
     {MOB_FLAG_JSON, "json", 0, G_OPTION_ARG_NONE, AT(json), NULL,
@@ -331,6 +332,6 @@ mob_help_command(MobTerm *term, const MobCommand *command)
     for (char **line = examples; *line != NULL; line++)
         g_string_append_printf(page, "  mobula %s\n", *line);
     g_autofree char *shown = mob_term_render(&(MobTerm){.ascii = term->ascii}, page->str);
-    g_print("%s", shown);
+    fputs(shown, stdout);
     g_string_free(page, TRUE);
 }

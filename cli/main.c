@@ -44,7 +44,7 @@ static const MobCommand commands[] = {
     {"export", "lineage [RUN-FOLDER]", MOB_FLAG_OUT | MOB_FLAG_DOT | MOB_FLAG_AT | MOB_FLAG_FRAMES,
      "Draws what a run computed, lost and replayed; the newest run unless one is given.",
      "export lineage -o lineage.svg\nexport lineage --at 28.6ms -o lost.pdf\n"
-     "export lineage --frames=T1,T2 -o frames/\nexport lineage --dot",
+     "export lineage --frames T1,T2 -o frames/\nexport lineage --dot",
      mob_cli_export},
     {"new", "program|scenario|test NAME", 0, "Writes a small file to start from.",
      "new program wordcount\nnew scenario lose-a-node\nnew test checkout", mob_cli_new},

@@ -212,6 +212,8 @@ says "cannot write nowhere/a.svg: No such file or directory"
 run 2 export lineage --at nonsense -o c.svg
 says_no_nonsense
 leaves_no c.svg
+run 0 export lineage --frames T1,T2 -o some
+[ "$(find some -name '*.svg' | wc -l)" -lt "$(find frames -name '*.svg' | wc -l)" ] || problem "T1,T2 was not heeded"
 run 2 export lineage nowhere
 says "there is no run folder nowhere"
 run 2 export linage
