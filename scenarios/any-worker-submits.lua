@@ -9,6 +9,8 @@
 --
 -- It is the program that decides: no scheduler can spread submissions that
 -- all come from one process.
+--
+-- The figures alone:  mobula run -q scenarios/any-worker-submits.lua
 local sim = require "mobula.sim"
 
 local MACHINES, CPUS = 9, 4

@@ -6,6 +6,8 @@
 -- jobs; where an object is, its owner knows. So what goes through the GCS
 -- does not grow with the data: four times the bytes, and not a byte more
 -- there.
+--
+-- The figures alone:  mobula run -q scenarios/metadata-not-data.lua
 local sim = require "mobula.sim"
 
 local MAPS, REDUCES = 8, 8

@@ -8,6 +8,8 @@
 -- Small values are another matter: up to 100 KiB they travel inside the
 -- messages that are sent anyway, so both ways come to the same. The price of
 -- a reference begins to pay off just above that.
+--
+-- The figures alone:  mobula run -q scenarios/rpc-vs-reference.lua
 local sim = require "mobula.sim"
 
 local function program(m, bytes, by_reference)

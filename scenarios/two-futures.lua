@@ -5,6 +5,8 @@
 -- get afterwards, and the tasks run side by side. That needs (1) the get
 -- outside of the loop that calls, (2) two free CPUs, and (3) workers that have
 -- been started: a cold one adds its start-up time.
+--
+-- The figures alone:  mobula run -q scenarios/two-futures.lua
 local sim = require "mobula.sim"
 
 -- The same program in every run: two tasks of a second. `warm` runs two very
