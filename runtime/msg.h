@@ -149,6 +149,8 @@ const MobMsgInfo *mob_record_info(MobRecord record);
 /* MOB_MSG_COUNT where there is no such message. */
 MobMsgType mob_msg_by_name(const char *name);
 
+/* An empty message; what it has to have is for the caller to fill in. */
+MobMsg *mob_msg_new(MobMsgType type);
 MobMsg *mob_msg_ref(MobMsg *msg);
 void mob_msg_unref(MobMsg *msg);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MobMsg, mob_msg_unref)

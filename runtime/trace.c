@@ -181,10 +181,11 @@ on_note(Trace *trace, const MobNote *note)
     if (note->kind == MOB_NOTE_FAULT)
         row.worker = note->from;
     for (; row.because_count < MOB_BECAUSE_MAX; row.because_count++) {
-        const MobBecause *because = &note->because[row.because_count];
-        if (because->event == 0)
+        MobBecause because = note->because[row.because_count];
+        if (because.event == 0)
             break;
-        g_array_append_vals(trace->base.because, because, 1);
+        because.role = keep(trace, because.role);
+        g_array_append_val(trace->base.because, because);
     }
     g_array_append_val(trace->base.notes, row);
 }
