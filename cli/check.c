@@ -103,6 +103,10 @@ run_once(MobCli *cli, bool second, const char *events, Run *run)
         g_ptr_array_add(argv, (char *)"--limit");
         g_ptr_array_add(argv, cli->flags.limit_text);
     }
+    if (cli->flags.body_limit_text != NULL) {
+        g_ptr_array_add(argv, (char *)"--body-limit");
+        g_ptr_array_add(argv, cli->flags.body_limit_text);
+    }
     if (events != NULL) {
         g_ptr_array_add(argv, (char *)"--events");
         g_ptr_array_add(argv, (char *)events);

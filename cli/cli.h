@@ -45,8 +45,13 @@ typedef enum {
     MOB_FLAG_DOT = 1 << 16,
     MOB_FLAG_FRAMES = 1 << 17,
     MOB_FLAG_EVENTS = 1 << 18,
-    MOB_FLAG_ALWAYS = 1 << 19, /* --color, --ascii, --help */
+    MOB_FLAG_BODY_LIMIT = 1 << 19,
+    MOB_FLAG_ALWAYS = 1 << 20, /* --color, --ascii, --help */
 } MobFlag;
+
+enum {
+    MOB_PACE_DEFAULT = 10, /* the textbook's times leave no room for real processes */
+};
 
 /* What was given; texts are owned, NULL where nothing was given. */
 typedef struct {
@@ -56,11 +61,13 @@ typedef struct {
     char *out;
     char *color;
     char *limit_text;
+    char *body_limit_text;
     char *seeds_text;
     char *events_text;
     char *junit;
     char *frames; /* the tasks to watch, "" for all */
     int jobs;
+    int pace; /* of a real cluster, see net/clock.h */
     int verbose;
     gboolean json;
     gboolean plain;
@@ -76,7 +83,8 @@ typedef struct {
     uint64_t seeds;       /* 0 unless given */
     uint64_t events_from; /* both 0 unless given */
     uint64_t events_to;
-    MobTime limit; /* MOB_TIME_NEVER unless given */
+    MobTime limit;      /* MOB_TIME_NEVER unless given */
+    MobTime body_limit; /* 0 unless given */
 } MobFlags;
 
 typedef struct {
@@ -99,11 +107,14 @@ typedef struct {
 
 /* All verbs; ends with a NULL name. */
 const MobCommand *mob_commands(void);
+/* The verb that may be meant by @name, or NULL. */
+const char *mob_nearest_command(const char *name);
 
 MobExit mob_cli_run(MobCli *cli);
 MobExit mob_cli_test(MobCli *cli);
 MobExit mob_cli_replay(MobCli *cli);
 MobExit mob_cli_check(MobCli *cli);
+MobExit mob_cli_daemon(MobCli *cli);
 MobExit mob_cli_export(MobCli *cli);
 MobExit mob_cli_new(MobCli *cli);
 MobExit mob_cli_help(MobCli *cli);

@@ -12,7 +12,7 @@ find_database(MobCli *cli)
 {
     g_autoptr(GError) error = NULL;
     g_autofree char *folder =
-        cli->word_count > 1 ? g_strdup(cli->words[1]) : mob_folder_newest(&error);
+        cli->word_count > 1 ? mob_folder_named(cli->words[1]) : mob_folder_newest(&error);
     if (folder == NULL) {
         mob_term_complain(cli->term, "%s", error->message);
         return NULL;
@@ -56,9 +56,29 @@ export_lineage(MobCli *cli, const char *db)
         fwrite(text->str, 1, text->len, stdout);
         return MOB_EXIT_OK;
     }
-    mob_term_say(cli->term, "%s   %u picture%s   %.0f × %.0f", options.output, options.made,
-                 options.made == 1 ? "" : "s", options.width, options.height);
+    g_string_printf(text, "%s   %u picture%s   %.0f × %.0f", options.output, options.made,
+                    options.made == 1 ? "" : "s", options.width, options.height);
+    if (options.ended.seq != 0) {
+        g_string_append(text, "   the end: the run was over at ");
+        mob_term_ms(text, options.ended.at);
+        g_string_append_printf(text, " ms, @%" G_GUINT64_FORMAT, options.ended.seq);
+    }
+    mob_term_say(cli->term, "%s", text->str);
     return MOB_EXIT_OK;
+}
+
+/* In "--frames T1,T2" GOption takes the second word for one of the verb's. */
+static void
+take_frames(MobCli *cli)
+{
+    MobFlags *flags = &cli->flags;
+    int last = cli->word_count - 1;
+    if (flags->frames == NULL || *flags->frames != '\0' || last < 1 ||
+        g_file_test(cli->words[last], G_FILE_TEST_EXISTS))
+        return;
+    g_free(flags->frames);
+    flags->frames = g_steal_pointer(&cli->words[last]);
+    cli->word_count--;
 }
 
 MobExit
@@ -74,6 +94,7 @@ mob_cli_export(MobCli *cli)
             mob_term_complain(cli->term, "what? mobula export lineage [RUN-FOLDER] [-o FILE]");
         return MOB_EXIT_USAGE;
     }
+    take_frames(cli);
     if (cli->word_count > 2) {
         mob_term_complain(cli->term, "one run folder, please");
         return MOB_EXIT_USAGE;

@@ -1,9 +1,12 @@
 /* flags.c: reading the words of a command line. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
+
+#define BODY_LIMIT_MIN (200 * MOB_MS)
 
 /* One flag; GOption fills in the field of MobFlags at @offset. */
 typedef struct {
@@ -29,13 +32,18 @@ static const FlagInfo flags[] = {
      "go on after a test that failed"},
     {MOB_FLAG_TAP, "tap", 0, G_OPTION_ARG_NONE, AT(tap), NULL, "TAP on stdout"},
     {MOB_FLAG_JUNIT, "junit", 0, G_OPTION_ARG_FILENAME, AT(junit), "FILE", "a JUnit report"},
-    {MOB_FLAG_ON, "on", 0, G_OPTION_ARG_STRING, AT(on), "WORLD", "where it runs: sim"},
+    {MOB_FLAG_ON, "pace", 0, G_OPTION_ARG_INT, AT(pace), "N",
+     "--on local: real milliseconds to one of the cluster's; default: 10"},
+    {MOB_FLAG_ON, "on", 0, G_OPTION_ARG_STRING, AT(on), "WORLD",
+     "where it runs: sim, or local: real processes"},
     {MOB_FLAG_LIMIT, "limit", 0, G_OPTION_ARG_STRING, AT(limit_text), "TIME",
      "a run that takes longer, in its own time, hangs"},
+    {MOB_FLAG_BODY_LIMIT, "body-limit", 0, G_OPTION_ARG_STRING, AT(body_limit_text), "TIME",
+     "a body that computes longer without a call loops; default: 2s"},
     {MOB_FLAG_AT, "at", 0, G_OPTION_ARG_STRING, AT(at), "TIME|@EVENT",
      "the moment: 28.6ms, 1.5s, @57"},
     {MOB_FLAG_DOT, "dot", 0, G_OPTION_ARG_NONE, AT(dot), NULL, "DOT, whatever the file is called"},
-    {MOB_FLAG_FRAMES, "frames", 0, G_OPTION_ARG_CALLBACK, 0, "T1,T2",
+    {MOB_FLAG_FRAMES, "frames", 0, G_OPTION_ARG_CALLBACK, 0, "[T1,T2]",
      "one picture for each change (of these tasks), all with one layout"},
     {MOB_FLAG_OUT, "output", 'o', G_OPTION_ARG_FILENAME, AT(out), "FILE", "where to; - is stdout"},
     {MOB_FLAG_JSON, "json", 0, G_OPTION_ARG_NONE, AT(json), NULL,
@@ -171,8 +179,10 @@ read_number(MobTerm *term, const char *flag, const char *text, uint64_t least, u
 {
     if (text == NULL || g_ascii_string_to_unsigned(text, 10, least, UINT64_MAX, number, NULL))
         return true;
-    mob_term_complain(term, "--%s %s: a whole number from %" G_GUINT64_FORMAT " is expected", flag,
-                      text, least);
+    mob_term_complain(term,
+                      "--%s %s: a whole number from %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT
+                      " is expected",
+                      flag, text, least, UINT64_MAX);
     return false;
 }
 
@@ -188,9 +198,11 @@ read_events(MobTerm *term, MobFlags *into)
     to = to != NULL && *to == '@' ? to + 1 : to;
     if (from != NULL &&
         g_ascii_string_to_unsigned(from, 10, 1, UINT64_MAX, &into->events_from, NULL) &&
-        g_ascii_string_to_unsigned(to, 10, 1, UINT64_MAX, &into->events_to, NULL))
+        g_ascii_string_to_unsigned(to, 10, 1, UINT64_MAX, &into->events_to, NULL) &&
+        into->events_from <= into->events_to)
         return true;
-    mob_term_complain(term, "--events %s: two numbers are expected: 1..100", into->events_text);
+    mob_term_complain(term, "--events %s: two numbers are expected, the lesser first: 1..100",
+                      into->events_text);
     return false;
 }
 
@@ -203,13 +215,26 @@ check_values(MobTerm *term, MobFlags *into)
         mob_term_complain(term, "--color %s: it is auto, always or never", into->color);
         return false;
     }
-    if (into->on != NULL && strcmp(into->on, "sim") != 0) {
-        mob_term_complain(term, "--on %s: only the simulated cluster is here yet: --on sim",
+    if (into->on != NULL && strcmp(into->on, "sim") != 0 && strcmp(into->on, "local") != 0) {
+        mob_term_complain(term,
+                          "--on %s: it is sim, the simulated cluster, or local, real processes on "
+                          "this machine",
                           into->on);
+        return false;
+    }
+    if (into->pace < 1 || into->pace > 1000) {
+        mob_term_complain(term, "--pace %d: a number from 1 to 1000 is expected", into->pace);
         return false;
     }
     if (into->limit_text != NULL && !mob_parse_time(into->limit_text, &into->limit)) {
         mob_term_complain(term, "--limit %s: a time is expected: 500ms, 20s", into->limit_text);
+        return false;
+    }
+    if (into->body_limit_text != NULL &&
+        (!mob_parse_time(into->body_limit_text, &into->body_limit) ||
+         into->body_limit < BODY_LIMIT_MIN)) {
+        mob_term_complain(term, "--body-limit %s: a time is expected, 200ms or more: 10s, 1min",
+                          into->body_limit_text);
         return false;
     }
     if (into->jobs < 0) {
@@ -259,6 +284,7 @@ mob_cli_parse(MobCli *cli, const MobCommand *command, char **argv)
         cli->words[i] = g_strdup(argv[i]);
 
     g_autoptr(GError) error = NULL;
+    cli->flags.pace = MOB_PACE_DEFAULT;
     GOptionContext *context = make_context(command, &cli->flags);
     bool ok = g_option_context_parse_strv(context, &cli->words, &error);
     g_option_context_free(context);
@@ -280,10 +306,17 @@ mob_cli_clear(MobCli *cli)
 {
     g_strfreev(cli->words);
     g_strfreev(cli->program_words);
-    char *texts[] = {cli->flags.seed_text,  cli->flags.on,          cli->flags.at,
-                     cli->flags.out,        cli->flags.color,       cli->flags.limit_text,
-                     cli->flags.seeds_text, cli->flags.events_text, cli->flags.junit,
-                     cli->flags.frames};
+    char *texts[] = {cli->flags.seed_text,
+                     cli->flags.on,
+                     cli->flags.at,
+                     cli->flags.out,
+                     cli->flags.color,
+                     cli->flags.limit_text,
+                     cli->flags.seeds_text,
+                     cli->flags.events_text,
+                     cli->flags.junit,
+                     cli->flags.frames,
+                     cli->flags.body_limit_text};
     for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
         g_free(texts[i]);
 }
@@ -309,6 +342,6 @@ mob_help_command(MobTerm *term, const MobCommand *command)
     for (char **line = examples; *line != NULL; line++)
         g_string_append_printf(page, "  mobula %s\n", *line);
     g_autofree char *shown = mob_term_render(&(MobTerm){.ascii = term->ascii}, page->str);
-    g_print("%s", shown);
+    fputs(shown, stdout);
     g_string_free(page, TRUE);
 }

@@ -97,7 +97,9 @@ mob_write_whole(const char *path, const char *text, gssize length, GError **erro
     g_autoptr(GError) cause = NULL;
     if (g_file_set_contents_full(path, text, length, G_FILE_SET_CONTENTS_CONSISTENT, 0666, &cause))
         return true;
-    g_set_error(error, cause->domain, cause->code, "cannot write %s: %s", path, cause->message);
+    const char *why = strrchr(cause->message, ':'); /* before it stands a temporary name */
+    g_set_error(error, cause->domain, cause->code, "cannot write %s%s", path,
+                why != NULL ? why : ": it failed");
     return false;
 }
 
@@ -159,6 +161,17 @@ look_for_runs(const char *parent, char **newest, gint64 *when)
             *newest = g_steal_pointer(&path);
         }
     }
+}
+
+char *
+mob_folder_named(const char *word)
+{
+    g_autofree char *db = g_build_filename(word, "run.db", NULL);
+    char *newest = NULL;
+    gint64 when = -1;
+    if (g_file_test(word, G_FILE_TEST_IS_DIR) && !g_file_test(db, G_FILE_TEST_EXISTS))
+        look_for_runs(word, &newest, &when);
+    return newest != NULL ? newest : g_strdup(word);
 }
 
 char *

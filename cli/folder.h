@@ -30,6 +30,9 @@ bool mob_folder_write(const MobFolder *folder, const char *name, const char *tex
 /* (transfer full) The newest run folder below runs/, or NULL with an error
  * that says how to get one. */
 char *mob_folder_newest(GError **error);
+/* (transfer full) The run folder that is meant by @word: itself, or the newest
+ * in it if it holds the runs of one file. */
+char *mob_folder_named(const char *word);
 
 /* (transfer full) "kill-task-2" of "scenarios/kill-task-2.lua" */
 char *mob_run_name(const char *file);

@@ -17,6 +17,8 @@ overview(MobTerm *term)
     GString *page = g_string_new("Mobula: Ray's core in a deterministic simulated "
                                  "cluster.\n\nmobula VERB [WORD…] [--flags]\n\n");
     for (const MobCommand *command = mob_commands(); command->name != NULL; command++) {
+        if (command->help == NULL)
+            continue;
         g_autofree char *left = g_strdup_printf("  %s %s", command->name, command->args);
         mob_term_pad(page, left, 38, 2);
         g_string_append_printf(page, "%s\n", command->help);
@@ -69,7 +71,12 @@ mob_cli_help(MobCli *cli)
         mob_help_command(cli->term, command);
         return MOB_EXIT_OK;
     }
-    mob_term_complain(cli->term, "there is no help on \"%s\", only on verbs and errors", word);
+    const char *near = mob_nearest_command(word);
+    if (near != NULL)
+        mob_term_complain(cli->term, "there is no verb \"%s\"; did you mean \"mobula help %s\"?",
+                          word, near);
+    else
+        mob_term_complain(cli->term, "there is no help on \"%s\", only on verbs and errors", word);
     mob_term_complain(cli->term, "next: mobula help");
     return MOB_EXIT_USAGE;
 }

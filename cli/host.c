@@ -2,16 +2,16 @@
 #include "cli/host.h"
 
 #include <errno.h>
-#include <gmodule.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/folder.h"
 #include "cli/guard.h"
 #include "cli/json.h"
+#include "cli/loaders.h"
+#include "cli/print.h"
 #include "cli/watchdog.h"
-#include "lua/body.h"
-#include "runtime/program.h"
+#include "net/local.h"
 #include "sim/check.h"
 #include "sim/world.h"
 
@@ -37,11 +37,13 @@ typedef struct {
 struct Cluster {
     MobHostCluster base;
     MobHost *host;
-    MobWorld *world; /* NULL once it is closed */
+    MobWorld *world; /* NULL once it is closed, or if it is real */
+    MobLocal *local; /* likewise, if it is simulated */
     MobGuard guard;  /* what others see of the world */
     MobTeller *teller;
     Printer printer;
     MobCheck *check;
+    uint64_t seen; /* events, for the watchdog */
     size_t machines;
     bool oracle;
     GArray *foreseen; /* of Foreseen */
@@ -50,148 +52,29 @@ struct Cluster {
     MobPickConfig oracle_picks; /* the same chance, unseen by the trace */
 };
 
-/* Bodies of Lua and of C programs, told apart by their bundle. */
-typedef struct {
-    MobLoader loader;
-    MobLoader *lua;
-    MobLoader *c;
-    MobProgramOpener opener;
-} Loaders;
-
 struct MobHost {
     MobHostOptions options;
-    char *name; /* of the file, without its folder */
+    char *name;   /* of the file, without its folder */
+    char *folder; /* of the file */
     MobScenarioHost scenario;
     MobLuaReader reader;
-    Loaders loaders;
+    MobLoaders loaders;
     GPtrArray *clusters; /* of Cluster, owned */
 };
 
-/* --- loaders --- */
-
-static MobLoader *
-loader_of(const Loaders *loaders, const MobStr *bundle_id)
-{
-    return mob_program_is_ours(bundle_id) ? loaders->c : loaders->lua;
-}
-
-static MobBody *
-start_body(MobLoader *self, const MobBodyContext *context, const MobValue *bundle,
-           const MobArgs *args)
-{
-    Loaders *loaders = (Loaders *)self;
-    MobLoader *loader = loader_of(loaders, context->spec->bundle);
-    return loader->start(loader, context, bundle, args);
-}
-
-static void
-drop_worker(MobLoader *self, MobAddress worker)
-{
-    Loaders *loaders = (Loaders *)self;
-    loaders->lua->drop(loaders->lua, worker);
-    loaders->c->drop(loaders->c, worker);
-}
-
-/* Opens a shared object for the life of the process: what it registered may
- * be pointed to from anywhere. */
-static MobProgramEntry
-open_program(void *data, const char *path, GError **error)
-{
-    g_autofree char *place = g_canonicalize_filename(path, NULL);
-    void *entry = NULL;
-    if (!g_file_test(place, G_FILE_TEST_EXISTS)) {
-        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOENT, "cannot read %s: %s", path,
-                    g_strerror(ENOENT));
-        return NULL;
-    }
-    GModule *module = g_module_open(place, G_MODULE_BIND_LOCAL);
-    if (module == NULL) {
-        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_FAILED, "cannot open %s: %s", path,
-                    g_module_error());
-        return NULL;
-    }
-    g_module_make_resident(module);
-    if (!g_module_symbol(module, "mobula_program", &entry) || entry == NULL)
-        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_FAILED,
-                    "%s is no program: it has no function mobula_program (see mobula.h)", path);
-    return (MobProgramEntry)entry;
-}
-
 /* --- what is printed --- */
-
-static void
-print_output(Cluster *cluster, const MobNote *note)
-{
-    const MobHostOptions *options = &cluster->host->options;
-    const char *text = note->text != NULL ? note->text : "";
-    if (options->mute)
-        return;
-    if (!options->json) {
-        fputs(text, stdout);
-        if (!g_str_has_suffix(text, "\n"))
-            fputc('\n', stdout);
-        fflush(stdout);
-        return;
-    }
-    g_autoptr(GString) line = g_string_new(NULL);
-    MobJson json = mob_json(line);
-    mob_json_open(&json, '{');
-    mob_json_put_text(&json, "type", "output");
-    mob_json_put_text(&json, "text", text);
-    if (cluster->base.state != NULL) {
-        const MobStateTask *task = mob_state_task_by_id(
-            cluster->base.state, note->spec != NULL ? note->spec->id : note->task);
-        mob_json_put_text(&json, "task", task != NULL ? task->name : NULL);
-        mob_json_put_text(&json, "worker", mob_state_proc_name(cluster->base.state, note->worker));
-        mob_json_put_uint(&json, "at_ns", cluster->base.state->now);
-    }
-    mob_json_close(&json, '}');
-    puts(line->str);
-}
-
-/* One event with all that decides it: what a hash covers, in words. */
-static void
-print_event(Cluster *cluster, const MobEvent *event)
-{
-    g_autoptr(GString) line = g_string_new(NULL);
-    g_autoptr(GString) text = g_string_new(NULL);
-    MobJson json = mob_json(line);
-    mob_json_open(&json, '{');
-    mob_json_put_text(&json, "type", "event");
-    mob_json_put_uint(&json, "event", event->number);
-    mob_json_put_uint(&json, "cause", event->cause);
-    mob_json_put_uint(&json, "at_ns", event->at);
-    mob_json_put_text(&json, "process", mob_state_proc_name(cluster->base.state, event->process));
-    if (event->input != NULL) {
-        mob_json_put_text(&json, "input", mob_input_name(event->input->kind));
-        if (event->input->kind == MOB_INPUT_MESSAGE)
-            mob_msg_print(event->input->msg, text);
-        else if (event->input->kind == MOB_INPUT_TIMER)
-            g_string_assign(text, mob_timer_name(event->input->timer));
-        else if (event->input->kind == MOB_INPUT_CALL)
-            g_string_assign(text, mob_call_name(event->input->call->kind));
-        mob_json_put_text(&json, "detail", text->str);
-    }
-    mob_json_key(&json, "notes");
-    mob_json_open(&json, '[');
-    for (size_t i = 0; i < event->note_count; i++)
-        mob_json_text(&json, mob_note_name(event->notes[i].kind));
-    mob_json_close(&json, ']');
-    mob_json_close(&json, '}');
-    puts(line->str);
-}
 
 static void
 on_event(MobWatcher *self, const MobEvent *event)
 {
     Cluster *cluster = ((Printer *)self)->cluster;
     const MobHostOptions *options = &cluster->host->options;
-    mob_watchdog_progress();
+    cluster->seen++;
     for (size_t i = 0; i < event->note_count; i++)
-        if (event->notes[i].kind == MOB_NOTE_OUTPUT)
-            print_output(cluster, &event->notes[i]);
+        if (event->notes[i].kind == MOB_NOTE_OUTPUT && !options->mute)
+            mob_print_output(cluster->base.state, &event->notes[i], options->json);
     if (event->number >= options->print_from && event->number <= options->print_to)
-        print_event(cluster, event);
+        mob_print_event(cluster->base.state, event);
 }
 
 /* --- clusters --- */
@@ -246,6 +129,14 @@ announce(Cluster *cluster, const MobClusterOptions *wanted)
     mob_term_say(options->term, "%s", line->str);
 }
 
+static void
+foreseen_clear(void *data)
+{
+    Foreseen *foreseen = data;
+    mob_oracle_free(foreseen->oracle);
+    mob_value_unref(foreseen->bundle);
+}
+
 /* Evaluates a job that was just submitted, in the simplest way there is. */
 static void
 on_submitted(void *data, const MobJob *job, uint32_t number)
@@ -257,13 +148,18 @@ on_submitted(void *data, const MobJob *job, uint32_t number)
     if (cluster->check == NULL || !cluster->oracle)
         return;
     foreseen.bundle = mob_value_ref(job->bundle);
-    mob_watchdog_begin(cluster->host->loaders.lua);
-    foreseen.oracle = mob_oracle_new(loader_of(&cluster->host->loaders, job->bundle_id),
-                                     &cluster->oracle_picks, job, root, ORACLE_STEPS);
-    mob_watchdog_end();
-    if (mob_oracle_silent(foreseen.oracle) != NULL && cluster->host->options.verbose > 0)
-        mob_term_say(cluster->host->options.term, "no oracle for %s: %s", job->name,
-                     mob_oracle_silent(foreseen.oracle));
+    MobLoader *loader = mob_loaders_of(&cluster->host->loaders, job->bundle_id);
+    mob_watchdog_begin(cluster->host->loaders.lua, &loader->resumed, true);
+    foreseen.oracle = mob_oracle_new(loader, &cluster->oracle_picks, job, root, ORACLE_STEPS);
+    bool ended = mob_watchdog_end();
+    const char *silent =
+        ended ? "a body computes for very long" : mob_oracle_silent(foreseen.oracle);
+    if (silent != NULL && cluster->host->options.verbose > 0)
+        mob_term_say(cluster->host->options.term, "no oracle for %s: %s", job->name, silent);
+    if (ended) { /* what it says of that body is not what the program makes */
+        foreseen_clear(&foreseen);
+        return;
+    }
     if (number == 1)
         mob_check_set_oracle(cluster->check, foreseen.oracle);
     g_array_append_val(cluster->foreseen, foreseen);
@@ -272,7 +168,8 @@ on_submitted(void *data, const MobJob *job, uint32_t number)
 static void
 on_running(void *data)
 {
-    mob_watchdog_begin(((Cluster *)data)->host->loaders.lua);
+    Cluster *cluster = data;
+    mob_watchdog_begin(cluster->host->loaders.lua, &cluster->seen, false);
 }
 
 static void
@@ -283,11 +180,45 @@ on_rested(void *data)
 }
 
 static void
-foreseen_clear(void *data)
+guard(Cluster *cluster, const MobClusterOptions *wanted, MobControl *control)
 {
-    Foreseen *foreseen = data;
-    mob_oracle_free(foreseen->oracle);
-    mob_value_unref(foreseen->bundle);
+    bool simulated = cluster->world != NULL;
+    cluster->guard = (MobGuard){
+        .limit = cluster->host->options.limit,
+        .submitted = on_submitted,
+        .running = simulated ? on_running : NULL, /* else bodies run elsewhere */
+        .rested = on_rested,
+        .data = cluster,
+    };
+    mob_guard_init(&cluster->guard, control);
+    cluster->base.control = &cluster->guard.base;
+    cluster->oracle = wanted->oracle;
+    cluster->machines = wanted->machine_count;
+    cluster->foreseen = g_array_new(FALSE, TRUE, sizeof(Foreseen));
+    g_array_set_clear_func(cluster->foreseen, foreseen_clear);
+}
+
+/* Real processes on this machine. The daemons look for files where we do. */
+static bool
+open_local(Cluster *cluster, const MobClusterOptions *wanted, GError **error)
+{
+    const MobHostOptions *options = &cluster->host->options;
+    cluster->local = mob_local_new(
+        &(MobLocalOptions){
+            .config = wanted->config,
+            .seed = wanted->seed,
+            .pace = options->pace,
+            .command = "/proc/self/exe",
+            .machines = wanted->machines,
+            .machine_count = wanted->machine_count,
+            .messages = options->verbose > 1,
+        },
+        error);
+    if (cluster->local == NULL)
+        return false;
+    g_setenv(MOB_FILES_VARIABLE, cluster->host->folder, TRUE);
+    guard(cluster, wanted, mob_local_control(cluster->local));
+    return true;
 }
 
 static void
@@ -306,19 +237,7 @@ open_world(Cluster *cluster, const MobClusterOptions *wanted)
         .jitter = wanted->jitter,
         .bps = wanted->bps,
     });
-    cluster->guard = (MobGuard){
-        .limit = host->options.limit,
-        .submitted = on_submitted,
-        .running = on_running,
-        .rested = on_rested,
-        .data = cluster,
-    };
-    mob_guard_init(&cluster->guard, mob_world_control(cluster->world));
-    cluster->base.control = &cluster->guard.base;
-    cluster->oracle = wanted->oracle;
-    cluster->machines = wanted->machine_count;
-    cluster->foreseen = g_array_new(FALSE, TRUE, sizeof(Foreseen));
-    g_array_set_clear_func(cluster->foreseen, foreseen_clear);
+    guard(cluster, wanted, mob_world_control(cluster->world));
     if (wanted->check)
         cluster->check = mob_check_new(cluster->world, cluster->base.state, &cluster->config);
 }
@@ -343,10 +262,15 @@ make_cluster(void *data, const MobClusterOptions *wanted, GError **error)
         .listener_data = cluster->base.trace,
     };
     cluster->oracle_picks = (MobPickConfig){.seed = wanted->seed};
-    open_world(cluster, wanted);
     g_ptr_array_add(host->clusters, cluster);
+    if (!host->options.local)
+        open_world(cluster, wanted);
+    else if (!open_local(cluster, wanted, error))
+        return NULL;
     announce(cluster, wanted);
     watch(cluster);
+    if (cluster->local != NULL && !mob_local_begin(cluster->local, error))
+        return NULL;
     return cluster->base.control;
 }
 
@@ -361,6 +285,17 @@ find_cluster(MobHost *host, MobControl *control)
     return NULL;
 }
 
+static GArray *
+count_bites(MobControl *control)
+{
+    GArray *bites = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+    for (uint32_t fault = 1; fault <= control->fault_count(control); fault++) {
+        uint64_t count = control->bites(control, fault);
+        g_array_append_val(bites, count);
+    }
+    return bites;
+}
+
 static void
 close_cluster(Cluster *cluster)
 {
@@ -369,10 +304,12 @@ close_cluster(Cluster *cluster)
     if (control == NULL)
         return;
     mob_teller_free(g_steal_pointer(&cluster->teller));
-    const uint64_t *checkpoints = mob_world_checkpoints(cluster->world, &count);
+    const uint64_t *checkpoints =
+        cluster->world != NULL ? mob_world_checkpoints(cluster->world, &count) : NULL;
     cluster->base.checkpoints = g_array_new(FALSE, FALSE, sizeof(uint64_t));
     if (count > 0)
         g_array_append_vals(cluster->base.checkpoints, checkpoints, (guint)count);
+    cluster->base.bites = count_bites(control);
     cluster->base.events = control->events(control);
     cluster->base.hash = control->hash(control);
     cluster->base.now = control->now(control);
@@ -380,6 +317,7 @@ close_cluster(Cluster *cluster)
     g_clear_pointer(&cluster->check, mob_check_free);
     g_clear_pointer(&cluster->foreseen, g_array_unref);
     g_clear_pointer(&cluster->world, mob_world_free);
+    g_clear_pointer(&cluster->local, mob_local_free);
 }
 
 void
@@ -449,17 +387,18 @@ on_say(void *data, const char *text)
     puts(line->str);
 }
 
-/* A file that the scenario or program names stands beside it; what a program
- * reads as data stands where the user is. */
 static char *
 on_read(void *data, const char *path, size_t *length, GError **error)
 {
-    MobHost *host = data;
-    g_autofree char *folder = g_path_get_dirname(host->options.file);
-    g_autofree char *beside =
-        g_path_is_absolute(path) ? g_strdup(path) : g_build_filename(folder, path, NULL);
-    const char *found = g_file_test(beside, G_FILE_TEST_IS_REGULAR) ? beside : path;
+    const MobHost *host = data;
+    g_autofree char *found = mob_loaders_find(host->folder, path);
     return mob_read_whole(found, length, error);
+}
+
+static bool
+on_check_program(void *data, const MobStr *bundle_id, GError **error)
+{
+    return mob_host_check_program(data, bundle_id, error);
 }
 
 MobControl *
@@ -504,8 +443,8 @@ cluster_free(void *data)
 {
     Cluster *cluster = data;
     close_cluster(cluster);
-    if (cluster->base.checkpoints != NULL)
-        g_array_unref(cluster->base.checkpoints);
+    g_clear_pointer(&cluster->base.checkpoints, g_array_unref);
+    g_clear_pointer(&cluster->base.bites, g_array_unref);
     mob_trace_free(cluster->base.trace);
     mob_state_free(cluster->base.state);
     g_free(cluster);
@@ -518,23 +457,20 @@ mob_host_new(const MobHostOptions *options)
     host->options = *options;
     host->name = g_path_get_basename(options->file);
     host->clusters = g_ptr_array_new_with_free_func(cluster_free);
-    host->loaders = (Loaders){
-        .loader = {.start = start_body, .drop = drop_worker},
-        .lua = mob_lua_loader_new(),
-        .opener = {.open = open_program},
-    };
-    host->loaders.c = mob_program_loader_new(&host->loaders.opener);
+    host->folder = g_path_get_dirname(options->file);
+    mob_loaders_init(&host->loaders, host->folder);
     host->reader = (MobLuaReader){.read = on_read, .data = host};
     mob_lua_loader_set_reader(host->loaders.lua, &host->reader);
-    mob_lua_loader_set_budget(host->loaders.lua, 0); /* the watchdog costs nothing */
     host->scenario = (MobScenarioHost){
         .cluster = make_cluster,
         .close = on_close,
         .state = on_state,
         .verdict = on_verdict,
         .read = on_read,
+        .check_program = on_check_program,
         .say = on_say,
         .data = host,
+        .world = options->local ? "local" : "sim",
         .seed = options->seed,
         .check = options->check,
         .oracle = options->oracle,
@@ -548,8 +484,8 @@ mob_host_free(MobHost *host)
     if (host == NULL)
         return;
     g_ptr_array_unref(host->clusters);
-    mob_lua_loader_free(host->loaders.lua);
-    mob_program_loader_free(host->loaders.c);
+    mob_loaders_clear(&host->loaders);
+    g_free(host->folder);
     g_free(host->name);
     g_free(host);
 }

@@ -21,7 +21,9 @@ typedef struct {
     bool trace; /* keep a trace, for the database */
     bool check; /* the built-in properties, after every event */
     bool oracle;
-    bool encode; /* every message through the codec */
+    bool encode;   /* every message through the codec */
+    bool local;    /* real processes on this machine instead of simulated ones */
+    uint32_t pace; /* of those: real time to one of the cluster's */
     int verbose;
     uint64_t seed;
     MobTime limit;       /* no cluster runs past it */
@@ -34,6 +36,7 @@ typedef struct {
     MobState *state;     /* owned; NULL unless asked for */
     MobTrace *trace;     /* owned; NULL unless asked for */
     GArray *checkpoints; /* of uint64_t */
+    GArray *bites;       /* of uint64_t: what each fault has touched */
     uint32_t line;       /* of the file, where it was made */
     uint64_t seed;
     uint64_t events;

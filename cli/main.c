@@ -12,41 +12,47 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/watchdog.h"
 
 #define RUN_FLAGS                                                                                  \
     (MOB_FLAG_SEED | MOB_FLAG_ON | MOB_FLAG_LIMIT | MOB_FLAG_JSON | MOB_FLAG_PLAIN |               \
-     MOB_FLAG_QUIET | MOB_FLAG_VERBOSE | MOB_FLAG_TRACE | MOB_FLAG_NO_CHECK | MOB_FLAG_EVENTS)
+     MOB_FLAG_QUIET | MOB_FLAG_VERBOSE | MOB_FLAG_TRACE | MOB_FLAG_NO_CHECK | MOB_FLAG_EVENTS |    \
+     MOB_FLAG_BODY_LIMIT)
 
 static const MobCommand commands[] = {
     {"run", "FILE [-- WORD…]", RUN_FLAGS,
-     "Runs a scenario, a Lua program or a C program (.so) on a simulated cluster and tells its "
-     "story.",
-     "run scenarios/kill-task-2.lua\nrun wordcount.lua -- a.txt b.txt\nrun ./chain.so --seed 7",
+     "Runs a scenario, a Lua program or a C program (.so) on a simulated cluster, or on real "
+     "processes, and tells its story.",
+     "run scenarios/kill-task-2.lua\nrun scenarios/kill-task-2.lua --on local\nrun wordcount.lua "
+     "-- a.txt b.txt\nrun ./chain.so --seed 7",
      mob_cli_run},
     {"test", "[FILE…]",
      MOB_FLAG_SEED | MOB_FLAG_SEEDS | MOB_FLAG_JOBS | MOB_FLAG_TAP | MOB_FLAG_JUNIT |
          MOB_FLAG_KEEP_GOING | MOB_FLAG_LIMIT | MOB_FLAG_NO_CHECK | MOB_FLAG_QUIET |
-         MOB_FLAG_VERBOSE,
+         MOB_FLAG_VERBOSE | MOB_FLAG_BODY_LIMIT,
      "Runs tests: spec/*_spec.lua, or the files and folders given; a scenario is one test.",
      "test\ntest spec/checkout_spec.lua --seeds 1000 -j 8\ntest --tap --junit junit.xml",
      mob_cli_test},
     {"replay", "[RUN-FOLDER|SEED]",
-     MOB_FLAG_JSON | MOB_FLAG_PLAIN | MOB_FLAG_QUIET | MOB_FLAG_VERBOSE | MOB_FLAG_TRACE,
+     MOB_FLAG_JSON | MOB_FLAG_PLAIN | MOB_FLAG_QUIET | MOB_FLAG_VERBOSE | MOB_FLAG_TRACE |
+         MOB_FLAG_BODY_LIMIT,
      "Runs again what a run folder holds, or one seed of the last test, and compares the traces.",
      "replay runs/kill-task-2/0\nreplay 812", mob_cli_replay},
-    {"check", "FILE [-- WORD…]", MOB_FLAG_SEED | MOB_FLAG_LIMIT | MOB_FLAG_QUIET | MOB_FLAG_VERBOSE,
+    {"check", "FILE [-- WORD…]",
+     MOB_FLAG_SEED | MOB_FLAG_LIMIT | MOB_FLAG_QUIET | MOB_FLAG_VERBOSE | MOB_FLAG_BODY_LIMIT,
      "Runs a file twice under different conditions; both must give the same trace.",
      "check scenarios/kill-task-2.lua\ncheck scenarios/spot-fleet.lua --seed 7", mob_cli_check},
     {"export", "lineage [RUN-FOLDER]", MOB_FLAG_OUT | MOB_FLAG_DOT | MOB_FLAG_AT | MOB_FLAG_FRAMES,
      "Draws what a run computed, lost and replayed; the newest run unless one is given.",
      "export lineage -o lineage.svg\nexport lineage --at 28.6ms -o lost.pdf\n"
-     "export lineage --frames=T1,T2 -o frames/\nexport lineage --dot",
+     "export lineage --frames T1,T2 -o frames/\nexport lineage --dot",
      mob_cli_export},
     {"new", "program|scenario|test NAME", 0, "Writes a small file to start from.",
      "new program wordcount\nnew scenario lose-a-node\nnew test checkout", mob_cli_new},
     {"help", "[VERB|CODE]", 0, "Explains a verb, or an error by its code.", "help run\nhelp E103",
      mob_cli_help},
     {"version", "", MOB_FLAG_JSON, "Says which Mobula this is.", "version", mob_cli_version},
+    {"_daemon", "", 0, NULL, NULL, mob_cli_daemon}, /* not for people */
     {0},
 };
 
@@ -56,17 +62,25 @@ mob_commands(void)
     return commands;
 }
 
+const char *
+mob_nearest_command(const char *name)
+{
+    const char *names[G_N_ELEMENTS(commands)] = {NULL};
+    for (size_t i = 0; commands[i].name != NULL; i++)
+        names[i] = commands[i].help != NULL ? commands[i].name : "";
+    return mob_nearest(name, names);
+}
+
 static const MobCommand *
 find(MobTerm *term, const char *name)
 {
-    const char *names[G_N_ELEMENTS(commands)] = {NULL};
-    for (size_t i = 0; commands[i].name != NULL; i++) {
-        if (strcmp(commands[i].name, name) == 0)
-            return &commands[i];
-        names[i] = commands[i].name;
-    }
-    const char *nearest = mob_nearest(name, names);
-    if (nearest != NULL)
+    for (const MobCommand *command = commands; command->name != NULL; command++)
+        if (strcmp(command->name, name) == 0)
+            return command;
+    const char *nearest = mob_nearest_command(name);
+    if (*name == '-')
+        mob_term_complain(term, "the verb comes first, then its options: mobula run FILE %s", name);
+    else if (nearest != NULL)
         mob_term_complain(term, "there is no verb \"%s\"; did you mean \"mobula %s\"?", name,
                           nearest);
     else if (g_file_test(name, G_FILE_TEST_EXISTS))
@@ -112,6 +126,8 @@ main(int argc, char **argv)
             mob_help_command(&term, command);
             code = MOB_EXIT_OK;
         } else {
+            if (cli.flags.body_limit != 0)
+                mob_watchdog_set_patience(cli.flags.body_limit);
             code = command->run(&cli);
         }
     }

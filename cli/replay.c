@@ -68,7 +68,7 @@ mob_cli_replay(MobCli *cli)
         !g_file_test(cli->words[0], G_FILE_TEST_IS_DIR))
         return mob_test_replay(cli, seed);
     g_autofree char *folder =
-        cli->word_count == 1 ? g_strdup(cli->words[0]) : mob_folder_newest(&error);
+        cli->word_count == 1 ? mob_folder_named(cli->words[0]) : mob_folder_newest(&error);
     if (folder == NULL) {
         mob_term_complain(cli->term, "%s", error->message);
         return MOB_EXIT_USAGE;

@@ -21,11 +21,40 @@ typedef struct {
     const MobRunJob *job;
     char *text; /* of the file; NULL: a shared object */
     bool keep;  /* a run folder is wanted */
+    bool drawn; /* its lineage */
     MobFolder folder;
     GString *story;
 } Run;
 
 /* --- what is left behind --- */
+
+/* (transfer full) the claims of the cluster at @index, with their places; the
+ * texts belong to the result and to @places. */
+static GArray *
+claims_of(const Run *run, const MobSummary *summary, guint index, GStringChunk *places)
+{
+    GArray *claims = g_array_new(FALSE, FALSE, sizeof(MobRunClaim));
+    g_autofree char *file = g_path_get_basename(run->job->file);
+
+    if (index >= summary->result->clusters->len)
+        return claims; /* a program, which claims nothing */
+    const MobClusterResult *cluster = g_ptr_array_index(summary->result->clusters, index);
+    for (guint i = 0; i < cluster->claims->len; i++) {
+        const MobClaimResult *from = g_ptr_array_index(cluster->claims, i);
+        g_autofree char *at = g_strdup_printf("%s:%u", file, from->line);
+        MobRunClaim claim = {
+            .name = from->name,
+            .kind = from->kind,
+            .at = g_string_chunk_insert(places, at),
+            .passes = from->passes,
+            .fails = from->fails,
+            .first_pass = from->first_pass,
+            .first_fail = from->first_fail,
+        };
+        g_array_append_val(claims, claim);
+    }
+    return claims;
+}
 
 /* One row for each cluster of the file. */
 static bool
@@ -33,6 +62,9 @@ write_database(const Run *run, const MobSummary *summary, GError **error)
 {
     guint count = mob_host_count(summary->host);
     g_autofree MobRun *rows = g_new0(MobRun, MAX(count, 1));
+    g_autoptr(GPtrArray) claims = g_ptr_array_new_with_free_func((GDestroyNotify)g_array_unref);
+    g_autoptr(GStringChunk) places = g_string_chunk_new(1024);
+    g_autofree char *file = g_path_get_basename(run->job->file);
     g_autofree char *name = mob_run_name(run->job->file);
     g_autofree char *path = mob_folder_file(&run->folder, "run.db");
     g_autofree char *sha =
@@ -40,10 +72,13 @@ write_database(const Run *run, const MobSummary *summary, GError **error)
 
     for (guint i = 0; i < count; i++) {
         const MobHostCluster *cluster = mob_host_cluster(summary->host, i);
+        GArray *own = claims_of(run, summary, i, places);
+        g_ptr_array_add(claims, own);
         rows[i].state = cluster->state;
         rows[i].trace = cluster->trace;
         rows[i].info = (MobRunInfo){
             .scenario = name,
+            .file = file,
             .script_sha = sha,
             .seed = cluster->seed,
             .backend = "sim",
@@ -51,6 +86,10 @@ write_database(const Run *run, const MobSummary *summary, GError **error)
             .hash = cluster->hash,
             .events = cluster->events,
             .end = cluster->now,
+            .bites = (const uint64_t *)(const void *)cluster->bites->data,
+            .bites_count = cluster->bites->len,
+            .claims = (const MobRunClaim *)(const void *)own->data,
+            .claim_count = own->len,
             .checkpoints = &g_array_index(cluster->checkpoints, uint64_t, 0),
             .checkpoint_count = cluster->checkpoints->len,
             .checkpoint_events = MOB_CHECKPOINT_EVENTS,
@@ -77,13 +116,14 @@ write_record(const Run *run, const MobSummary *summary, GError **error)
 
 /* The picture of the file's last cluster. */
 static bool
-write_lineage(const Run *run, const MobSummary *summary, GError **error)
+write_lineage(Run *run, const MobSummary *summary, GError **error)
 {
     guint count = mob_host_count(summary->host);
     const MobHostCluster *cluster = mob_host_cluster(summary->host, count - 1);
     g_autoptr(GString) svg = g_string_new(NULL);
     g_autofree char *name = mob_run_name(run->job->file);
-    if (!mob_lineage_of_state(cluster->state, name, cluster->seed, svg))
+    run->drawn = mob_lineage_of_state(cluster->state, name, cluster->seed, svg);
+    if (!run->drawn)
         return true; /* no task and no object: nothing to draw */
     return mob_folder_write(&run->folder, "lineage.svg", svg->str, (gssize)svg->len, error);
 }
@@ -107,14 +147,18 @@ leave_folder(Run *run, const MobSummary *summary, MobExit code)
 
     if (mob_host_count(summary->host) == 0 || code == MOB_EXIT_USAGE)
         return code; /* the file itself is wrong */
-    if (!write_folder(run, summary, &error)) {
+    if (!mob_folder_begin(&run->folder, run->job->file, run->job->seed, &error) ||
+        !write_folder(run, summary, &error)) {
         mob_term_complain(term, "✗ the run folder could not be written: %s", error->message);
         mob_term_complain(term, "  make room or go elsewhere; -q runs without a run folder");
         return MOB_EXIT_USAGE;
     }
     term->kept = NULL;
-    mob_term_say(term, "%s/lineage.svg   next: mobula export lineage --frames -o frames/",
-                 run->folder.place);
+    if (run->drawn)
+        mob_term_say(term, "%s/lineage.svg   next: mobula export lineage --frames -o frames/",
+                     run->folder.place);
+    else
+        mob_term_say(term, "%s/run.db   next: mobula replay", run->folder.place);
     return code;
 }
 
@@ -151,6 +195,8 @@ perform(Run *run, uint64_t *hash)
         .verbose = flags->verbose,
         .seed = run->job->seed,
         .limit = run->job->limit,
+        .local = g_strcmp0(flags->on, "local") == 0,
+        .pace = (uint32_t)flags->pace,
         .print_from = flags->events_from,
         .print_to = flags->events_to,
     });
@@ -164,6 +210,7 @@ perform(Run *run, uint64_t *hash)
         .host = host,
         .result = &result,
         .wall_us = g_get_monotonic_time() - begin,
+        .real = g_strcmp0(flags->on, "local") == 0,
     };
     MobExit code = (MobExit)result.outcome;
     mob_summary_say(cli->term, &summary);
@@ -183,6 +230,12 @@ mob_run_read(MobTerm *term, const char *file)
     g_autoptr(GError) error = NULL;
     size_t length = 0;
     g_autofree char *text = mob_read_whole(file, &length, &error);
+    if (text == NULL && g_file_test(file, G_FILE_TEST_IS_DIR)) {
+        mob_term_complain(
+            term, "%s is a folder, and a file is wanted; mobula test %s runs all that is in it",
+            file, file);
+        return NULL;
+    }
     if (text == NULL) {
         mob_term_complain(term, "%s", error->message);
         return NULL;
@@ -206,10 +259,18 @@ mob_run_file(MobCli *cli, const MobRunJob *job, uint64_t *hash)
         if (run.text == NULL)
             return MOB_EXIT_USAGE;
     }
+    if (job->test == NULL && run.text != NULL && mob_test_is_spec(job->file, run.text)) {
+        mob_term_complain(cli->term, "%s holds tests", job->file);
+        mob_term_complain(cli->term, "next: mobula test %s", job->file);
+        g_free(run.text);
+        return MOB_EXIT_USAGE;
+    }
     if (run.keep && !mob_folder_begin(&run.folder, job->file, job->seed, &error)) {
         mob_term_complain(cli->term, "%s", error->message);
         mob_term_complain(cli->term, "  -q runs without a run folder");
     } else {
+        /* That was only to see whether it can be: a run that is interrupted leaves nothing. */
+        mob_folder_clear(&run.folder);
         run.story = g_string_new(NULL);
         cli->term->quiet = cli->flags.quiet;
         cli->term->kept = run.keep ? run.story : NULL;

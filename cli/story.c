@@ -1,7 +1,4 @@
-/* story.c: see story.h. What each note is told as, and what is left out.
- *
- * Deaths are held back until the fault that caused them has been told.
- */
+/* story.c: see story.h. What each note is told as, and what is left out. */
 #include "cli/story_parts.h"
 
 #include <string.h>
@@ -10,7 +7,7 @@
 
 enum {
     HALF_WIDTH = 13, /* of where, when a second task follows on the line */
-    TOLL_NAMES = 4,
+    RESULTS_MAX = 3,
     TENTH = 100 * 1000, /* of a millisecond, which is what people see */
 };
 
@@ -49,6 +46,19 @@ on_running(MobTeller *teller, const MobNote *note)
 }
 
 static void
+append_place(MobTeller *teller, MobTellerLine *line, const MobStateObject *object)
+{
+    for (guint i = 0; i < object->copies->len; i++) {
+        const MobStateCopy *copy = g_ptr_array_index(object->copies, i);
+        if (copy->to != 0 || !copy->primary)
+            continue;
+        g_string_append_printf(line->where, " on %s",
+                               mob_state_node_name(teller->options.state, copy->node));
+        break;
+    }
+}
+
+static void
 append_result(MobTeller *teller, MobTellerLine *line, const MobStateObject *object)
 {
     g_string_append_printf(line->where, " %s", object->name);
@@ -58,14 +68,31 @@ append_result(MobTeller *teller, MobTellerLine *line, const MobStateObject *obje
         return;
     g_string_append(line->where, "  ");
     mob_term_bytes(line->where, object->size);
-    for (guint i = 0; i < object->copies->len; i++) {
-        const MobStateCopy *copy = g_ptr_array_index(object->copies, i);
-        if (copy->to != 0 || !copy->primary)
+    append_place(teller, line, object);
+}
+
+/* "O1 to O1.8  64.0 MiB on n1": what is stored is all on one machine. */
+static void
+append_results(MobTeller *teller, MobTellerLine *line, const GPtrArray *objects)
+{
+    const MobStateObject *first = g_ptr_array_index(objects, 0);
+    const MobStateObject *last = g_ptr_array_index(objects, objects->len - 1);
+    const MobStateObject *stored = NULL;
+    uint64_t bytes = 0;
+
+    for (guint i = 0; i < objects->len; i++) {
+        const MobStateObject *object = g_ptr_array_index(objects, i);
+        if (mob_state_copy_count(object) == 0)
             continue;
-        g_string_append_printf(line->where, " on %s",
-                               mob_state_node_name(teller->options.state, copy->node));
-        break;
+        bytes += object->size;
+        stored = object;
     }
+    g_string_append_printf(line->where, " %s to %s", first->name, last->name);
+    if (stored == NULL)
+        return;
+    g_string_append(line->where, "  ");
+    mob_term_bytes(line->where, bytes);
+    append_place(teller, line, stored);
 }
 
 static void
@@ -78,7 +105,9 @@ on_finished(MobTeller *teller, const MobNote *note)
         mob_teller_begin(teller, teller->now, mob_teller_proc(teller, note->worker));
     mob_teller_add_task(line->what, task, false);
     g_string_append(line->where, "✓");
-    for (guint i = 0; i < task->returns->len && i < 3; i++)
+    if (task->returns->len > RESULTS_MAX)
+        append_results(teller, line, task->returns);
+    for (guint i = 0; i < task->returns->len && task->returns->len <= RESULTS_MAX; i++)
         append_result(teller, line, g_ptr_array_index(task->returns, i));
 }
 
@@ -155,9 +184,9 @@ on_recovering(MobTeller *teller, const MobNote *note)
         mob_teller_begin(teller, teller->now, mob_teller_proc(teller, note->owner));
     g_string_assign(line->what, mob_teller_object(teller, note));
     if (note->node.v != 0) {
-        g_string_append_printf(line->where, "◌ lost, ↻ from %s",
+        g_string_append_printf(line->where, "↻ kept by %s",
                                mob_state_node_name(teller->options.state, note->node));
-        g_string_append(line->why, "another copy is there");
+        g_string_append(line->why, "the primary copy is lost, another is there");
         return;
     }
     g_string_append(line->where, "◌ lost, ↻ by its task");
@@ -176,10 +205,8 @@ on_object(MobTeller *teller, const MobNote *note)
                         : note->kind == MOB_NOTE_OBJECT_FAILED    ? "✗"
                         : note->kind == MOB_NOTE_OBJECT_RECOVERED ? "✓"
                                                                   : "·";
-    const char *who = mob_address_is(note->owner)
-                          ? mob_teller_proc(teller, note->owner)
-                          : mob_state_node_name(teller->options.state, note->node);
-    MobTellerLine *line = mob_teller_begin(teller, teller->now, who);
+    MobTellerLine *line =
+        mob_teller_begin(teller, teller->now, mob_teller_proc(teller, teller->process));
     g_string_assign(line->what, mob_teller_object(teller, note));
     g_string_append(line->where, glyph);
     if (note->kind >= MOB_NOTE_OBJECT_EVICTED && note->kind <= MOB_NOTE_OBJECT_RESTORED)
@@ -191,99 +218,6 @@ on_object(MobTeller *teller, const MobNote *note)
 }
 
 /* --- machines, processes, faults --- */
-
-static bool
-died_with(const MobTellerDeath *death, MobAddress address)
-{
-    return death->machine ? address.node == death->address.node
-                          : mob_address_eq(address, death->address);
-}
-
-/* Whether this death took the only copy of @object. */
-static bool
-was_only_here(const MobStateObject *object, const MobTellerDeath *death)
-{
-    if (object->state != MOB_OBJECT_LOST || object->ended_at != death->at || !death->machine)
-        return false;
-    for (guint i = 0; i < object->copies->len; i++) {
-        const MobStateCopy *copy = g_ptr_array_index(object->copies, i);
-        if (copy->node.v == death->address.node && copy->to_at == death->at)
-            return true;
-    }
-    return false;
-}
-
-static bool
-ran_here(const MobStateAttempt *attempt, const MobTellerDeath *death)
-{
-    return attempt->started != 0 && g_strcmp0(attempt->outcome, "crashed") == 0 &&
-           attempt->ended_at == death->at && died_with(death, attempt->worker);
-}
-
-/* "O1 ◌  O3 ◌  ", or "27 objects ◌  " where names would fill the line. */
-static void
-append_lost(GString *what, const GPtrArray *names, const char *noun, const char *glyph)
-{
-    if (names->len > TOLL_NAMES)
-        g_string_append_printf(what, "%u %s %s  ", names->len, noun, glyph);
-    for (guint i = 0; i < names->len && names->len <= TOLL_NAMES; i++)
-        g_string_append_printf(what, "%s %s  ", (const char *)g_ptr_array_index(names, i), glyph);
-}
-
-/* What went with @death: the values that were nowhere else and the tasks that
- * ran there. Returns false if that is nothing. */
-static bool
-append_toll(MobTeller *teller, const MobTellerDeath *death, GString *what, GString *why)
-{
-    const MobState *state = teller->options.state;
-    g_autoptr(GPtrArray) objects = g_ptr_array_new();
-    g_autoptr(GPtrArray) tasks = g_ptr_array_new();
-    for (guint i = 0; i < state->objects->len; i++) {
-        const MobStateObject *object = g_ptr_array_index(state->objects, i);
-        if (was_only_here(object, death))
-            g_ptr_array_add(objects, (char *)object->name);
-    }
-    for (guint i = 0; i < state->attempts->len; i++) {
-        const MobStateAttempt *attempt = g_ptr_array_index(state->attempts, i);
-        if (ran_here(attempt, death))
-            g_ptr_array_add(tasks, (char *)attempt->task->name);
-    }
-    append_lost(what, objects, "objects", "◌");
-    append_lost(what, tasks, "tasks", "✗");
-    if (objects->len > 0)
-        g_string_append(why, objects->len == 1 ? "the only copy" : "the only copies");
-    if (tasks->len > 0)
-        g_string_append_printf(why, "%sthe running task%s", objects->len > 0 ? ", " : "",
-                               tasks->len == 1 ? "" : "s");
-    return objects->len + tasks->len > 0;
-}
-
-static void
-tell_deaths(MobTeller *teller)
-{
-    g_autoptr(GString) what = g_string_new(NULL);
-    g_autoptr(GString) why = g_string_new(NULL);
-    for (guint i = 0; i < teller->deaths->len; i++) {
-        const MobTellerDeath *death = &g_array_index(teller->deaths, MobTellerDeath, i);
-        bool told = false; /* with the machine it was on */
-        for (guint j = 0; j < teller->deaths->len && !death->machine; j++) {
-            const MobTellerDeath *other = &g_array_index(teller->deaths, MobTellerDeath, j);
-            told |= other->machine && other->address.node == death->address.node;
-        }
-        g_string_truncate(what, 0);
-        g_string_truncate(why, 0);
-        if (told || !append_toll(teller, death, what, why))
-            continue;
-        MobNodeId node = {death->address.node};
-        MobTellerLine *line =
-            mob_teller_begin(teller, death->at,
-                             death->machine ? mob_state_node_name(teller->options.state, node)
-                                            : mob_teller_proc(teller, death->address));
-        g_string_append(line->what, g_strchomp(what->str));
-        g_string_append(line->why, why->str);
-    }
-    g_array_set_size(teller->deaths, 0);
-}
 
 static const char *
 fault_glyph(const char *verb)
@@ -330,7 +264,9 @@ on_worker_died(MobTeller *teller, const MobNote *note)
         return;
     MobTellerLine *line = mob_teller_begin(teller, teller->now,
                                            mob_state_node_name(teller->options.state, note->node));
-    g_string_append_printf(line->what, "%s is dead", mob_teller_proc(teller, note->worker));
+    bool done = g_strcmp0(note->reason, "its job is over") == 0;
+    g_string_append_printf(line->what, "%s %s", mob_teller_proc(teller, note->worker),
+                           done ? "has ended" : "is dead");
     if (note->reason != NULL)
         g_string_append(line->why, note->reason);
 }
@@ -457,23 +393,25 @@ on_event(MobWatcher *self, const MobEvent *event)
     if (event->note_count == 0 && teller->deaths->len == 0)
         return;
     teller->now = event->at;
+    teller->process = event->process;
     for (size_t i = 0; i < event->note_count; i++)
         if (event->notes[i].kind == MOB_NOTE_FAULT)
             on_fault(teller, &event->notes[i]);
-    tell_deaths(teller);
+    mob_teller_deaths(teller);
+    bool many = teller->options.verbose == 0 && mob_teller_losses(teller, event);
     for (size_t i = 0; i < event->note_count; i++) {
         const MobNote *note = &event->notes[i];
         bool wanted = (self->wanted >> note->kind & 1) != 0 && note->kind != MOB_NOTE_FAULT;
-        if (wanted && !is_recovered_at_once(event, i))
+        if (wanted && !is_recovered_at_once(event, i) && !(many && mob_teller_is_loss(note)))
             tell(teller, note);
     }
 }
 
 static void
-on_died(MobWatcher *self, MobAddress proc, const char *why, MobTime at)
+on_died(MobWatcher *self, MobAddress proc, const char *why, MobWhen when)
 {
     MobTeller *teller = (MobTeller *)self;
-    MobTellerDeath death = {proc, at, proc.local == MOB_LOCAL_NODE, why};
+    MobTellerDeath death = {proc, when.at, proc.local == MOB_LOCAL_NODE, why};
     g_array_append_val(teller->deaths, death);
 }
 
@@ -482,8 +420,13 @@ mob_teller_rest(MobTeller *teller)
 {
     if (teller == NULL)
         return;
-    tell_deaths(teller);
+    mob_teller_deaths(teller);
     mob_teller_flush(teller);
+    if (teller->untold > 0)
+        mob_term_say(teller->options.term,
+                     "and %" G_GUINT64_FORMAT " more lines like these; -v tells all",
+                     teller->untold);
+    teller->untold = 0;
 }
 
 MobTeller *
@@ -512,10 +455,6 @@ mob_teller_free(MobTeller *teller)
     if (teller == NULL)
         return;
     mob_teller_rest(teller);
-    if (teller->untold > 0)
-        mob_term_say(teller->options.term,
-                     "and %" G_GUINT64_FORMAT " more lines like these; -v tells all",
-                     teller->untold);
     GString *texts[] = {teller->line.who, teller->line.what, teller->line.where, teller->line.why};
     for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
         g_string_free(texts[i], TRUE);

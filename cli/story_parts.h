@@ -1,4 +1,4 @@
-/* story_parts.h: what the two files of the story share. */
+/* story_parts.h: what the files of the story share. */
 #pragma once
 
 #include "cli/story.h"
@@ -31,6 +31,7 @@ struct MobTeller {
     uint64_t joined;
     GString *failure; /* of the newest attempt that failed */
     MobTime now;
+    MobAddress process; /* whose event it is */
 };
 
 /* Says the line that is held back, if there is one. */
@@ -47,3 +48,12 @@ const char *mob_teller_object(const MobTeller *teller, const MobNote *note);
  * may not is counted. */
 bool mob_teller_ordinary(MobTeller *teller);
 bool mob_teller_dear(MobTeller *teller);
+
+/* --- story_losses.c --- */
+
+/* Tells what was held back of those who died. */
+void mob_teller_deaths(MobTeller *teller);
+/* Tells in one line what @event loses and has done again, if that is much; then
+ * the single notes of it, mob_teller_is_loss(), are not to be told. */
+bool mob_teller_losses(MobTeller *teller, const MobEvent *event);
+bool mob_teller_is_loss(const MobNote *note);

@@ -119,7 +119,8 @@ mob_summary_say(MobTerm *term, const MobSummary *summary)
     const MobHostCluster *cluster = last_cluster(summary);
     g_autoptr(GString) line = g_string_new(NULL);
 
-    mob_term_say(term, "%s", "");
+    if (cluster != NULL) /* a story has begun */
+        mob_term_say(term, "%s", "");
     say_settings(term, summary);
     say_failure(term, summary);
     if (cluster == NULL || summary->result->outcome == MOB_OUTCOME_BAD_INPUT)
@@ -129,13 +130,15 @@ mob_summary_say(MobTerm *term, const MobSummary *summary)
     if (mob_host_count(summary->host) == 1)
         append_again(line, cluster->state);
     mob_term_duration(line, simulated(summary));
-    g_string_append(line, " simulated in ");
+    g_string_append(line, summary->real ? " on real processes in " : " simulated in ");
     if (summary->wall_us < 10 * G_USEC_PER_SEC) /* a tenth of it would be noise */
         g_string_append_printf(line, "%d ms", (int)((summary->wall_us + 500) / 1000));
     else
         mob_term_duration(line, (MobTime)summary->wall_us * MOB_US);
-    g_string_append(line, "   trace ");
-    mob_term_hash(line, mob_host_hash(summary->host));
+    if (!summary->real) { /* no two real runs have the same trace */
+        g_string_append(line, "   trace ");
+        mob_term_hash(line, mob_host_hash(summary->host));
+    }
     mob_term_say(term, "%s", line->str);
 }
 

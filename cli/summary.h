@@ -10,6 +10,7 @@ typedef struct {
     const MobHost *host;
     const MobScenarioResult *result;
     gint64 wall_us;
+    bool real; /* on real processes */
 } MobSummary;
 
 /* What went wrong, if anything did, and the line with the result. */

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cli/folder.h"
@@ -41,8 +42,8 @@ typedef struct {
 
 /* --- which tests --- */
 
-static bool
-is_spec(const char *path, const char *text)
+bool
+mob_test_is_spec(const char *path, const char *text)
 {
     return g_str_has_suffix(path, "_spec.lua") || g_str_has_prefix(text, "describe(") ||
            strstr(text, "\ndescribe(") != NULL;
@@ -97,7 +98,7 @@ add_file(Session *session, const char *path)
         file_clear(&file);
         return false;
     }
-    file.spec = is_spec(path, file.text);
+    file.spec = mob_test_is_spec(path, file.text);
     file.names = file.spec ? list_spec(session, &file) : g_ptr_array_new_with_free_func(g_free);
     if (file.names == NULL) {
         file_clear(&file);
@@ -156,6 +157,15 @@ add_folder(Session *session, const char *folder)
     return true;
 }
 
+static void
+say_none(MobCli *cli)
+{
+    g_autofree char *words = cli->word_count > 0 ? g_strjoinv(" ", cli->words) : g_strdup("spec");
+    mob_term_complain(cli->term, "there is no test in %s", words);
+    mob_term_complain(cli->term, "  a file NAME_spec.lua has them: it(\"adds\", function() … end)");
+    mob_term_complain(cli->term, "next: mobula new test NAME");
+}
+
 static bool
 add_words(Session *session)
 {
@@ -172,7 +182,7 @@ add_words(Session *session)
             return false;
     }
     if (session->plan.tests == 0)
-        mob_term_complain(cli->term, "there is no test in what was given");
+        say_none(cli);
     return session->plan.tests > 0;
 }
 
@@ -360,21 +370,23 @@ run_tests(Session *session)
     MobCli *cli = session->cli;
     int jobs = cli->flags.jobs > 0 ? cli->flags.jobs : (int)g_get_num_processors();
     guint crashed = 0;
+    int how = 0;
 
     make_tallies(session);
     session->wanted = mob_test_plan_units(&session->plan);
     gint64 begin = g_get_monotonic_time();
     session->shown = begin;
     session->watched = isatty(STDERR_FILENO) && !cli->term->quiet;
-    bool whole = mob_test_run_all(&session->plan, jobs, on_result, session, &crashed);
+    bool whole = mob_test_run_all(&session->plan, jobs, on_result, session, &crashed, &how);
     hide_progress(session);
     if (!whole) {
         MobTestUnit unit = mob_test_plan_unit(&session->plan, crashed);
         const MobTestFile *file = &g_array_index(session->plan.files, MobTestFile, unit.file);
-        mob_term_complain(cli->term,
-                          "✗ Mobula itself crashed in %s, \"%s\", seed %" G_GUINT64_FORMAT,
-                          file->path, (char *)g_ptr_array_index(file->names, unit.test), unit.seed);
-        return MOB_EXIT_BUG;
+        bool hangs = WIFEXITED(how) && WEXITSTATUS(how) == MOB_EXIT_HANG; /* the watchdog */
+        mob_term_complain(cli->term, "✗ %s %s, \"%s\", seed %" G_GUINT64_FORMAT,
+                          hangs ? "that was in" : "Mobula itself crashed in", file->path,
+                          (char *)g_ptr_array_index(file->names, unit.test), unit.seed);
+        return hangs ? MOB_EXIT_HANG : MOB_EXIT_BUG;
     }
     remember(session);
     MobReport report = {

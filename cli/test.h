@@ -65,10 +65,13 @@ void mob_test_run(const MobTestPlan *plan, const MobTestUnit *unit, MobTestResul
 
 /* Runs all units in @jobs processes and calls @each as they end, in no
  * particular order; it returns the number of the last unit that is still
- * wanted. False if a process of ours crashed: @crashed is the unit. */
+ * wanted. False if a process of ours crashed: @crashed is the unit, @how its status. */
 typedef guint (*MobTestEach)(void *data, MobTestResult *result);
 bool mob_test_run_all(const MobTestPlan *plan, int jobs, MobTestEach each, void *data,
-                      guint *crashed);
+                      guint *crashed, int *how);
+
+/* Whether mobula test takes the file for a spec, and not for a scenario. */
+bool mob_test_is_spec(const char *path, const char *text);
 
 /* --- for replay --- */
 MobExit mob_test_replay(MobCli *cli, uint64_t seed);

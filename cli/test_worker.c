@@ -399,7 +399,8 @@ listen(Pool *pool)
 }
 
 bool
-mob_test_run_all(const MobTestPlan *plan, int jobs, MobTestEach each, void *data, guint *crashed)
+mob_test_run_all(const MobTestPlan *plan, int jobs, MobTestEach each, void *data, guint *crashed,
+                 int *how)
 {
     guint units = mob_test_plan_units(plan);
     Pool pool = {plan, NULL, (int)MIN((guint)jobs, units), each, data, units};
@@ -422,6 +423,7 @@ mob_test_run_all(const MobTestPlan *plan, int jobs, MobTestEach each, void *data
         if (!worker->stopped && status != 0 && ok) {
             ok = false;
             *crashed = worker->next;
+            *how = status;
         }
         g_byte_array_unref(worker->bytes);
     }

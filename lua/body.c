@@ -167,6 +167,7 @@ body_returned(lua_State *lua, int status, lua_KContext context)
     uint32_t returns = body->context.spec->returns;
     int count = lua_gettop(lua);
 
+    body->returning = true;
     if ((uint32_t)count > returns)
         raise_too_many(lua, body, count);
     clear_call(body);

@@ -21,9 +21,12 @@ void mob_lua_loader_free(MobLoader *loader);
  * workers that start later. */
 void mob_lua_loader_set_budget(MobLoader *loader, uint64_t instructions);
 /* Ends the body that runs at present, if one does, with an error that says
- * where it is. Safe inside a signal handler, for a watchdog: unlike a budget,
- * which halves the pace of long loops, it costs nothing until it strikes. */
-void mob_lua_loader_interrupt(MobLoader *loader);
+ * where it is and for how long it has run (borrowed). Safe inside a signal handler, for a watchdog:
+ * unlike a budget, which halves the pace of long loops, it costs nothing until it strikes. */
+void mob_lua_loader_interrupt(MobLoader *loader, const char *how_long);
+/* Writes "FILE:LINE" of the Lua code that runs; false if none does. It reads a
+ * state that may be changing: only for the last words of a process. */
+bool mob_lua_loader_where(MobLoader *loader, char *into, size_t size);
 /* How many bytes the Lua state of one worker may hold; 0: no limit. */
 void mob_lua_loader_set_memory(MobLoader *loader, uint64_t bytes);
 /* What m.read reads with, in drivers; @reader is borrowed and may be NULL. */

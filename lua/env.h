@@ -79,6 +79,7 @@ struct MobLuaBody {
     MobTime now;
     MobCall call;
     bool started;
+    bool returning; /* its function is over, what it returned is looked at */
     bool ended;
     GArray *refs;       /* of MobRef: what its userdata refer to; the first is none */
     GArray *spare;      /* of uint32_t: places in refs to be used again */

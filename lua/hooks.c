@@ -32,6 +32,7 @@ mob_hook_add(MobScene *scene, MobMatch *match, void (*fire)(MobScene *, MobHook 
         scene->by_kind[kind] = g_ptr_array_new();
     g_ptr_array_add(scene->by_kind[kind], hook);
     g_ptr_array_add(scene->hooks, hook);
+    scene->watcher.acts |= UINT64_C(1) << kind;
     mob_scene_want(scene, kind);
     return hook;
 }
@@ -78,6 +79,8 @@ mob_hooks_sweep(MobScene *scene)
                 bucket->pdata[kept++] = hook;
         }
         g_ptr_array_set_size(bucket, (int)kept);
+        if (kept == 0)
+            scene->watcher.acts &= ~(UINT64_C(1) << kind);
     }
 }
 
@@ -535,13 +538,13 @@ mob_hooks_unfired(MobScene *scene, GPtrArray *into)
         const MobHook *hook = scene->hooks->pdata[i];
         if (hook->chain != LUA_NOREF && hook->fired == 0)
             mob_unfired_add(into, hook->line,
-                            g_strdup_printf("c:on(%s)", mob_match_text(hook->match)));
+                            g_strdup_printf("c:on(%s) never fired", mob_match_text(hook->match)));
     }
     for (guint i = 0; i < scene->alarms->len; i++) {
         const MobAlarm *alarm = scene->alarms->pdata[i];
         if (alarm->chain != LUA_NOREF && alarm->rounds == 0)
-            mob_unfired_add(
-                into, alarm->line,
-                g_strdup(alarm->period > 0 ? "c:every" : "c:at, whose time never came,"));
+            mob_unfired_add(into, alarm->line,
+                            g_strdup_printf("the time of %s never came: the run was over before",
+                                            alarm->period > 0 ? "c:every" : "c:at"));
     }
 }

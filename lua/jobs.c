@@ -3,6 +3,7 @@
 
 #include "lua/errors.h"
 #include "lua/program.h"
+#include "runtime/program.h"
 
 /* What c:submit gathers; a userdata, so that an error frees it. */
 typedef struct {
@@ -39,12 +40,14 @@ raise_gerror(lua_State *lua, const char *prefix, GError *error)
 }
 
 /* A function travels as its text, cut out of the file that it stands in: the
- * scenario itself, or one that it requires. */
+ * scenario itself, or one that it requires. The scenario goes by its name
+ * alone, so that a run is the same from whatever folder it is started. */
 static void
 load_function(lua_State *lua, MobScenario *scenario, Submission *submission, GError **error)
 {
     const MobScenarioHost *host = scenario->host;
     char *read = NULL;
+    char *name;
     const char *path;
     lua_Debug where;
 
@@ -60,27 +63,44 @@ load_function(lua_State *lua, MobScenario *scenario, Submission *submission, GEr
             return;
         }
     }
-    submission->bundle = mob_lua_program_inline(lua, 2, path, read != NULL ? read : scenario->text,
+    name = read != NULL ? g_strdup(path) : g_path_get_basename(path);
+    submission->bundle = mob_lua_program_inline(lua, 2, name, read != NULL ? read : scenario->text,
                                                 &submission->bundle_id, error);
+    g_free(name);
     g_free(read);
+}
+
+/* A program in C is named as the scenario names it, so that its runs are the
+ * same wherever the two lie. */
+static void
+load_shared_object(const MobScenarioHost *host, const char *path, Submission *submission,
+                   GError **error)
+{
+    submission->bundle = mob_program_bundle(path, &submission->bundle_id);
+    if (host->check_program == NULL)
+        g_set_error(error, MOB_CONTROL_ERROR, 0, "no program in C can be opened here");
+    else
+        host->check_program(host->data, submission->bundle_id, error);
 }
 
 static void
 load_program(lua_State *lua, MobScenario *scenario, Submission *submission)
 {
     const MobScenarioHost *host = scenario->host;
+    const char *path = lua_tostring(lua, 2);
     GError *error = NULL;
 
     if (lua_isfunction(lua, 2)) {
         load_function(lua, scenario, submission, &error);
+    } else if (g_str_has_suffix(path, ".so")) {
+        load_shared_object(host, path, submission, &error);
     } else {
         MobLuaReader reader = {host->read, host->data};
-        const char *path = luaL_checkstring(lua, 2);
         if (host->read == NULL)
             luaL_error(lua, "there are no files here; submit a function");
         submission->bundle = mob_lua_program_load(path, &reader, &submission->bundle_id, &error);
     }
-    if (submission->bundle == NULL)
+    if (error != NULL)
         raise_gerror(lua, "c:submit: ", error);
 }
 

@@ -119,10 +119,29 @@ mob_lua_loader_set_reader(MobLoader *loader, const MobLuaReader *reader)
 }
 
 void
-mob_lua_loader_interrupt(MobLoader *loader)
+mob_lua_loader_interrupt(MobLoader *loader, const char *how_long)
 {
     lua_State *running = ((Loader *)loader)->running;
 
     if (running != NULL)
-        mob_lua_sandbox_interrupt(running);
+        mob_lua_sandbox_interrupt(running, how_long);
+}
+
+bool
+mob_lua_loader_where(MobLoader *loader, char *into, size_t size)
+{
+    lua_State *running = ((Loader *)loader)->running;
+    lua_Debug info;
+
+    if (running == NULL)
+        return false;
+    for (int level = 0; lua_getstack(running, level, &info); level++) {
+        lua_getinfo(running, "Sl", &info);
+        if (info.currentline <= 0)
+            continue;
+        g_snprintf(into, size, "%s:%d", *info.source == '@' ? info.source + 1 : info.source,
+                   info.currentline);
+        return true;
+    }
+    return false;
 }

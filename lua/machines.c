@@ -488,9 +488,10 @@ MobClusterPlan *
 mob_plan_new(lua_State *lua, int index)
 {
     const MobScenarioHost *host = mob_scenario_of(lua)->host;
-    MobClusterPlan *plan = lua_newuserdatauv(lua, sizeof *plan, 0);
 
-    luaL_checktype(lua, index, LUA_TTABLE);
+    if (!lua_istable(lua, index))
+        luaL_error(lua, "sim.cluster is given a table: sim.cluster { nodes = 3 }");
+    MobClusterPlan *plan = lua_newuserdatauv(lua, sizeof *plan, 0);
     memset(plan, 0, sizeof *plan);
     plan->machines = g_array_new(FALSE, TRUE, sizeof(MobMachine));
     g_array_set_clear_func(plan->machines, clear_machine);

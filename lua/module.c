@@ -87,8 +87,8 @@ static void
 ask_list(lua_State *lua, MobLuaBody *body, int index, const char *what)
 {
     if (!lua_istable(lua, index))
-        luaL_error(lua, "%s needs a reference or a list of references, and not a %s", what,
-                   luaL_typename(lua, index));
+        luaL_error(lua, "%s needs a reference or a list of references, and not %s%s", what,
+                   lua_isnoneornil(lua, index) ? "" : "a ", luaL_typename(lua, index));
     ask_nothing(body);
     lua_Integer count = luaL_len(lua, index);
     for (lua_Integer i = 1; i <= count; i++) {

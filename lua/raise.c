@@ -6,25 +6,52 @@
 #include "lua/errors.h"
 
 enum {
-    FRAMES_MAX = 20, /* of a traceback */
+    FRAMES_MAX = 20,  /* of a traceback */
+    LEVELS_MAX = 100, /* that are looked at for them: each costs as much as its depth */
 };
 
-/* Appends the user's frames, innermost first. */
+static void
+append_frame(GString *into, const lua_Debug *info, int line)
+{
+    g_string_append_printf(into, "%s%s:%d", into->len > 0 ? "\n" : "",
+                           *info->source == '@' ? info->source + 1 : info->source, line);
+}
+
+/* Appends the user's frames, innermost first; of a recursion the first. */
 static void
 append_trace(lua_State *thread, GString *into)
 {
     lua_Debug info;
+    size_t before = 0; /* where the newest frame begins */
 
-    for (int level = 0, frames = 0; frames < FRAMES_MAX && lua_getstack(thread, level, &info);
-         level++) {
+    for (int level = 0, frames = 0;
+         level < LEVELS_MAX && frames < FRAMES_MAX && lua_getstack(thread, level, &info); level++) {
         lua_getinfo(thread, "Sl", &info);
         if (info.currentline <= 0)
             continue;
-        g_string_append_printf(into, "%s%s:%d", frames > 0 ? "\n" : "",
-                               *info.source == '@' ? info.source + 1 : info.source,
-                               info.currentline);
+        size_t length = into->len;
+        append_frame(into, &info, info.currentline);
+        size_t same = length - before; /* as long as the one before, and the same? */
+        if (length > 0 && into->len - length - 1 == same &&
+            memcmp(into->str + length + 1, into->str + before, same) == 0) {
+            g_string_truncate(into, length);
+            continue;
+        }
+        before = length > 0 ? length + 1 : 0;
         frames++;
     }
+}
+
+/* What a task returned is looked at when it is over: then its beginning has to do. */
+static void
+append_function(const MobLuaBody *body, GString *into)
+{
+    lua_State *lua = body->thread;
+    lua_Debug info;
+
+    mob_lua_env_push_function(body->env, lua, body->context.spec->function);
+    lua_getinfo(lua, ">S", &info);
+    append_frame(into, &info, info.linedefined);
 }
 
 /* Cuts "file:line: " off the message if the trace begins with that place, so
@@ -195,6 +222,8 @@ mob_lua_raised(MobLuaBody *body, int status)
     else
         read_raised(body->thread, &fault, trace, message);
     strip_place(message, trace);
+    if (trace->len == 0 && body->returning)
+        append_function(body, trace);
     fault.message = message->str;
     fault.trace = trace->len > 0 ? trace->str : NULL;
     return make_fault(body, &fault);

@@ -25,6 +25,16 @@ mob_scenario_script_failed(MobScenario *scenario, guint first, MobScenarioResult
     g_string_free(text, TRUE);
 }
 
+static void
+no_cluster(const char *path, MobScenarioResult *result)
+{
+    char *message = g_strdup_printf("%s makes no cluster; a scenario does so first: local c = "
+                                    "require(\"mobula.sim\").cluster { nodes = 3 }",
+                                    path);
+    mob_scenario_result_fail(result, MOB_OUTCOME_BAD_INPUT, 0, message);
+    g_free(message);
+}
+
 void
 mob_scenario_run(const MobScenarioHost *host, const char *path, const char *text,
                  MobScenarioResult *result)
@@ -41,7 +51,6 @@ mob_scenario_run(const MobScenarioHost *host, const char *path, const char *text
     lua_settop(lua, 0);
     mob_scenario_finish(scenario, 0, result);
     if (result->outcome == MOB_OUTCOME_OK && result->clusters->len == 0)
-        mob_scenario_result_fail(result, MOB_OUTCOME_BAD_INPUT, 0,
-                                 "the scenario makes no cluster: sim.cluster { nodes = 3 }");
+        no_cluster(path, result);
     mob_scenario_free(scenario);
 }

@@ -216,6 +216,9 @@ static void
 read_until(lua_State *lua, MobScene *scene, Plan *plan)
 {
     if (lua_getfield(lua, 2, "until_done") != LUA_TNIL) {
+        if (luaL_testudata(lua, -1, MOB_META_JOB) == NULL)
+            luaL_error(lua, "until_done is a job, which c:submit returns, and not a %s",
+                       luaL_typename(lua, -1));
         MobScenarioJob *job = mob_job_check(lua, -1);
         if (job->scene != scene)
             luaL_error(lua, "until_done names a job of another cluster");

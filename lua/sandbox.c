@@ -86,12 +86,13 @@ static void
 on_interrupt(lua_State *lua, lua_Debug *info)
 {
     set_hook(lua, mob_lua_sandbox(lua));
-    raise_loop(lua, info, "very long");
+    raise_loop(lua, info, mob_lua_sandbox(lua)->how_long);
 }
 
 void
-mob_lua_sandbox_interrupt(lua_State *lua)
+mob_lua_sandbox_interrupt(lua_State *lua, const char *how_long)
 {
+    mob_lua_sandbox(lua)->how_long = how_long;
     lua_sethook(lua, on_interrupt, LUA_MASKCOUNT, 1);
 }
 

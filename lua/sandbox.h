@@ -46,8 +46,9 @@ struct MobLuaSandbox {
     const void *printer;          /* whose serial numbers count; any address that is unique */
 
     /* The sandbox's own. */
-    bool limited;  /* inside user code: the memory limit applies */
-    bool exceeded; /* the budget is used up: no pcall may catch it */
+    bool limited;         /* inside user code: the memory limit applies */
+    const char *how_long; /* of an interruption: for people */
+    bool exceeded;        /* the budget is used up: no pcall may catch it */
     uint64_t spent;
     uint64_t memory;
     void *writer;     /* value.c: what values are written with */
@@ -83,7 +84,7 @@ mob_lua_sandbox_note_running(MobLuaSandbox *self, lua_State *lua)
 
 /* Makes the coroutine @lua, which runs, raise a LoopError at its next
  * instruction. Safe inside a signal handler. */
-void mob_lua_sandbox_interrupt(lua_State *lua);
+void mob_lua_sandbox_interrupt(lua_State *lua, const char *how_long);
 
 static inline void
 mob_lua_sandbox_leave(MobLuaSandbox *self)

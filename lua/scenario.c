@@ -142,6 +142,8 @@ describe(lua_State *lua, MobScene *scene, const char *what)
     GString *text = g_string_new(NULL);
     char *now = mob_time_text(scene->state->now);
 
+    if (scene->call_line != 0) /* of a chain, which has no code of its own */
+        g_string_append_printf(text, "%s:%u: ", scene->scenario->file, scene->call_line);
     mob_lua_describe_error(lua, -1, text);
     g_string_append_printf(text, "\n  in %s, at %s simulated, event @%" G_GUINT64_FORMAT, what, now,
                            scene->state->event);
@@ -150,11 +152,13 @@ describe(lua_State *lua, MobScene *scene, const char *what)
 }
 
 static uint32_t
-error_line(MobScenario *scenario, lua_State *lua)
+error_line(const MobScene *scene, lua_State *lua)
 {
+    if (scene->call_line != 0)
+        return scene->call_line;
     if (lua_type(lua, -1) != LUA_TSTRING)
         return 0;
-    return mob_message_line(scenario->file, lua_tostring(lua, -1));
+    return mob_message_line(scene->scenario->file, lua_tostring(lua, -1));
 }
 
 bool
@@ -162,8 +166,8 @@ mob_scene_call(MobScene *scene, lua_State *lua, int count, int results, const ch
 {
     if (mob_scenario_pcall(scene->scenario, lua, count, results))
         return true;
-    mob_scene_fail(scene, mob_scenario_classify(scene->scenario, lua),
-                   error_line(scene->scenario, lua), describe(lua, scene, what));
+    mob_scene_fail(scene, mob_scenario_classify(scene->scenario, lua), error_line(scene, lua),
+                   describe(lua, scene, what));
     lua_pop(lua, 1);
     return false;
 }
@@ -190,13 +194,13 @@ on_event(MobWatcher *watcher, const MobEvent *event)
 }
 
 static void
-on_born(MobWatcher *watcher, const MobProcInfo *proc, MobTime at)
+on_born(MobWatcher *watcher, const MobProcInfo *proc, MobWhen when)
 {
     ((MobScene *)((char *)watcher - G_STRUCT_OFFSET(MobScene, watcher)))->proc_changed = true;
 }
 
 static void
-on_died(MobWatcher *watcher, MobAddress proc, const char *why, MobTime at)
+on_died(MobWatcher *watcher, MobAddress proc, const char *why, MobWhen when)
 {
     ((MobScene *)((char *)watcher - G_STRUCT_OFFSET(MobScene, watcher)))->proc_changed = true;
 }
@@ -457,7 +461,8 @@ static const luaL_Reg sim_functions[] = {
     {NULL, NULL},
 };
 
-static const char *const sim_words[] = {"cluster", "uniform", "between", "among", "seed", NULL};
+static const char *const sim_words[] = {"cluster", "uniform", "between", "among",
+                                        "seed",    "world",   NULL};
 
 static int
 index_sim(lua_State *lua)
@@ -477,6 +482,8 @@ mob_scenario_open(lua_State *lua, MobScenario *scenario)
     luaL_newlib(lua, sim_functions);
     lua_pushinteger(lua, (lua_Integer)scenario->host->seed);
     lua_setfield(lua, -2, "seed");
+    lua_pushstring(lua, scenario->host->world != NULL ? scenario->host->world : "sim");
+    lua_setfield(lua, -2, "world");
     lua_newtable(lua);
     lua_pushcfunction(lua, index_sim);
     lua_setfield(lua, -2, "__index");

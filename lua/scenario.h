@@ -39,11 +39,15 @@ typedef struct {
     /* The text of a file that the scenario names, relative to the scenario; zero-ended. May be
      * NULL. */
     char *(*read)(void *data, const char *path, size_t *length, GError **error);
+    /* Whether the program in C with this id can be run, opened now for a good message. May be NULL:
+     * there are none here. */
+    bool (*check_program)(void *data, const MobStr *bundle_id, GError **error);
     /* A line for the person in front of it (without a newline): print(), settings that were drawn.
      */
     void (*say)(void *data, const char *text);
     void *data;
-    uint64_t seed; /* 0: the textbook run */
+    const char *world; /* where its clusters are: "sim", "local" */
+    uint64_t seed;     /* 0: the textbook run */
     bool check;
     bool oracle;
 } MobScenarioHost;
@@ -70,7 +74,8 @@ typedef struct {
 
 /* A fault that was ordered, or something that was to order faults and never came to it. */
 typedef struct {
-    char *text; /* "kill n1", "c:on(\"task.running\") never fired" */
+    char *text;   /* "kill n1", "c:on(task.running) never fired" */
+    bool ordered; /* a fault; else what was to order one */
     uint32_t line;
     uint64_t bites;
     bool chaos; /* drawn by c:chaos: may well touch nothing */

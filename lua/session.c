@@ -45,8 +45,10 @@ require_file(MobScenario *scenario, lua_State *lua, const char *name)
     path = g_strdup(lua_tostring(lua, -1));
     text = host->read != NULL ? host->read(host->data, path, &length, &error) : NULL;
     if (text == NULL) {
+        luaL_where(lua, 1);
         lua_pushfstring(lua, "cannot require '%s': %s", name,
                         error != NULL ? error->message : "there are no files here");
+        lua_concat(lua, 2);
         g_clear_error(&error);
         g_free(path);
         lua_error(lua);
@@ -70,7 +72,8 @@ script_require(MobLuaSandbox *sandbox, lua_State *lua, const char *name)
     }
     if (strcmp(name, "mobula") == 0)
         luaL_error(lua, "a scenario runs outside the cluster and has no tasks; give its program to "
-                        "c:submit(\"file.lua\") or c:submit(function(m) ... end)");
+                        "c:submit(\"file.lua\") or c:submit(function(m) ... end); a program sets "
+                        "m.main, a function");
     require_file(scenario, lua, name);
 }
 
@@ -213,6 +216,7 @@ add_faults(MobScene *scene, MobClusterResult *result)
         row->text = g_strdup(fault->text);
         row->line = fault->line;
         row->chaos = fault->chaos;
+        row->ordered = true;
         row->bites = fault->number != 0 ? scene->control->bites(scene->control, fault->number) : 0;
         g_ptr_array_add(result->faults, row);
     }
@@ -241,15 +245,16 @@ make_result(MobScene *scene)
 }
 
 static void
-judge_vacuous(const MobClusterResult *cluster, MobScenarioResult *result)
+judge_vacuous(const MobScenario *scenario, const MobClusterResult *cluster,
+              MobScenarioResult *result)
 {
     for (guint i = 0; i < cluster->faults->len; i++) {
         const MobFaultResult *fault = cluster->faults->pdata[i];
         if (fault->bites > 0 || fault->chaos)
             continue;
-        char *message = g_strdup_printf("the run shows nothing: %s (line %u) touched nothing; what "
-                                        "it waits for or aims at may not exist",
-                                        fault->text, fault->line);
+        char *message =
+            g_strdup_printf("the run shows nothing: %s:%u: %s%s", scenario->file, fault->line,
+                            fault->text, fault->ordered ? " touched nothing" : "");
         mob_scenario_result_fail(result, MOB_OUTCOME_VACUOUS, fault->line, message);
         g_free(message);
         return;
@@ -317,5 +322,5 @@ mob_scenario_finish(MobScenario *scenario, guint first, MobScenarioResult *resul
         close_scene(scene, result);
     }
     for (guint i = first_result; i < result->clusters->len; i++)
-        judge_vacuous(result->clusters->pdata[i], result);
+        judge_vacuous(scenario, result->clusters->pdata[i], result);
 }

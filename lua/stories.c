@@ -162,8 +162,8 @@ mob_stories_unfinished(MobScene *scene, GPtrArray *into)
     for (guint i = 0; i < scene->stories->len; i++) {
         const MobStory *story = scene->stories->pdata[i];
         if (!story->done && story->waits != NULL)
-            mob_unfired_add(
-                into, story->waits_line,
-                g_strdup_printf("story \"%s\", which still awaits %s,", story->name, story->waits));
+            mob_unfired_add(into, story->waits_line,
+                            g_strdup_printf("story \"%s\" still awaits %s, and the run is over",
+                                            story->name, story->waits));
     }
 }

@@ -392,7 +392,7 @@ verb_evict(lua_State *lua)
     half->scene = scene;
     half->verb = MOB_VERB_EVICT;
     half->line = mob_script_line(lua);
-    half->text = g_strdup_printf("evict %s, which does not say :from(node),", object);
+    half->text = g_strdup_printf("evict %s without :from(node)", object);
     g_ptr_array_add(scene->faults, half);
     lua_settop(lua, 3);
     lua_newtable(lua);

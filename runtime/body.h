@@ -116,4 +116,6 @@ struct MobLoader {
     /* How often programs asked for what may differ between two right runs: the
      * time, where they are, which attempt. Counted up by the loader. */
     uint64_t impure;
+    /* How often the oracle has let one of its bodies go on: what a watchdog looks at. */
+    uint64_t resumed;
 };

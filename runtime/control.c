@@ -11,3 +11,19 @@ mob_verb_name(MobVerb verb)
     g_assert(verb < MOB_VERB_COUNT);
     return verb_names[verb];
 }
+
+char *
+mob_order_text(const MobOrder *order)
+{
+    GString *text = g_string_new(mob_verb_name(order->verb));
+    const char *words[] = {
+        order->message, order->target, order->object_name,
+        order->from,    order->to,     order->machine != NULL ? order->machine->name : NULL};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(words); i++)
+        if (words[i] != NULL)
+            g_string_append_printf(text, " %s", words[i]);
+    if (order->oneway)
+        g_string_append(text, " oneway");
+    return g_string_free(text, FALSE);
+}

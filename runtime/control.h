@@ -74,6 +74,9 @@ typedef struct {
     uint32_t line;
 } MobOrder;
 
+/* (transfer full) "cut n1 n2 oneway", as somebody would say it. */
+char *mob_order_text(const MobOrder *order);
+
 typedef enum {
     MOB_RUN_DONE,     /* what was asked for has come */
     MOB_RUN_STOPPED,  /* a watcher asked for it: mob_control_stop() */

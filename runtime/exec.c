@@ -61,13 +61,17 @@ find_bundle(MobWorker *worker, MobStr *id)
     return worker->bundle_used;
 }
 
-static void
-ask_bundle(MobStep *step, const MobStr *id)
+bool
+mob_exec_ask_program(MobStep *step)
 {
-    MobKvGet *get = mob_kv_get_new();
+    const MobExec *exec = &step->worker->exec;
 
-    get->key = mob_str_printf("bundle:%s", mob_str(id));
+    if (exec->phase != MOB_EXEC_FETCHING || !exec->bundle_missing)
+        return false;
+    MobKvGet *get = mob_kv_get_new();
+    get->key = mob_str_printf("bundle:%s", mob_str(exec->spec->bundle));
     mob_send(step->out, step->worker->gcs, get);
+    return true;
 }
 
 static void
@@ -142,7 +146,9 @@ fetch_bundle(MobStep *step)
     if (find_bundle(step->worker, exec->spec->bundle) != NULL)
         return;
     exec->bundle_missing = true;
-    ask_bundle(step, exec->spec->bundle);
+    mob_exec_ask_program(step);
+    mob_set_timer(step->out, MOB_TIMER_REGISTER,
+                  step->input->now + step->worker->config->register_retry);
 }
 
 static MobArgs *
@@ -279,9 +285,6 @@ mob_exec_again(MobStep *step, MobAddress peer)
 {
     MobExec *exec = &step->worker->exec;
 
-    if (exec->phase == MOB_EXEC_FETCHING && exec->bundle_missing &&
-        mob_address_eq(peer, step->worker->gcs))
-        ask_bundle(step, exec->spec->bundle);
     if (!mob_address_eq(peer, step->worker->manager))
         return;
     if (exec->phase == MOB_EXEC_FETCHING && exec->missing > 0) {

@@ -2,8 +2,10 @@
  *
  * A node joins by registering and lives as long as it answers probes: when
  * health_misses of them in a row go unanswered it is declared dead, which is
- * final. The machine may well live on behind a cut link; then it learns of its
- * death by a Fence as soon as it says anything.
+ * final. The machine may well live on behind a cut link, so it is told by a
+ * Fence: at once, because it may have nothing to say for ever, and again
+ * whenever it says something. A Fence that is lost takes its connection along,
+ * and then the node registers once more.
  *
  * One message to all nodes is one message, shared. Nodes that join at about
  * the same time are welcomed and made known together, because n joins told one
@@ -150,6 +152,29 @@ bury(Gcs *gcs, GcsNode *node, MobStr *reason, MobNoteKind note, MobOutbox *out)
     mob_gcs_node_of_drivers_died(gcs, node->view.node, out);
 }
 
+static void
+refuse_node(MobAddress to, MobStr *reason, MobOutbox *out)
+{
+    MobFence *msg = mob_fence_new();
+
+    msg->reason = reason;
+    mob_send(out, to, msg);
+}
+
+void
+mob_gcs_fence(const GcsNode *node, MobOutbox *out)
+{
+    refuse_node(manager_of(node), mob_str_ref(node->view.reason), out);
+}
+
+/* If it lives after all, it is to stop. */
+static void
+declare_dead(Gcs *gcs, GcsNode *node, MobStr *reason, MobOutbox *out)
+{
+    bury(gcs, node, reason, MOB_NOTE_NODE_DECLARED_DEAD, out);
+    mob_gcs_fence(node, out);
+}
+
 static GcsNode *
 find_living_namesake(const Gcs *gcs, const MobStr *name)
 {
@@ -159,15 +184,6 @@ find_living_namesake(const Gcs *gcs, const MobStr *name)
             return node;
     }
     return NULL;
-}
-
-static void
-refuse_node(MobAddress to, MobStr *reason, MobOutbox *out)
-{
-    MobFence *msg = mob_fence_new();
-
-    msg->reason = reason;
-    mob_send(out, to, msg);
 }
 
 static bool
@@ -291,8 +307,7 @@ mob_gcs_on_register_node(Gcs *gcs, const MobInput *input, MobOutbox *out)
         return;
     }
     if (old != NULL)
-        bury(gcs, old, mob_str_new("the machine was started again"), MOB_NOTE_NODE_DECLARED_DEAD,
-             out);
+        declare_dead(gcs, old, mob_str_new("the machine was started again"), out);
     join(gcs, msg, input, out);
 }
 
@@ -306,12 +321,6 @@ mob_gcs_on_unregister_node(Gcs *gcs, const MobInput *input, MobOutbox *out)
         return;
     MobStr *reason = msg->reason != NULL ? mob_str_ref(msg->reason) : mob_str_new("it left");
     bury(gcs, node, reason, MOB_NOTE_NODE_LEFT, out);
-}
-
-void
-mob_gcs_fence(const GcsNode *node, MobOutbox *out)
-{
-    refuse_node(manager_of(node), mob_str_ref(node->view.reason), out);
 }
 
 /* --- health --- */
@@ -335,8 +344,8 @@ declare_the_silent_dead(Gcs *gcs, MobOutbox *out)
         GcsNode *node = node_at(gcs, i);
         if (!node->view.alive || gcs->round - node->answered < limit)
             continue;
-        MobStr *reason = mob_str_printf("%" G_GUINT64_FORMAT " heartbeats missed", limit);
-        bury(gcs, node, reason, MOB_NOTE_NODE_DECLARED_DEAD, out);
+        declare_dead(gcs, node, mob_str_printf("%" G_GUINT64_FORMAT " heartbeats missed", limit),
+                     out);
     }
 }
 
@@ -517,6 +526,9 @@ mob_gcs_resume_nodes(Gcs *gcs, const MobInput *input, MobOutbox *out)
 
     msg->views = copy_all_views(gcs);
     mob_gcs_publish(gcs, &msg->base, out);
+    for (guint i = 0; i < gcs->nodes->len; i++)
+        if (!node_at(gcs, i)->view.alive)
+            mob_gcs_fence(node_at(gcs, i), out); /* it may have been told with the last breath */
     if (gcs->alive > 0)
         probe(gcs, input, out);
 }

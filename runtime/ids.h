@@ -189,6 +189,13 @@ mob_task_child(MobTaskId execution, uint64_t index)
     return mob_task_derive(execution, index, UINT64_C(0x4348494c44));
 }
 
+/* The identity of main of a cluster's @job-th job, from 1. */
+static inline MobTaskId
+mob_task_root(uint64_t job)
+{
+    return mob_task_derive((MobTaskId){UINT64_C(0x6d6f62756c61), 0x6d61696e}, job, 0x4a4f42);
+}
+
 static inline MobObjectId
 mob_object_return(MobTaskId task, uint32_t index)
 {

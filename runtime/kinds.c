@@ -15,21 +15,6 @@ mob_wire_refuse(MobWire *wire, const char *problem)
     wire->problem = problem;
 }
 
-/* Returns @size readable bytes, or NULL after marking the wire. */
-static inline const uint8_t *
-take(MobWire *wire, size_t size)
-{
-    if (G_UNLIKELY((size_t)(wire->end - wire->at) < size || wire->failed)) {
-        if (!wire->failed)
-            wire->error = MOB_WIRE_ERROR_TRUNCATED;
-        wire->failed = true;
-        return NULL;
-    }
-    const uint8_t *bytes = wire->at;
-    wire->at += size;
-    return bytes;
-}
-
 /* --- numbers --- */
 
 void
@@ -41,7 +26,7 @@ mob_kind_put_flag(const void *field, MobBuf *into)
 void
 mob_kind_get_flag(MobWire *from, void *field)
 {
-    const uint8_t *bytes = take(from, 1);
+    const uint8_t *bytes = mob_wire_take(from, 1);
 
     if (bytes == NULL)
         return;
@@ -69,7 +54,7 @@ void
 mob_kind_get_u32(MobWire *from, void *field)
 {
     uint32_t wire;
-    const uint8_t *bytes = take(from, sizeof wire);
+    const uint8_t *bytes = mob_wire_take(from, sizeof wire);
 
     if (bytes == NULL)
         return;
@@ -95,7 +80,7 @@ void
 mob_kind_get_u64(MobWire *from, void *field)
 {
     uint64_t wire;
-    const uint8_t *bytes = take(from, sizeof wire);
+    const uint8_t *bytes = mob_wire_take(from, sizeof wire);
 
     if (bytes == NULL)
         return;
@@ -273,7 +258,7 @@ get_blob(MobWire *from, uint32_t *length)
 {
     *length = 0;
     mob_kind_get_u32(from, length);
-    return *length > 0 ? take(from, *length) : NULL;
+    return *length > 0 ? mob_wire_take(from, *length) : NULL;
 }
 
 void
@@ -402,7 +387,7 @@ mob_kind_get_slice(MobWire *from, void *field)
 
     mob_kind_get_u64(from, &slice->offset);
     mob_kind_get_u64(from, &slice->length);
-    const uint8_t *how = take(from, 1);
+    const uint8_t *how = mob_wire_take(from, 1);
     if (how == NULL)
         return;
     if (*how == PIECE_BYTES) {

@@ -1,4 +1,4 @@
-/* kinds.h: what can be done with a field, by its kind; for msg.c alone.
+/* kinds.h: what can be done with a field, by its kind; for codecs alone.
  *
  * The wire form is little-endian and without padding; texts, values and lists
  * begin with a 32-bit count. A count is checked against the bytes that are
@@ -33,6 +33,27 @@ const MobKindInfo *mob_kind_info(MobKind kind);
 
 /* Marks the bytes as something that no peer of ours would send. */
 void mob_wire_refuse(MobWire *wire, const char *problem);
+
+/* Returns @size readable bytes, or NULL after marking the wire. */
+static inline const uint8_t *
+mob_wire_take(MobWire *wire, size_t size)
+{
+    if (G_UNLIKELY((size_t)(wire->end - wire->at) < size || wire->failed)) {
+        if (!wire->failed)
+            wire->error = MOB_WIRE_ERROR_TRUNCATED;
+        wire->failed = true;
+        return NULL;
+    }
+    const uint8_t *bytes = wire->at;
+    wire->at += size;
+    return bytes;
+}
+
+/* Reads a count of things of which each takes at least @least bytes; 0 after
+ * a failure. */
+uint32_t mob_wire_count(MobWire *from, size_t least);
+/* Whether the whole of the @size bytes was @what; if not @error says why not. */
+bool mob_wire_is_done(const MobWire *wire, const char *what, size_t size, GError **error);
 
 /* The fields of a record or message, one after the other. */
 void mob_fields_put(const MobMsgInfo *info, const void *from, MobBuf *into);

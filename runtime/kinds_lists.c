@@ -20,6 +20,7 @@ enum {
     LEAST_lease = 16,
     LEAST_str = 4,
     LEAST_value = 4,
+    LEAST_args = 4,
     LEAST_ref = 32,
     LEAST_resources = 20,
     LEAST_refs = 4,
@@ -38,9 +39,8 @@ enum {
 
 /* --- lists --- */
 
-/* Reads a count of things of which each takes at least @least bytes. */
-static uint32_t
-get_count(MobWire *from, size_t least)
+uint32_t
+mob_wire_count(MobWire *from, size_t least)
 {
     uint32_t count = 0;
 
@@ -91,7 +91,7 @@ print_record(const MobMsgInfo *info, const void *from, GString *into)
     void mob_kind_get_##name(MobWire *from, void *field)                               \
     {                                                                                \
         Type *list = field;                                                          \
-        list->count = get_count(from, least);                                        \
+        list->count = mob_wire_count(from, least);                                        \
         list->items = list->count > 0 ? g_new0(Item, list->count) : NULL;            \
         for (uint32_t i = 0; i < list->count && !from->failed; i++)                  \
             get_item(from, &list->items[i]);                                         \
@@ -103,15 +103,15 @@ print_record(const MobMsgInfo *info, const void *from, GString *into)
     }
 
 #define RECORD(Type, name, doc)                                                      \
-    static void put_record_##name(const void *from, MobBuf *into)                    \
+    static G_GNUC_UNUSED void put_record_##name(const void *from, MobBuf *into)\
     {                                                                                \
         mob_fields_put(mob_record_info(MOB_RECORD_##name), from, into);              \
     }                                                                                \
-    static void get_record_##name(MobWire *from, void *into)                         \
+    static G_GNUC_UNUSED void get_record_##name(MobWire *from, void *into)\
     {                                                                                \
         mob_fields_get(mob_record_info(MOB_RECORD_##name), from, into);              \
     }                                                                                \
-    static void print_record_##name(const void *from, GString *into)                 \
+    static G_GNUC_UNUSED void print_record_##name(const void *from, GString *into)\
     {                                                                                \
         print_record(mob_record_info(MOB_RECORD_##name), from, into);                \
     }
@@ -174,7 +174,7 @@ mob_kind_put_args(const void *field, MobBuf *into)
 void
 mob_kind_get_args(MobWire *from, void *field)
 {
-    MobArgs *args = mob_args_new(get_count(from, LEAST_arg));
+    MobArgs *args = mob_args_new(mob_wire_count(from, LEAST_arg));
 
     *(MobArgs **)field = args;
     for (uint32_t i = 0; i < args->count && !from->failed; i++)
@@ -245,7 +245,7 @@ mob_kind_get_resources(MobWire *from, void *field)
     mob_kind_get_i64(from, &resources->memory);
     if (!amount_is_sane(resources->cpu) || !amount_is_sane(resources->memory))
         mob_wire_refuse(from, "resources are out of range");
-    uint32_t count = get_count(from, LEAST_custom);
+    uint32_t count = mob_wire_count(from, LEAST_custom);
     if (count == 0)
         return;
     resources->customs = mob_customs_new(count);

@@ -107,6 +107,12 @@ new_message(MobMsgType type, size_t size)
 #include "runtime/messages.def"
 /* clang-format on */
 
+MobMsg *
+mob_msg_new(MobMsgType type)
+{
+    return new_message(type, mob_msg_info(type)->size);
+}
+
 /* Every record begins with its reference count. */
 static void *
 new_record(MobRecord record)
@@ -169,9 +175,8 @@ mob_fields_get(const MobMsgInfo *info, MobWire *from, void *into)
         mob_kind_info(info->fields[i].kind)->get(from, (char *)into + info->fields[i].offset);
 }
 
-/* Whether the whole of the bytes was @what; if not @error says why not. */
-static bool
-wire_is_done(const MobWire *wire, const char *what, size_t size, GError **error)
+bool
+mob_wire_is_done(const MobWire *wire, const char *what, size_t size, GError **error)
 {
     if (wire->failed && wire->problem != NULL)
         g_set_error(error, MOB_WIRE_ERROR, wire->error, "%s is refused: %s", what, wire->problem);
@@ -212,10 +217,10 @@ mob_msg_decode(const uint8_t *data, size_t size, GError **error)
         return NULL;
     }
     const MobMsgInfo *info = mob_msg_info((MobMsgType)type);
-    g_autoptr(MobMsg) msg = new_message((MobMsgType)type, info->size);
+    g_autoptr(MobMsg) msg = mob_msg_new((MobMsgType)type);
     MobWire wire = {.at = data + sizeof type, .end = data + size};
     mob_fields_get(info, &wire, msg);
-    return wire_is_done(&wire, info->name, size, error) ? g_steal_pointer(&msg) : NULL;
+    return mob_wire_is_done(&wire, info->name, size, error) ? g_steal_pointer(&msg) : NULL;
 }
 
 void
@@ -232,7 +237,7 @@ mob_record_decode(MobRecord record, const uint8_t *data, size_t size, GError **e
     MobWire wire = {.at = data, .end = data + size};
 
     mob_fields_get(info, &wire, into);
-    if (!wire_is_done(&wire, info->name, size, error)) {
+    if (!mob_wire_is_done(&wire, info->name, size, error)) {
         mob_record_free(record, into);
         return NULL;
     }

@@ -26,6 +26,8 @@ typedef struct MobTaskSpec MobTaskSpec;
 typedef struct MobResult MobResult;
 typedef struct MobView MobView;
 typedef struct MobMove MobMove;
+typedef struct MobBirth MobBirth;
+typedef struct MobRule MobRule;
 
 typedef struct {
     MobObjectId *items;
@@ -149,6 +151,8 @@ const MobMsgInfo *mob_record_info(MobRecord record);
 /* MOB_MSG_COUNT where there is no such message. */
 MobMsgType mob_msg_by_name(const char *name);
 
+/* An empty message; what it has to have is for the caller to fill in. */
+MobMsg *mob_msg_new(MobMsgType type);
 MobMsg *mob_msg_ref(MobMsg *msg);
 void mob_msg_unref(MobMsg *msg);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MobMsg, mob_msg_unref)

@@ -27,8 +27,8 @@ fold_word(Fold *fold, uint64_t word)
 /* clang-format off */
 #define RECORD(Type, name, doc)                                          \
     static void clear_record_##name(struct Mob##Type *record);           \
-    static void fold_record_##name(Fold *fold, const struct Mob##Type *record); \
-    static uint64_t weigh_record_##name(const struct Mob##Type *record);
+    static G_GNUC_UNUSED void fold_record_##name(Fold *fold, const struct Mob##Type *record); \
+    static G_GNUC_UNUSED uint64_t weigh_record_##name(const struct Mob##Type *record);
 #define FIELD(kind, name, doc)
 #define END(name)
 #include "runtime/records.def"
@@ -324,14 +324,14 @@ weigh_spec(MobTaskSpec *const *field)
 /* clang-format on */
 
 #define RECORD(Type, name, doc)                                                                    \
-    static void fold_record_##name(Fold *fold, const struct Mob##Type *record)                     \
+    static G_GNUC_UNUSED void fold_record_##name(Fold *fold, const struct Mob##Type *record)       \
     {
 #define FIELD(kind, name, doc) fold_##kind(fold, &record->name);
 #define END(name)              }
 #include "runtime/records.def"
 
 #define RECORD(Type, name, doc)                                                                    \
-    static uint64_t weigh_record_##name(const struct Mob##Type *record)                            \
+    static G_GNUC_UNUSED uint64_t weigh_record_##name(const struct Mob##Type *record)              \
     {                                                                                              \
         uint64_t weight = 0;
 #define FIELD(kind, name, doc) weight += weigh_##kind(&record->name);

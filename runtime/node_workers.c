@@ -157,7 +157,8 @@ mob_node_kill_all(MobNode *node, const char *reason, MobOutbox *out)
     size_t at = 0;
 
     while ((worker = mob_table_next(node->workers.all, &at)) != NULL)
-        mob_node_kill_worker(node, worker, reason, out);
+        if (worker->stage != MOB_WORKER_DRIVER) /* not ours to kill: it goes when we are gone */
+            mob_node_kill_worker(node, worker, reason, out);
 }
 
 void

@@ -8,6 +8,17 @@ static const char *const names[MOB_NOTE_COUNT] = {
 #include "runtime/notes.def"
 };
 
+/* Notes only look, so their pointers are const; their references are not. */
+void
+mob_note_release(const MobNote *note)
+{
+    mob_spec_unref((MobTaskSpec *)note->spec);
+    mob_args_unref((MobArgs *)note->args);
+    mob_msg_unref((MobMsg *)note->msg);
+    mob_value_unref((MobValue *)note->value);
+    mob_str_unref((MobStr *)note->path);
+}
+
 const char *
 mob_note_name(MobNoteKind kind)
 {

@@ -16,16 +16,7 @@ typedef enum {
 
 G_STATIC_ASSERT(MOB_NOTE_COUNT <= 64);
 
-/* One of the facts that made a decision so: the event at which it came to be. */
-typedef struct {
-    uint64_t event;
-    const char *role; /* a static text: "last copy gone" */
-} MobBecause;
-
-enum {
-    MOB_BECAUSE_MAX = 4
-};
-
+/* A new field belongs into notes_fields.def too. */
 typedef struct {
     MobNoteKind kind;
     uint32_t attempt;
@@ -49,8 +40,10 @@ typedef struct {
     const char *label;
     const char *reason; /* static, or borrowed like the rest */
     const char *text;
-    MobBecause because[MOB_BECAUSE_MAX];
 } MobNote;
+
+/* Gives back the references that a kept note holds; its texts are the keeper's. */
+void mob_note_release(const MobNote *note);
 
 const char *mob_note_name(MobNoteKind kind);
 /* MOB_NOTE_COUNT where there is no such note. */

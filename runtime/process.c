@@ -122,14 +122,8 @@ mob_note_keep(MobOutbox *out, const MobNote *note)
 void
 mob_outbox_forget_notes(MobOutbox *out)
 {
-    for (guint i = 0; i < out->notes->len; i++) {
-        const MobNote *note = &g_array_index(out->notes, MobNote, i);
-        mob_spec_unref((MobTaskSpec *)note->spec);
-        mob_args_unref((MobArgs *)note->args);
-        mob_msg_unref((MobMsg *)note->msg);
-        mob_value_unref((MobValue *)note->value);
-        mob_str_unref((MobStr *)note->path);
-    }
+    for (guint i = 0; i < out->notes->len; i++)
+        mob_note_release(&g_array_index(out->notes, MobNote, i));
     g_array_set_size(out->notes, 0);
     if (out->words != NULL)
         g_string_chunk_clear(out->words);

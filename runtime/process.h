@@ -67,7 +67,7 @@ typedef struct {
 typedef struct {
     MobInputKind kind;
     MobTime now;
-    uint64_t event;  /* the number of this event, for because-links */
+    uint64_t event;  /* the number of this event */
     MobPicks *picks; /* this process's choices */
     MobAddress from;
     const MobMsg *msg;

@@ -86,11 +86,7 @@ static void
 note_decision(MobStep *step, const MobRow *row, const MobTask *task)
 {
     NOTE(step->out, DECIDE, .reason = "resubmit", .spec = task->spec, .attempt = task->attempt,
-         .object = row->ref.id, .path = row->ref.path, .owner = row->ref.owner,
-         .because = {{row->lost, "the last copy is gone"},
-                     {step->input->event, row->submitted > 0 ? "a task needs it"
-                                          : row->local > 0   ? "a body holds it"
-                                                             : "somebody holds it"}});
+         .object = row->ref.id, .path = row->ref.path, .owner = row->ref.owner);
     NOTE(step->out, OBJECT_RECOVERING, .object = row->ref.id, .path = row->ref.path,
          .owner = row->ref.owner);
     NOTE(step->out, TASK_RETRIED, .spec = task->spec, .attempt = task->attempt,

@@ -150,7 +150,8 @@ on_output(State *state, const MobNote *note)
     (MOB_WANT(WORKER_DIED) | MOB_WANT(WORKER_BLOCKED) | MOB_WANT(WORKER_UNBLOCKED) |               \
      MOB_WANT(NODE_JOINED) | MOB_WANT(NODE_LEFT) | MOB_WANT(NODE_DIED) |                           \
      MOB_WANT(NODE_DECLARED_DEAD) | MOB_WANT(GCS_DIED) | MOB_WANT(GCS_RESTARTED))
-#define WANT_REST (MOB_WANT(JOB_STARTED) | MOB_WANT(JOB_FINISHED) | MOB_WANT(OUTPUT))
+#define WANT_REST                                                                                  \
+    (MOB_WANT(FAULT) | MOB_WANT(JOB_STARTED) | MOB_WANT(JOB_FINISHED) | MOB_WANT(OUTPUT))
 
 static void
 on_note(State *state, const MobNote *note)
@@ -169,6 +170,8 @@ on_note(State *state, const MobNote *note)
         mob_state_on_machine(state, note);
     else if (note->kind == MOB_NOTE_OUTPUT)
         on_output(state, note);
+    else if (note->kind == MOB_NOTE_FAULT)
+        mob_state_on_fault(state, note);
     else if (kind & WANT_REST)
         on_job(state, note);
 }
@@ -191,7 +194,7 @@ mob_state_new(void)
     GPtrArray **lists[] = {&state->base.nodes,    &state->base.procs,   &state->base.tasks,
                            &state->base.attempts, &state->base.objects, &state->base.copies,
                            &state->base.refs,     &state->base.leases,  &state->base.logs,
-                           &state->base.jobs};
+                           &state->base.jobs,     &state->base.faults};
     MobTable **tables[] = {&state->nodes,    &state->procs,   &state->tasks,
                            &state->attempts, &state->objects, &state->names,
                            &state->copies,   &state->refs,    &state->leases};
@@ -227,8 +230,9 @@ mob_state_free(MobState *base)
     for (guint i = 0; i < base->jobs->len; i++)
         mob_value_unref(((MobStateJob *)g_ptr_array_index(base->jobs, i))->result);
 
-    GPtrArray *lists[] = {base->nodes,  base->procs, base->tasks,  base->attempts, base->objects,
-                          base->copies, base->refs,  base->leases, base->logs,     base->jobs};
+    GPtrArray *lists[] = {base->nodes,   base->procs,  base->tasks, base->attempts,
+                          base->objects, base->copies, base->refs,  base->leases,
+                          base->logs,    base->jobs,   base->faults};
     MobTable *tables[] = {state->nodes,    state->procs,   state->tasks,
                           state->attempts, state->objects, state->names,
                           state->copies,   state->refs,    state->leases};

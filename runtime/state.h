@@ -29,6 +29,7 @@ typedef struct {
     MobTime died_at;
     uint64_t joined;
     uint64_t died;
+    uint64_t declared; /* the event in which it was declared dead */
     const char *reason;
 } MobStateNode;
 
@@ -177,6 +178,18 @@ typedef struct {
     uint64_t ended; /* event */
 } MobStateJob;
 
+/* What was done to the cluster; all of it, also what lasts no time. */
+typedef struct {
+    uint32_t number; /* of control.h, from 1 */
+    const char *verb;
+    const char *target; /* "n1 n2 oneway"; empty: everything */
+    uint32_t line;      /* of the scenario */
+    uint64_t from;
+    uint64_t to; /* when it was healed */
+    MobTime from_at;
+    MobTime to_at;
+} MobStateFault;
+
 typedef struct {
     MobWatcher watcher;  /* add this to the world */
     GPtrArray *nodes;    /* of MobStateNode, in order of joining */
@@ -189,7 +202,8 @@ typedef struct {
     GPtrArray *leases;
     GPtrArray *logs;
     GPtrArray *jobs;
-    uint64_t event; /* the newest */
+    GPtrArray *faults; /* of MobStateFault, in the order of being given */
+    uint64_t event;    /* the newest */
     MobTime now;
     bool gcs_alive;
 } MobState;

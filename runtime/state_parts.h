@@ -76,9 +76,10 @@ MobKey mob_state_key(const char *name);
 void mob_state_set(MobTable *table, MobKey key, void *value);
 
 /* state_world.c */
-void mob_state_on_born(MobWatcher *self, const MobProcInfo *info, MobTime at);
-void mob_state_on_died(MobWatcher *self, MobAddress address, const char *why, MobTime at);
+void mob_state_on_born(MobWatcher *self, const MobProcInfo *info, MobWhen when);
+void mob_state_on_died(MobWatcher *self, MobAddress address, const char *why, MobWhen when);
 void mob_state_on_machine(State *state, const MobNote *note);
+void mob_state_on_fault(State *state, const MobNote *note);
 void mob_state_on_lease(State *state, const MobNote *note);
 Node *mob_state_get_node(State *state, MobNodeId id, const char *name);
 

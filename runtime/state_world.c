@@ -43,12 +43,13 @@ find_proc(const State *state, MobAddress address)
 }
 
 void
-mob_state_on_born(MobWatcher *self, const MobProcInfo *info, MobTime at)
+mob_state_on_born(MobWatcher *self, const MobProcInfo *info, MobWhen when)
 {
     State *state = (State *)self;
     Proc *proc = mob_state_alloc(state, sizeof *proc);
 
-    state->now = at;
+    state->event = when.event;
+    state->now = when.at;
     proc->base = (MobStateProc){
         .address = info->address,
         .name = mob_state_text(state, info->name),
@@ -56,7 +57,7 @@ mob_state_on_born(MobWatcher *self, const MobProcInfo *info, MobTime at)
         .role = info->role,
         .incarnation = info->incarnation,
         .alive = true,
-        .born_at = at,
+        .born_at = when.at,
         .born = state->event,
     };
     mob_state_set(state->procs, mob_key_address(info->address), proc);
@@ -97,12 +98,13 @@ proc_is_gone(State *state, Proc *proc, const char *why)
 }
 
 void
-mob_state_on_died(MobWatcher *self, MobAddress address, const char *why, MobTime at)
+mob_state_on_died(MobWatcher *self, MobAddress address, const char *why, MobWhen when)
 {
     State *state = (State *)self;
     Proc *proc = find_proc(state, address);
 
-    state->now = at;
+    state->event = when.event;
+    state->now = when.at;
     if (proc != NULL)
         proc_is_gone(state, proc, why);
 }
@@ -142,6 +144,7 @@ mob_state_on_machine(State *state, const MobNote *note)
     Node *node = mob_state_get_node(state, note->node, note->label);
     if (note->kind == MOB_NOTE_NODE_DECLARED_DEAD) {
         node->base.declared_dead = true;
+        node->base.declared = state->event;
         if (node->base.reason == NULL)
             node->base.reason = mob_state_text(state, note->reason);
     } else if (note->kind != MOB_NOTE_NODE_JOINED) {
@@ -150,6 +153,36 @@ mob_state_on_machine(State *state, const MobNote *note)
         node->base.joined = state->event;
         node->base.joined_at = state->now;
     }
+}
+
+/* --- what was done to the cluster --- */
+
+void
+mob_state_on_fault(State *state, const MobNote *note)
+{
+    MobStateFault *fault;
+    const char *target = note->text != NULL ? strchr(note->text, ' ') : NULL;
+
+    for (guint i = state->base.faults->len; i-- > 0;) {
+        fault = g_ptr_array_index(state->base.faults, i);
+        if (fault->number < note->bytes)
+            break;
+        if (fault->number > note->bytes)
+            continue;
+        fault->to = state->event; /* it is healed */
+        fault->to_at = state->now;
+        return;
+    }
+    fault = mob_state_alloc(state, sizeof *fault);
+    *fault = (MobStateFault){
+        .number = (uint32_t)note->bytes,
+        .verb = mob_state_text(state, note->reason),
+        .target = mob_state_text(state, target != NULL ? target + 1 : ""),
+        .line = note->line,
+        .from = state->event,
+        .from_at = state->now,
+    };
+    g_ptr_array_add(state->base.faults, fault);
 }
 
 /* --- leases --- */

@@ -159,9 +159,10 @@ text_of(Trace *trace, const MobNote *note)
 }
 
 static void
-on_note(Trace *trace, const MobNote *note)
+on_note(Trace *trace, const MobEvent *event, const MobNote *note)
 {
     const MobState *state = trace->base.state;
+    MobBecause because[MOB_BECAUSE_MAX];
     MobTaskId task = note->spec != NULL ? note->spec->id : note->task;
     MobTraceNote row = {
         .task = mob_state_task_by_id(state, task),
@@ -180,12 +181,8 @@ on_note(Trace *trace, const MobNote *note)
 
     if (note->kind == MOB_NOTE_FAULT)
         row.worker = note->from;
-    for (; row.because_count < MOB_BECAUSE_MAX; row.because_count++) {
-        const MobBecause *because = &note->because[row.because_count];
-        if (because->event == 0)
-            break;
-        g_array_append_vals(trace->base.because, because, 1);
-    }
+    row.because_count = (uint8_t)mob_reasons(state, event, note, because);
+    g_array_append_vals(trace->base.because, because, row.because_count);
     g_array_append_val(trace->base.notes, row);
 }
 
@@ -239,7 +236,7 @@ on_event(MobWatcher *self, const MobEvent *event)
         if (note->kind == MOB_NOTE_MESSAGE_SENT)
             on_sent(trace, event, note);
         else if (note->kind != MOB_NOTE_MESSAGE_DELIVERED)
-            on_note(trace, note);
+            on_note(trace, event, note);
     }
     g_array_index(trace->base.events, MobTraceEvent, trace->base.events->len - 1).note_count =
         (uint16_t)MIN(trace->base.notes->len - row.note, UINT16_MAX);

@@ -14,7 +14,7 @@
 #pragma once
 
 #include "runtime/pick.h"
-#include "runtime/state.h"
+#include "runtime/reasons.h"
 
 typedef struct {
     uint64_t number;

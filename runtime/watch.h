@@ -41,13 +41,24 @@ typedef struct {
     size_t note_count;
 } MobEvent;
 
+/* The event in which something happened, and its time. */
+typedef struct {
+    uint64_t event;
+    MobTime at;
+} MobWhen;
+
 typedef struct MobWatcher MobWatcher;
 
 struct MobWatcher {
     uint64_t wanted; /* bit per MobNoteKind: the notes that must be made for it */
     void (*event)(MobWatcher *self, const MobEvent *event);
-    void (*born)(MobWatcher *self, const MobProcInfo *proc, MobTime at);          /* may be NULL */
-    void (*died)(MobWatcher *self, MobAddress proc, const char *why, MobTime at); /* may be NULL */
+    /* Of births and deaths one is told at once; event() follows if they come with notes. May be
+     * NULL. */
+    void (*born)(MobWatcher *self, const MobProcInfo *proc, MobWhen when);
+    void (*died)(MobWatcher *self, MobAddress proc, const char *why, MobWhen when);
+    /* Bit per MobNoteKind: it may act on them inside the event, so a real process stands still
+     * there until it has been told. */
+    uint64_t acts;
 };
 
 #define MOB_WANT(CONSTANT) (UINT64_C(1) << MOB_NOTE_##CONSTANT)

@@ -324,12 +324,13 @@ send_job(MobStep *step)
     }
 }
 
-/* Says again whatever has not been answered yet. */
+/* Says again whatever has not been answered yet: the GCS may have died with its
+ * machine, and then nobody says so. */
 static void
 begin(MobStep *step)
 {
     MobWorker *worker = step->worker;
-    bool waits = !worker->registered;
+    bool waits = mob_exec_ask_program(step) || !worker->registered;
 
     if (!worker->registered)
         send_register(step);
@@ -464,6 +465,14 @@ on_timer(MobStep *step)
     }
 }
 
+/* The dead are not believed; but the GCS keeps its address when its machine is
+ * started again, and that of the node which the machine was before is dead. */
+static bool
+is_believed(const MobWorker *worker, MobAddress from)
+{
+    return !mob_worker_is_dead(worker, from) || mob_address_eq(from, worker->gcs);
+}
+
 static void
 dispatch(MobStep *step)
 {
@@ -474,8 +483,8 @@ dispatch(MobStep *step)
         begin(step);
         break;
     case MOB_INPUT_MESSAGE:
-        if (on_message[input->msg->type] != NULL && !mob_worker_is_dead(step->worker, input->from))
-            on_message[input->msg->type](step); /* the dead are not believed */
+        if (on_message[input->msg->type] != NULL && is_believed(step->worker, input->from))
+            on_message[input->msg->type](step);
         break;
     case MOB_INPUT_RESET:
         on_reset(step);

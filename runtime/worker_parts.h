@@ -431,6 +431,8 @@ void mob_registration_free(MobRegistration *registration);
 void mob_exec_on_push(MobStep *step);
 void mob_exec_start_main(MobStep *step);
 void mob_exec_on_bundle(MobStep *step);
+/* False if the program that is to run is here, or none is. */
+bool mob_exec_ask_program(MobStep *step);
 void mob_exec_on_object(MobStep *step, MobObjectId object, MobValue *value); /* ObjectHere */
 void mob_exec_again(MobStep *step, MobAddress peer);
 void mob_exec_clear(MobExec *exec);

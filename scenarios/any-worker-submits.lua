@@ -9,6 +9,8 @@
 --
 -- It is the program that decides: no scheduler can spread submissions that
 -- all come from one process.
+--
+-- The figures alone:  mobula run -q scenarios/any-worker-submits.lua
 local sim = require "mobula.sim"
 
 local MACHINES, CPUS = 9, 4
@@ -37,4 +39,5 @@ end
 
 local driver = rate("the driver submits all", 0, SUBMITTERS * EACH)
 local spread = rate("tasks submit tasks", SUBMITTERS, EACH)
-assert.is_true(spread > 1.5 * driver, "nested submission spreads the work of owners")
+-- On real processes a message costs what it costs, and all share the cores of one machine.
+assert.is_true(sim.world ~= "sim" or spread > 1.5 * driver, "nested submission spreads the work of owners")

@@ -7,6 +7,8 @@
  *
  *     cc -shared -fPIC $(pkg-config --cflags mobula) -o chain.so chain.c
  *     mobula run ./chain.so
+ *
+ * or in a scenario, which breaks something: c:submit("./chain.so").
  */
 #include <mobula.h>
 

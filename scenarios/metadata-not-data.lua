@@ -6,6 +6,8 @@
 -- jobs; where an object is, its owner knows. So what goes through the GCS
 -- does not grow with the data: four times the bytes, and not a byte more
 -- there.
+--
+-- The figures alone:  mobula run -q scenarios/metadata-not-data.lua
 local sim = require "mobula.sim"
 
 local MAPS, REDUCES = 8, 8
@@ -65,4 +67,8 @@ local gcs_4, stores_4 = measure(4 * MiB)
 
 assert.is_true(stores > 1000 * gcs, "data goes from store to store")
 assert.near(4 * stores, stores_4, stores, "four times the data")
-assert.are.equal(gcs, gcs_4, "and the same for the GCS")
+if sim.world == "sim" then
+  assert.are.equal(gcs, gcs_4, "and the same for the GCS")
+else -- real processes report and ask again when it suits them
+  assert.near(gcs, gcs_4, gcs / 10, "and the same for the GCS")
+end

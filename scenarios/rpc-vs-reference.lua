@@ -8,6 +8,8 @@
 -- Small values are another matter: up to 100 KiB they travel inside the
 -- messages that are sent anyway, so both ways come to the same. The price of
 -- a reference begins to pay off just above that.
+--
+-- The figures alone:  mobula run -q scenarios/rpc-vs-reference.lua
 local sim = require "mobula.sim"
 
 local function program(m, bytes, by_reference)
@@ -61,7 +63,9 @@ local big = 100 * MiB
 assert.near(4 * big, value[big].caller, big / 100)
 assert.near(2 * big, reference[big].all, big / 100)
 assert.is_true(reference[big].caller < 200 * KiB)
-assert.is_true(value[big].time > 1.5 * reference[big].time)
+if sim.world == "sim" then -- real wires are as fast as they are
+  assert.is_true(value[big].time > 1.5 * reference[big].time)
+end
 
 -- Below the threshold both inline the values.
 assert.near(value[KiB].caller, reference[KiB].caller, 2 * KiB)

@@ -4,8 +4,8 @@
 -- ado. A job that starts anew whenever one goes may never finish; one that
 -- redoes only what was lost gets through. Here machines go several times
 -- a second, all but the one with the driver, and new ones come instead. The
--- answer is right and some tasks ran more than once: what ran again was paid
--- twice, and it is no more than what was on the machines that went.
+-- answer is right and some tasks ran more than once: that is the price, and
+-- it is no more than what was on the machines that went.
 --
 -- Without a seed the machines go in turn. Every seed is another fleet:
 --   mobula test scenarios/spot-fleet.lua --seeds 100
@@ -39,8 +39,8 @@ for t in c.state.tasks do
   ran = ran + t.attempts
 end
 for _ in c.state.nodes { alive = false } do lost = lost + 1 end
-print(string.format("%d machines lost, %d tasks, %d of them again: %.0f %% of the work was paid twice",
-  lost, once, ran - once, 100 * (ran - once) / once))
+print(string.format("%d machines lost; %d tasks ran %d times: %.1f times the work of a fleet that stays",
+  lost, once, ran, ran / once))
 -- One machine of four holds about a quarter of what has been done so far, and
 -- that is what a loss can cost; to start anew would have cost all of it.
 assert.is_true(ran - once <= lost * once / 4, "only what was lost is done again")

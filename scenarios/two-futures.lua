@@ -5,6 +5,8 @@
 -- get afterwards, and the tasks run side by side. That needs (1) the get
 -- outside of the loop that calls, (2) two free CPUs, and (3) workers that have
 -- been started: a cold one adds its start-up time.
+--
+-- The figures alone:  mobula run -q scenarios/two-futures.lua
 local sim = require "mobula.sim"
 
 -- The same program in every run: two tasks of a second. `warm` runs two very
@@ -49,4 +51,6 @@ local cold = { nodes = 2, cpus = 1, config = { worker_start = "500ms" } }
 assert.near(1.0, seconds("two futures", two, "together", true), 0.01)
 assert.near(2.0, seconds("trap 1: get inside the loop", two, "one after the other", true), 0.01)
 assert.near(2.0, seconds("trap 2: one CPU", one, "together", true), 0.01)
-assert.near(1.5, seconds("trap 3: cold workers", cold, "together", false), 0.01)
+if sim.world == "sim" then -- a real worker starts as fast as it does, whatever a knob says
+  assert.near(1.5, seconds("trap 3: cold workers", cold, "together", false), 0.01)
+end

@@ -18,6 +18,8 @@ void mob_bodies_end(MobWorld *world, MobPlace *place, const MobEffect *effect);
 /* NULL if it has ended. */
 MobHosted *mob_bodies_find(const MobPlace *place, uint64_t id);
 
+/* MOB_AT_WAKE has come for a body, however long its process does not get to it. */
+void mob_bodies_awaken(const MobPlace *place, uint64_t id);
 /* The time that @hosted computed or slept is over: resumes it with nothing. */
 void mob_bodies_go_on(MobWorld *world, MobHosted *hosted);
 

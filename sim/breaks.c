@@ -76,7 +76,7 @@ lose(MobConn *conn, unsigned end)
 
     from->epoch++;
     if (from->stalled != NULL)
-        g_ptr_array_set_size(from->stalled, 0);
+        g_array_set_size(from->stalled, 0);
 }
 
 void
@@ -146,7 +146,7 @@ end_conn(MobWorld *world, MobPlace *place, MobConn *conn, bool silent)
     end->dangling = end->owed = false;
     lose(conn, !mine);
     if (end->stalled != NULL)
-        g_ptr_array_set_size(end->stalled, 0);
+        g_array_set_size(end->stalled, 0);
     if (peer->place == place) {
         peer->place = NULL;
         return;

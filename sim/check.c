@@ -375,9 +375,9 @@ on_created(MobCheck *check, const MobNote *note)
 static void
 on_declared_dead(MobCheck *check, const MobNote *note)
 {
-    const MobStateNode *node = mob_state_node_by_id(check->state, note->node);
+    const MobProcess *node = mob_check_process(check, mob_node_address(note->node.v));
 
-    if (!check->network_faults && node != NULL && node->alive && node->died == 0)
+    if (!check->network_faults && node != NULL)
         mob_check_fail(check, "I39", "detection", "%s is declared dead, and it lives",
                        mob_state_node_name(check->state, note->node));
 }

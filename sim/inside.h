@@ -182,6 +182,12 @@ struct MobHosted {
     uint32_t repeats;
 };
 
+/* A message that a fault holds back; another may have marked it before. */
+typedef struct {
+    MobMsg *msg; /* owned */
+    uint8_t flags;
+} MobStalled;
+
 /* One end of a connection, and what this end sends. */
 typedef struct {
     MobAddress address;
@@ -194,7 +200,7 @@ typedef struct {
     bool owed;           /* the other process has died, and the word of it is held back by a cut */
     MobTime last_arrive; /* of what this end sent: nothing may overtake it */
     MobTime ready_at;    /* the other end's network card still takes in the one before */
-    GPtrArray *stalled;  /* of MobMsg, owned: held back by a fault; NULL if never used */
+    GArray *stalled;     /* of MobStalled: held back by a fault; NULL if never used */
 } MobEnd;
 
 struct MobConn {

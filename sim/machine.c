@@ -223,7 +223,7 @@ mob_driver_start(MobWorld *world, const MobJob *job, uint32_t number)
         .node_manager = mob_node_address(head->life->node),
         .node_name = node_name,
         .driver = true,
-        .root = mob_task_derive((MobTaskId){0x6d6f62756c61, 0x6d61696e}, number, 0x4a4f42),
+        .root = mob_task_root(number),
         .root_path = root_path,
         .job_name = job_name,
         .bundle_id = job->bundle_id,

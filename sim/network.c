@@ -24,7 +24,7 @@ mob_net_unref(MobConn *conn)
         return;
     for (unsigned i = 0; i < 2; i++)
         if (conn->end[i].stalled != NULL)
-            g_ptr_array_unref(conn->end[i].stalled);
+            g_array_unref(conn->end[i].stalled);
     g_free(conn);
 }
 
@@ -182,13 +182,21 @@ mob_net_list(MobWorld *world, MobConn *conn)
 }
 
 static void
-stall(MobWorld *world, MobConn *conn, unsigned end, MobMsg *msg)
+stalled_clear(void *stalled)
+{
+    mob_msg_unref(((MobStalled *)stalled)->msg);
+}
+
+static void
+stall(MobWorld *world, MobConn *conn, unsigned end, MobStalled stalled)
 {
     MobEnd *from = &conn->end[end];
 
-    if (from->stalled == NULL)
-        from->stalled = g_ptr_array_new_with_free_func((GDestroyNotify)mob_msg_unref);
-    g_ptr_array_add(from->stalled, msg);
+    if (from->stalled == NULL) {
+        from->stalled = g_array_new(FALSE, FALSE, sizeof(MobStalled));
+        g_array_set_clear_func(from->stalled, stalled_clear);
+    }
+    g_array_append_val(from->stalled, stalled);
     mob_net_list(world, conn);
 }
 
@@ -206,7 +214,7 @@ start_clock(MobWorld *world, MobConn *conn)
 
 /* Returns whether @msg (transfer full if so) was held back by a cut or hold. */
 static bool
-hold_back(MobWorld *world, MobConn *conn, unsigned end, MobMsg *msg)
+hold_back(MobWorld *world, MobConn *conn, unsigned end, MobMsg *msg, uint8_t flags)
 {
     bool waits = conn->end[end].stalled != NULL && conn->end[end].stalled->len > 0;
     MobBlock block = mob_faults_block(world, conn, end, true);
@@ -215,23 +223,25 @@ hold_back(MobWorld *world, MobConn *conn, unsigned end, MobMsg *msg)
         start_clock(world, conn);
     if (block == MOB_BLOCK_NONE && !waits)
         return false;
-    stall(world, conn, end, msg);
+    stall(world, conn, end, (MobStalled){msg, flags});
     return true;
 }
 
 static void
 send_stalled(MobWorld *world, MobConn *conn, unsigned end)
 {
-    GPtrArray *stalled = conn->end[end].stalled;
+    GArray *stalled = conn->end[end].stalled;
 
     if (stalled == NULL || stalled->len == 0 ||
         mob_faults_block(world, conn, end, false) != MOB_BLOCK_NONE)
         return;
     conn->end[end].stalled = NULL;
-    g_ptr_array_set_free_func(stalled, NULL);
-    for (guint i = 0; i < stalled->len; i++)
-        transmit(world, conn, end, g_ptr_array_index(stalled, i), 0);
-    g_ptr_array_unref(stalled);
+    g_array_set_clear_func(stalled, NULL);
+    for (guint i = 0; i < stalled->len; i++) {
+        const MobStalled *one = &g_array_index(stalled, MobStalled, i);
+        transmit(world, conn, end, one->msg, one->flags);
+    }
+    g_array_unref(stalled);
 }
 
 /* Returns whether @conn still waits for something. */
@@ -344,7 +354,7 @@ mob_net_send(MobWorld *world, MobPlace *from, MobAddress to, MobMsg *msg)
         msg = through_codec(world, msg);
     if (world->tripping > 0)
         flags = trip(world, conn, end, msg);
-    if (world->blocking > 0 && hold_back(world, conn, end, msg))
+    if (world->blocking > 0 && hold_back(world, conn, end, msg, flags))
         return;
     transmit(world, conn, end, msg, flags);
 }

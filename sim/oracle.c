@@ -201,6 +201,7 @@ run_body(MobOracle *oracle, Frame *frame, MobBody *body, MobValue ***values)
 
     for (;;) {
         call = (MobCall){0};
+        oracle->loader->resumed++;
         body->class->resume(body, &answer, &call);
         mob_answer_clear(&answer);
         if (!answer_call(oracle, frame, &call, &answer))

@@ -40,6 +40,7 @@ note_fault(MobWorld *world, const MobFaultRun *fault, const char *what)
         .reason = mob_verb_name(fault->verb),
         .text = mob_world_text(world, text),
         .line = fault->line,
+        .bytes = fault->number,
         .from = address_of(&fault->from),
         .to = address_of(&fault->to),
     };
@@ -354,23 +355,6 @@ static const struct {
     [MOB_VERB_JOIN] = {do_join, false},
 };
 
-/* "cut n1 n2 oneway", as somebody would say it. */
-static const char *
-describe(MobWorld *world, const MobOrder *order)
-{
-    g_autoptr(GString) text = g_string_new(mob_verb_name(order->verb));
-    const char *words[] = {
-        order->message, order->target, order->object_name,
-        order->from,    order->to,     order->machine != NULL ? order->machine->name : NULL};
-
-    for (size_t i = 0; i < G_N_ELEMENTS(words); i++)
-        if (words[i] != NULL)
-            g_string_append_printf(text, " %s", words[i]);
-    if (order->oneway)
-        g_string_append(text, " oneway");
-    return mob_world_text(world, text->str);
-}
-
 static bool
 find_targets(MobWorld *world, const MobOrder *order, MobFaultRun *fault, GError **error)
 {
@@ -388,6 +372,7 @@ uint32_t
 mob_faults_order(MobWorld *world, const MobOrder *order, GError **error)
 {
     MobFaultRun *fault = g_new0(MobFaultRun, 1);
+    g_autofree char *text = mob_order_text(order);
 
     g_assert(order->verb < MOB_VERB_COUNT);
     fault->number = world->faults->len + 1;
@@ -401,7 +386,7 @@ mob_faults_order(MobWorld *world, const MobOrder *order, GError **error)
         g_ptr_array_set_size(world->faults, (int)fault->number - 1);
         return 0;
     }
-    fault->text = describe(world, order);
+    fault->text = mob_world_text(world, text);
     if (!verbs[order->verb].carry_out(world, order, fault, error)) {
         g_ptr_array_set_size(world->faults, (int)fault->number - 1);
         return 0;

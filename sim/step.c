@@ -485,11 +485,14 @@ mob_world_dispatch(MobWorld *world, const MobEntry *entry, MobSlot *slot)
     case MOB_AT_TIMER:
         on_timer(world, entry, slot);
         break;
+    case MOB_AT_WAKE:
+        mob_bodies_awaken(slot->subject, slot->number);
+        mob_world_receive(world, slot->subject, slot);
+        break;
     case MOB_AT_CALL:
     case MOB_AT_CHILD:
     case MOB_AT_LEAVE:
     case MOB_AT_EVICT:
-    case MOB_AT_WAKE:
         mob_world_receive(world, slot->subject, slot);
         break;
     case MOB_AT_SERVE:

@@ -71,26 +71,37 @@ mob_tell_step(MobWorld *world, const MobEvent *event)
 }
 
 static void
-tell_life(MobWorld *world, const News *news)
+tell_life(MobWorld *world, const News *news, uint64_t event)
 {
+    MobWhen when = {event, news->at};
     MobProcInfo info;
 
     mob_place_info(news->place, &info);
     for (guint i = 0; i < world->watchers->len; i++) {
         MobWatcher *watcher = g_ptr_array_index(world->watchers, i);
         if (news->kind == NEWS_BORN && watcher->born != NULL)
-            watcher->born(watcher, &info, news->at);
+            watcher->born(watcher, &info, when);
         if (news->kind == NEWS_DIED && watcher->died != NULL)
-            watcher->died(watcher, info.address, news->place->why, news->at);
+            watcher->died(watcher, info.address, news->place->why, when);
     }
 }
 
+static bool
+has_notes(const GArray *news)
+{
+    for (guint i = 0; i < news->len; i++)
+        if (g_array_index(news, News, i).kind == NEWS_NOTE)
+            return true;
+    return false;
+}
+
 /* Takes the news; tells the births and deaths among them; returns (transfer
- * full) the notes. */
+ * full) the notes, which are the next event if there are any, or this one. */
 static GArray *
-take_news(MobWorld *world)
+take_news(MobWorld *world, bool next)
 {
     GArray *news = world->news;
+    uint64_t event = world->events + (next && has_notes(news));
     GArray *notes = g_array_new(FALSE, FALSE, sizeof(MobNote));
 
     world->news = mob_tell_news_new();
@@ -100,7 +111,7 @@ take_news(MobWorld *world)
         if (one->kind == NEWS_NOTE)
             g_array_append_vals(notes, &one->note, 1);
         else
-            tell_life(world, one);
+            tell_life(world, one, event);
     }
     world->inside = false;
     g_array_unref(news);
@@ -145,7 +156,7 @@ void
 mob_tell(MobWorld *world)
 {
     while (world->news->len > 0 && !world->inside) {
-        g_autoptr(GArray) notes = take_news(world);
+        g_autoptr(GArray) notes = take_news(world, true);
         if (notes->len == 0)
             continue;
         world->events++;
@@ -158,7 +169,7 @@ mob_tell(MobWorld *world)
 void
 mob_tell_event(MobWorld *world, uint64_t cause, uint64_t tag)
 {
-    g_autoptr(GArray) notes = take_news(world);
+    g_autoptr(GArray) notes = take_news(world, false);
 
     tell_event(world, cause, tag, notes);
     mob_tell(world);

@@ -273,8 +273,8 @@ fill_list(uint64_t *state, MobKind kind, void *field)
     }
 }
 
-static void
-fill_field(uint64_t *state, MobKind kind, void *field)
+void
+generate_field(uint64_t *state, MobKind kind, void *field)
 {
     switch (kind) {
     case MOB_KIND_flag:
@@ -332,20 +332,13 @@ static void
 fill_fields(uint64_t *state, const MobMsgInfo *info, void *into)
 {
     for (size_t i = 0; i < info->field_count; i++)
-        fill_field(state, info->fields[i].kind, (char *)into + info->fields[i].offset);
+        generate_field(state, info->fields[i].kind, (char *)into + info->fields[i].offset);
 }
 
 MobMsg *
 generate_msg(uint64_t *state, MobMsgType type)
 {
-    MobMsg *const made[] = {
-#define MESSAGE(Type, CONSTANT, name, doc)                                                         \
-    type == MOB_MSG_##CONSTANT ? &mob_##name##_new()->base : NULL,
-#define FIELD(kind, name, doc)
-#define END(name)
-#include "runtime/messages.def"
-    };
-    MobMsg *msg = made[type];
+    MobMsg *msg = mob_msg_new(type);
 
     fill_fields(state, mob_msg_info(type), msg);
     return msg;

@@ -37,4 +37,32 @@ trace() {
 first=$(trace --seed 3)
 is "a trace is 16 digits" 16 "${#first}"
 is "the same seed has the same trace" "$first" "$(trace --seed 3)"
+
+# The same program in a scenario, which kills the machine that runs its second task.
+mkdir lecture && cp "$chain" lecture/chain.so
+cat >lecture/kill.lua <<'END'
+local sim = require "mobula.sim"
+local c = sim.cluster { nodes = 3, cpus = 1 }
+local job = c:submit("./chain.so")
+c:on("task.running", { task = "T2", attempt = 1 }, function(e) c:kill(e.worker) end)
+c:run { until_done = job, limit = "5s" }
+assert.are.equal(385, job:result())
+assert.are.equal(2, c.state.tasks.T2.attempts)
+assert.are.equal(1, c.state.tasks.T3.attempts)
+END
+is "a scenario may submit it, kill what runs it, and it recovers" "the sum of the squares is 385" \
+    "$("$mobula" run lecture/kill.lua 2>err)"
+is "the story tells it" "✓ 385   T2 ran twice" "$(grep -o '^✓ 385   T2 ran twice' err)"
+there=$("$mobula" run lecture/kill.lua -q --json 2>err | sed -n 's/.*"trace":"\([0-9a-f]*\)".*/\1/p')
+here=$(cd lecture && "$mobula" run kill.lua -q --json | sed -n 's/.*"trace":"\([0-9a-f]*\)".*/\1/p')
+is "its trace does not depend on where it is run" "$there" "$here"
+sed -i 's/chain.so/chian.so/' lecture/kill.lua
+"$mobula" run lecture/kill.lua 2>err
+is "what is not there is bad input" 2 $?
+is "and named with file and line" 1 \
+    "$(grep -c '^✗ lecture/kill.lua:3: c:submit: cannot read ./chian.so: No such file or directory' err)"
+echo "no object" >lecture/chian.so
+"$mobula" run lecture/kill.lua 2>err
+is "what is no program is bad input" 2 $?
+is "and said to be none" 1 "$(grep -c 'kill.lua:3: c:submit: cannot open ./chian.so' err)"
 echo "1..$count"

@@ -33,7 +33,7 @@ killer_event(MobWatcher *self, const MobEvent *event)
 }
 
 static void
-killer_died(MobWatcher *self, MobAddress process, const char *why, MobTime at)
+killer_died(MobWatcher *self, MobAddress process, const char *why, MobWhen when)
 {
     g_string_append_printf(((Killer *)self)->seen, "died %u.%u %s\n", process.node, process.local,
                            why);

@@ -364,7 +364,7 @@ static MobLoader *interrupted; /* for the handler alone */
 static void
 on_alarm(int signal)
 {
-    mob_lua_loader_interrupt(interrupted);
+    mob_lua_loader_interrupt(interrupted, "a tenth of a second");
 }
 
 Test(lua_body, a_watchdog_can_end_what_loops)
@@ -383,13 +383,15 @@ Test(lua_body, a_watchdog_can_end_what_loops)
                                      "end\n");
     mob_lua_loader_set_budget(fake->loader, 0);
     interrupted = fake->loader;
-    mob_lua_loader_interrupt(interrupted); /* nothing runs */
+    char place[64];
+    mob_lua_loader_interrupt(interrupted, ""); /* nothing runs */
+    cr_assert(!mob_lua_loader_where(interrupted, place, sizeof place));
     signal(SIGALRM, on_alarm);
     setitimer(ITIMER_REAL, &soon, NULL);
     g_autoptr(MobValue) value = fake_main(fake, NULL);
     setitimer(ITIMER_REAL, &never, NULL);
     cr_assert_str_eq(fake->output->str,
-                     "the body loops: test.lua:4 has run for very long without a call\n");
+                     "the body loops: test.lua:4 has run for a tenth of a second without a call\n");
 }
 
 Test(lua_body, bodies_can_be_freed_at_any_call)

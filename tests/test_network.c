@@ -272,6 +272,42 @@ Test(network, a_request_in_flight_arrives_after_the_break)
     cr_heard(world, addr(1, GCS), "1.000 reset from 2.0\n1.200 message 101 from 2.0\n");
 }
 
+/* What is to be lost is so after the cut as well. */
+Test(network, a_cut_does_not_make_an_rpc_fault_forget_its_message)
+{
+    g_autoptr(MobWorld) world = start_plain();
+    MobOrder cut = {.verb = MOB_VERB_CUT, .from = "n1", .to = "head"};
+
+    uint32_t lost = give(world, rpc(MOB_LOSE_REQUEST));
+    uint32_t fault = give(world, cut);
+    plan(world, addr(2, 0), MOB_MS, addr(1, GCS), 101, 0);
+    run_until(world, 3 * MOB_MS);
+    heal_it(world, fault);
+    run_until(world, 4 * MOB_MS);
+    cr_heard(world, addr(1, GCS), "3.100 reset from 2.0\n");
+    cr_heard(world, addr(2, 0), "3.100 reset from 1.1\n");
+    heal_it(world, lost);
+
+    lost = give(world, rpc(MOB_LOSE_REPLY));
+    fault = give(world, cut);
+    plan(world, addr(2, 0), 5 * MOB_MS, addr(1, GCS), 102, 0);
+    run_until(world, 6 * MOB_MS);
+    heal_it(world, fault);
+    run_until(world, 7 * MOB_MS);
+    cr_heard(world, addr(1, GCS), "6.100 message 102 from 2.0\n6.100 reset from 2.0\n");
+    cr_heard(world, addr(2, 0), "6.100 reset from 1.1\n");
+    heal_it(world, lost);
+
+    give(world, rpc(MOB_LOSE_INFLIGHT));
+    fault = give(world, cut);
+    plan(world, addr(2, 0), 8 * MOB_MS, addr(1, GCS), 103, 0);
+    run_until(world, 9 * MOB_MS);
+    cr_heard(world, addr(2, 0), "8.000 reset from 1.1\n");
+    heal_it(world, fault);
+    run_until(world, 10 * MOB_MS);
+    cr_heard(world, addr(1, GCS), "8.000 reset from 2.0\n9.200 message 103 from 2.0\n");
+}
+
 Test(network, a_network_card_sends_and_takes_in_one_byte_after_the_other)
 {
     MobWorldOptions options;

@@ -105,10 +105,18 @@ Test(rundb, answers_the_questions_of_the_lecture)
            "task.running,task.retried,task.running");
     /* Why was this attempt made? */
     expect(db,
-           "SELECT e.kind FROM attempts a JOIN because b ON b.seq = a.reason"
-           " JOIN events e ON e.seq = b.cause AND e.n > 0"
-           " WHERE a.task = 'T2' AND a.attempt = 2",
-           "object.copy_lost,object.lost,task.failed");
+           "SELECT b.role || ': ' || e.kind FROM events f JOIN because b USING (seq)"
+           " JOIN events e ON e.seq = b.cause AND e.n = 1"
+           " WHERE f.kind = 'task.failed' AND f.task = 'T2' ORDER BY b.cause",
+           "its worker died: node.died,its node was declared dead: node.declared_dead");
+    expect(db,
+           "SELECT DISTINCT b.role || ': ' || e.kind FROM attempts a JOIN because b ON b.seq = "
+           "a.reason"
+           " JOIN events e ON e.seq = b.cause AND e.n = 1"
+           " WHERE a.task = 'T1' AND a.attempt = 2 ORDER BY 1",
+           "a task needs it: task.submitted,its node was declared dead: node.declared_dead,"
+           "the last copy is gone: node.died");
+    expect(db, "SELECT count(*) FROM because WHERE cause >= seq", "0");
 
     sqlite3_close(db);
     g_unlink(path);
@@ -124,7 +132,7 @@ Test(rundb, keeps_the_clusters_of_a_file_apart)
     const uint64_t checkpoints[] = {11, 12, 13};
     const MobRunClaim claim = {"no job is lost", "always", "a.lua:3", 9, 1, 2, 8};
     const MobRunMark mark = {5, "here", "and now"};
-    const MobRunFault fault = {"cut", "n1 n2", 4, 6, "a.lua:9", 17};
+    const uint64_t bites[] = {17};
     MobRun runs[] = {run_of(first), run_of(second)};
     sqlite3 *db = NULL;
 
@@ -135,8 +143,10 @@ Test(rundb, keeps_the_clusters_of_a_file_apart)
     runs[1].info.claim_count = 1;
     runs[1].info.marks = &mark;
     runs[1].info.mark_count = 1;
-    runs[1].info.faults = &fault;
-    runs[1].info.fault_count = 1;
+    told_cut(second, 50 * MOB_MS, 60 * MOB_MS);
+    runs[1].info.file = "a.lua";
+    runs[1].info.bites = bites;
+    runs[1].info.bites_count = 1;
     runs[0].trace = NULL;
     cr_assert(mob_rundb_write(path, runs, 2, NULL));
     cr_assert(mob_rundb_write(path, runs, 2, NULL), "in the place of the first");
@@ -154,7 +164,17 @@ Test(rundb, keeps_the_clusters_of_a_file_apart)
            "0:000000000000000b,1024:000000000000000c,2048:000000000000000d");
     expect(db, "SELECT name || first_fail FROM claims", "no job is lost8");
     expect(db, "SELECT detail FROM marks", "and now");
-    expect(db, "SELECT bites FROM faults WHERE run = 2", "17");
+    expect(
+        db,
+        "SELECT verb || '|' || target || '|' || bites || '|' || source FROM faults WHERE run = 2",
+        "cut|n1 n2|17|a.lua:9");
+    expect(
+        db,
+        "SELECT (SELECT t FROM events e WHERE e.run = 2 AND e.n = 0 AND e.seq = f.from_seq) || ' '"
+        " || (SELECT t FROM events e WHERE e.run = 2 AND e.n = 0 AND e.seq = f.to_seq)"
+        " FROM faults f WHERE f.run = 2",
+        "50000000 60000000");
+    expect(db, "SELECT bites FROM faults WHERE run = 1", "NULL"); /* nobody has counted */
     expect(db, "SELECT error FROM tasks WHERE run = 2 AND task = 'T2'", "TaskError");
     expect(db, "SELECT parent FROM tasks WHERE task = 'T1/1/1'", "T1/1");
 

@@ -202,7 +202,7 @@ Test(scenario, stories_act_inside_the_event)
         {"local c = cluster()\n"
          "c:story('wait for ever', function() c:await { 'task.running', task = 'T77' } end)\n"
          "c:run()",
-         MOB_OUTCOME_VACUOUS, "story \"wait for ever\", which still awaits task.running task=T77"},
+         MOB_OUTCOME_VACUOUS, "story \"wait for ever\" still awaits task.running task=T77"},
         {"local c = cluster()\n"
          "c:story('wrong', function()\n"
          "  c:await { 'task.running' }\n"
@@ -268,20 +268,21 @@ Test(scenario, hooks_fire_when_they_should)
          "c:at('2ms'):cut { from = 'n1', to = function() return 'n2' end, lasts = '1ms' }\n"
          "c:on('fault.cut', function(e) assert.are.equal('fault', e.event) end)\n"
          "c:run()",
-         MOB_OUTCOME_VACUOUS, "cut from n1 to n2 (line 3) touched nothing"},
+         MOB_OUTCOME_VACUOUS, ":3: cut from n1 to n2 touched nothing"},
         {"local c = cluster()\nc:on('task.running', { task = 'T9' }, print)\nc:run()",
-         MOB_OUTCOME_VACUOUS, "c:on(task.running task=T9) (line 3)"},
+         MOB_OUTCOME_VACUOUS, ":3: c:on(task.running task=T9) never fired"},
         {"local c = cluster()\nc:at('1 fortnight'):kill('n1')\nc:run()", MOB_OUTCOME_BAD_INPUT,
          "time of c:at"},
         {"local c = cluster()\nc:at('900s'):kill('n1')\nc:run()", MOB_OUTCOME_VACUOUS,
-         "whose time never came"},
+         "the time of c:at never came"},
         {"local c = cluster()\nc:at('1ms'):kil('n1')", MOB_OUTCOME_BAD_INPUT,
          "did you mean 'kill'?"},
         {"local c = cluster()\nc:at('1ms'):kill('n7')\nc:run()", MOB_OUTCOME_BAD_INPUT,
          "there is no machine or process 'n7'; there are head, n1, n2"},
         {"local c = cluster()\nc:at('1ms'):evict('P1')\nc:run()", MOB_OUTCOME_BAD_INPUT,
          "does not say from where"},
-        {"local c = cluster()\nc:evict('P1')", MOB_OUTCOME_VACUOUS, "does not say :from(node)"},
+        {"local c = cluster()\nc:evict('P1')", MOB_OUTCOME_VACUOUS,
+         ":3: evict P1 without :from(node) touched nothing"},
         {"local c = cluster()\nc:at('1ms'):kill('n1'):from('n2')", MOB_OUTCOME_BAD_INPUT,
          "from belongs to evict"},
         {"local c = cluster()\nc:run()\nc:at('1ms'):kill('n1')", MOB_OUTCOME_BAD_INPUT,

@@ -57,9 +57,64 @@ Test(trace, keeps_every_event_with_its_cause_and_its_notes)
         cr_assert_str_eq(note->text, "its result is lost");
     }
     cr_assert_eq(retried, 2);
-    cr_assert_eq(told->trace->because->len, 2);
-    const MobBecause *because = &g_array_index(told->trace->because, MobBecause, 0);
-    cr_assert_str_eq(because->role, "the last copy is gone");
+}
+
+static const MobTraceNote *
+find_note(const Told *told, MobNoteKind kind, const char *task)
+{
+    for (guint i = 0; i < told->trace->notes->len; i++) {
+        const MobTraceNote *note = &g_array_index(told->trace->notes, MobTraceNote, i);
+        if (note->kind == kind && (task == NULL || g_strcmp0(note->task->name, task) == 0))
+            return note;
+    }
+    cr_assert_fail("no such note");
+    return NULL;
+}
+
+/* The kind of the first note of the event that is the reason of @note by that name. */
+static const char *
+reason_of(const Told *told, const MobTraceNote *note, const char *role)
+{
+    for (guint i = 0; i < note->because_count; i++) {
+        const MobBecause *because =
+            &g_array_index(told->trace->because, MobBecause, note->because + i);
+        cr_assert_lt(because->event, event_at(told, note->event)->number);
+        if (g_str_equal(because->role, role)) {
+            guint first = mob_trace_event(told->trace, because->event)->note;
+            return mob_note_name(g_array_index(told->trace->notes, MobTraceNote, first).kind);
+        }
+    }
+    return "";
+}
+
+Test(trace, a_decision_is_linked_to_the_events_that_made_it_so)
+{
+    g_autoptr(Told) told = told_kill_task_2();
+
+    const MobTraceNote *decision = find_note(told, MOB_NOTE_DECIDE, "T1");
+    cr_assert_str_eq(reason_of(told, decision, "the last copy is gone"), "node.died");
+    cr_assert_str_eq(reason_of(told, decision, "its node was declared dead"), "node.declared_dead");
+    cr_assert_str_eq(reason_of(told, decision, "a task needs it"), "task.submitted");
+    const MobTraceNote *failed = find_note(told, MOB_NOTE_TASK_FAILED, "T2");
+    cr_assert_str_eq(reason_of(told, failed, "its worker died"), "node.died");
+    const MobTraceNote *declared = find_note(told, MOB_NOTE_NODE_DECLARED_DEAD, NULL);
+    cr_assert_str_eq(reason_of(told, declared, "it died"), "node.died");
+}
+
+Test(trace, a_lineage_that_is_given_up_is_linked_to_what_kept_it)
+{
+    g_autoptr(Told) told = told_new();
+    told_cluster(told);
+    MobTaskSpec *spec = told_spec(told, "1", "make", told_driver, (MobTaskId){1, 1}, 1);
+    told_submitted(told, MOB_MS, spec, NULL);
+    told_started(told, 2 * MOB_MS, spec, 1, told_n1_w0);
+    told_finished(told, 3 * MOB_MS, spec, 1, told_n1_w0, 2, 1000);
+    told_note(told, (MobNote){.kind = MOB_NOTE_DECIDE, .reason = "evict_lineage", .spec = spec});
+    told_event(told, 4 * MOB_MS, told_driver);
+
+    const MobTraceNote *decision = find_note(told, MOB_NOTE_DECIDE, "T1");
+    cr_assert_str_eq(reason_of(told, decision, "its lineage was kept from then on"),
+                     "task.finished");
 }
 
 Test(trace, finds_the_message_that_arrives_by_who_sent_it_when)

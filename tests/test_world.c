@@ -133,6 +133,20 @@ Test(world, sleeping_takes_no_core)
     cr_assert(g_str_has_suffix(log, "11.100 call return\n11.100 call return\n"));
 }
 
+Test(world, a_body_may_end_whose_process_was_paused_when_it_was_to_wake)
+{
+    FakeLoader loader = {.calls = sleeps};
+    const MobTime begin[] = {1};
+    g_autoptr(MobWorld) world = with_bodies(&loader, begin, 1);
+
+    run_until(world, 5 * MOB_MS);
+    give(world, (MobOrder){.verb = MOB_VERB_PAUSE, .target = "n1/node"});
+    run_until(world, 30 * MOB_MS);
+    give(world, (MobOrder){.verb = MOB_VERB_KILL, .target = "n1/node"});
+    run_until(world, 50 * MOB_MS);
+    cr_assert_eq(mob_world_pending(world), 1, "the ticks of the GCS and nothing else");
+}
+
 Test(world, bodies_end_with_their_process)
 {
     FakeLoader loader = {.calls = computes};

@@ -51,13 +51,14 @@ told_born(Told *told, MobAddress address, const char *name, MobRole role)
     const char *node = address.node == 1 ? "head" : words[0];
     MobProcInfo info = {address, name, node, role, 1};
 
-    told->state->watcher.born(&told->state->watcher, &info, told->now);
+    told->state->watcher.born(&told->state->watcher, &info, (MobWhen){told->number, told->now});
 }
 
 void
 told_died(Told *told, MobAddress address, const char *why)
 {
-    told->state->watcher.died(&told->state->watcher, address, why, told->now);
+    told->state->watcher.died(&told->state->watcher, address, why,
+                              (MobWhen){told->number, told->now});
 }
 
 void
@@ -139,6 +140,13 @@ told_submitted(Told *told, MobTime at, MobTaskSpec *spec, MobArgs *args)
                               .attempt = 1,
                               .owner = spec->owner,
                               .args = args});
+    for (uint32_t i = 0; args != NULL && i < args->count; i++)
+        told_note(told, (MobNote){.kind = MOB_NOTE_REF_ADDED,
+                                  .object = args->items[i].ref.id,
+                                  .path = args->items[i].ref.path,
+                                  .owner = args->items[i].ref.owner,
+                                  .to = spec->owner,
+                                  .reason = "argument"});
     told_event(told, at, spec->owner);
 }
 
@@ -183,10 +191,13 @@ told_finished(Told *told, MobTime at, MobTaskSpec *spec, uint32_t attempt, MobAd
 void
 told_retried(Told *told, MobTime at, MobTaskSpec *spec, uint32_t attempt)
 {
-    told_note(told, (MobNote){.kind = MOB_NOTE_DECIDE,
-                              .reason = "resubmit",
-                              .spec = spec,
-                              .because = {{told->number, "the last copy is gone"}}});
+    MobObjectId object = mob_object_return(spec->id, 1);
+
+    if (mob_state_object_by_id(told->state, object)->state == MOB_OBJECT_LOST)
+        told_note(told, (MobNote){.kind = MOB_NOTE_DECIDE,
+                                  .reason = "resubmit",
+                                  .spec = spec,
+                                  .object = object});
     told_note(told, (MobNote){.kind = MOB_NOTE_TASK_RETRIED,
                               .spec = spec,
                               .attempt = attempt,
@@ -223,8 +234,10 @@ told_cluster(Told *told)
 static void
 kill_n1(Told *told, MobTime at)
 {
-    told_note(told,
-              (MobNote){.kind = MOB_NOTE_FAULT, .reason = "kill", .text = "kill n1", .line = 14});
+    told_note(
+        told,
+        (MobNote){
+            .kind = MOB_NOTE_FAULT, .reason = "kill", .text = "kill n1", .bytes = 1, .line = 14});
     told_event(told, at, (MobAddress){0, 0});
     told_note(
         told,
@@ -233,6 +246,19 @@ kill_n1(Told *told, MobTime at)
     told_died(told, (MobAddress){2, MOB_LOCAL_NODE}, "killed");
     told_died(told, told_n1_w0, "killed");
     told_died(told, (MobAddress){2, 3}, "killed");
+}
+
+void
+told_cut(Told *told, MobTime from, MobTime to)
+{
+    MobNote note = {
+        .kind = MOB_NOTE_FAULT, .reason = "cut", .text = "cut n1 n2", .bytes = 1, .line = 9};
+
+    told_note(told, note);
+    told_event(told, from, (MobAddress){0, 0});
+    note.text = "heal cut n1 n2";
+    told_note(told, note);
+    told_event(told, to, (MobAddress){0, 0});
 }
 
 static void

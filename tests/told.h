@@ -46,6 +46,9 @@ void told_finished(Told *told, MobTime at, MobTaskSpec *spec, uint32_t attempt, 
                    uint32_t node, uint64_t bytes);
 void told_retried(Told *told, MobTime at, MobTaskSpec *spec, uint32_t attempt);
 
+/* n1 and n2 do not hear each other for a while; fault 1, line 9. */
+void told_cut(Told *told, MobTime from, MobTime to);
+
 /* head, n1, n2; gcs and driver on the head; two workers on each of the others. */
 extern const MobAddress told_driver;
 extern const MobAddress told_gcs;

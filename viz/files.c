@@ -19,7 +19,10 @@ mob_write_file(const char *path, const char *data, size_t size, GError **error)
     if (g_file_set_contents_full(path, data, (gssize)size, G_FILE_SET_CONTENTS_CONSISTENT, 0666,
                                  &cause))
         return true;
-    g_set_error(error, MOB_LINEAGE_ERROR, EIO, "cannot write %s: %s", path, cause->message);
+    /* Of 'Failed to create file "lineage.svg.X8F2": No space left on device' the end matters. */
+    const char *why = strrchr(cause->message, ':');
+    g_set_error(error, MOB_LINEAGE_ERROR, EIO, "cannot write %s%s", path,
+                why != NULL ? why : ": it failed");
     return false;
 }
 

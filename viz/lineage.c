@@ -175,6 +175,8 @@ mob_lineage_export(MobLineageOptions *options, GError **error)
         return write_frames(figure, options, error);
 
     MobMoment moment = options->at != NULL ? resolve(model, asked) : model->end;
+    bool late = asked.seq != 0 ? asked.seq > model->end.seq : asked.at > model->end.at;
+    options->ended = options->at != NULL && late ? model->end : (MobMoment){0};
     options->made = 1;
     if (options->output != NULL)
         return write_picture(figure, moment, options->output, options->dot, error);

@@ -19,6 +19,7 @@ typedef struct {
     uint32_t made;      /* out: how many pictures */
     double width;       /* out: px */
     double height;
+    MobMoment ended; /* out: of the run, if @at is later; else 0 */
 } MobLineageOptions;
 
 /* Writes pictures of a run; a file is renamed into place when it is whole.

@@ -334,24 +334,17 @@ write_choices(Db *db, const MobTrace *trace)
 /* --- what the world was told --- */
 
 static void
-write_noted_faults(Db *db, const MobRun *run)
+write_faults(Db *db, const MobRun *run)
 {
-    const MobTrace *trace = run->trace;
-    int64_t count = 0;
-
-    for (guint i = 0; i < trace->notes->len; i++) {
-        const MobTraceNote *note = &g_array_index(trace->notes, MobTraceNote, i);
-        if (note->kind != MOB_NOTE_FAULT)
-            continue;
-        const MobTraceEvent *event = &g_array_index(trace->events, MobTraceEvent, note->event);
-        g_auto(GStrv) words = g_strsplit(note->text != NULL ? note->text : "", " ", 2);
-        const char *verb = words[0] != NULL ? words[0] : "";
+    for (guint i = 0; i < run->state->faults->len; i++) {
+        const MobStateFault *fault = g_ptr_array_index(run->state->faults, i);
+        bool counted = fault->number >= 1 && fault->number <= run->info.bites_count;
         g_autofree char *source =
-            note->bytes != 0
-                ? g_strdup_printf("%s:%" G_GUINT64_FORMAT, run->info.scenario, note->bytes)
-                : NULL;
-        row(db, TABLE_FAULTS, "iissizs-", db->run, ++count, verb,
-            *verb != '\0' && words[1] != NULL ? words[1] : "", INT(event->number), INT(0), source);
+            fault->line != 0 ? g_strdup_printf("%s:%u", run->info.file, fault->line) : NULL;
+
+        row(db, TABLE_FAULTS, counted ? "iissizsi" : "iissizs-", db->run, INT(fault->number),
+            fault->verb, fault->target, INT(fault->from), INT(fault->to), source,
+            INT(counted ? run->info.bites[fault->number - 1] : 0));
     }
 }
 
@@ -361,13 +354,7 @@ write_info(Db *db, const MobRun *run)
     const MobRunInfo *info = &run->info;
     char hash[17];
 
-    for (size_t i = 0; i < info->fault_count; i++) {
-        const MobRunFault *fault = &info->faults[i];
-        row(db, TABLE_FAULTS, "iissizsi", db->run, INT(i + 1), fault->verb, fault->target,
-            INT(fault->from), INT(fault->to), fault->source, INT(fault->bites));
-    }
-    if (info->faults == NULL && run->trace != NULL)
-        write_noted_faults(db, run);
+    write_faults(db, run);
     for (size_t i = 0; i < info->claim_count; i++) {
         const MobRunClaim *claim = &info->claims[i];
         row(db, TABLE_CLAIMS, "isssiizz", db->run, claim->name, claim->kind, claim->at,

@@ -11,15 +11,6 @@
 
 /* What the two watchers cannot know. Texts may be NULL. */
 typedef struct {
-    const char *verb;
-    const char *target;
-    uint64_t from;      /* event */
-    uint64_t to;        /* 0: never healed */
-    const char *source; /* "kill-task-2.lua:14" */
-    uint64_t bites;
-} MobRunFault;
-
-typedef struct {
     const char *name;
     const char *kind; /* "always", "never", "eventually" … */
     const char *at;   /* "kill-task-2.lua:20" */
@@ -37,6 +28,7 @@ typedef struct {
 
 typedef struct {
     const char *scenario; /* "kill-task-2" */
+    const char *file;     /* "kill-task-2.lua" */
     const char *script_sha;
     uint64_t seed;
     const char *backend; /* "sim" */
@@ -44,8 +36,8 @@ typedef struct {
     uint64_t hash;
     uint64_t events;
     MobTime end;
-    const MobRunFault *faults; /* NULL: those that were noted, without their bites */
-    size_t fault_count;
+    const uint64_t *bites; /* of each fault, by its number */
+    size_t bites_count;
     const MobRunClaim *claims;
     size_t claim_count;
     const MobRunMark *marks;

@@ -58,8 +58,7 @@ mob_rundb_tables(void)
            " ord INTEGER, arity INTEGER, picked INTEGER, dflt INTEGER, forced INTEGER,"
            " PRIMARY KEY (run, n)) WITHOUT ROWID;"
            "CREATE TABLE claims (run INTEGER, name TEXT, class TEXT, at TEXT, passes INTEGER,"
-           " fails INTEGER, first_pass INTEGER, first_fail INTEGER,"
-           " PRIMARY KEY (run, name)) WITHOUT ROWID;"
+           " fails INTEGER, first_pass INTEGER, first_fail INTEGER);"
            "CREATE TABLE marks (run INTEGER, seq INTEGER, name TEXT, detail TEXT);"
            "CREATE TABLE hashes (run INTEGER, seq INTEGER, all_hash TEXT, proc_hashes BLOB,"
            " PRIMARY KEY (run, seq)) WITHOUT ROWID;";

@@ -3,12 +3,12 @@
 
     run.py BUILD [GROUP...] [--runs N] [--quick]
 
-Groups are many-tasks, master, real, memory, start-up, seeds and all. What a
+Groups are many-tasks, master, real, memory, start-up, seeds, journal and all. What a
 benchmark program prints, one JSON object a line, is passed on; the results
 are collected in BUILD/bench.json, from run to run. Rates are per second of CPU
 time of a process that is pinned to one core, medians over --runs runs; where
 two programs are compared, their runs take turns, so that both meet the same
-neighbours.
+neighbours. What waits for the disk counts by the wall clock.
 """
 import argparse
 import datetime
@@ -157,8 +157,22 @@ def seeds(bench):
     bench.row("seeds of 20 tasks on 3 machines, chaos, all properties", rate, 200, "seeds/s")
 
 
+def journal(bench):
+    """On the disk of the build folder: that of temporary files may be memory."""
+    for records in (1, 100):
+        samples = []
+        for _ in range(bench.runs):
+            with tempfile.TemporaryDirectory(dir=bench.build) as folder:
+                samples.append(bench.run("bench_journal", folder, records, 500 // bench.scale))
+        what = f"commits of {records} record{'s' if records > 1 else ''} of 256 bytes"
+        bench.row(what, median(samples, "commits_per_s"), None, "commits/s")
+        bench.row("the same against as many bytes written and synced",
+                  statistics.median(sample["commits_per_s"] / sample["bare_commits_per_s"]
+                                    for sample in samples), None, "times")
+
+
 GROUPS = {"many-tasks": many_tasks, "master": master, "real": real, "memory": memory,
-          "start-up": start_up, "seeds": seeds}
+          "start-up": start_up, "seeds": seeds, "journal": journal}
 
 
 def cpu_name():

@@ -189,6 +189,28 @@ describe("the word of a death", function()
     assert.are.equal(1, job:result())
   end)
 
+  it("comes to the machine itself, which may have nothing to say", function()
+    local c = cluster { nodes = { head = { cpus = 0 }, n1 = {} } }
+    local job = program(c, "unheard", B)
+    c:once("output", { text = "lose\n" }, function()
+      c:rpc { kind = "HealthReply", from = "n1", lose = "request", times = 2 }
+    end)
+    run_until_quiet(c)
+    assert.is_nil(c.state.nodes["n1"].leases, "nobody is there to be asked")
+    assert.are.equal(0, #c.state.workers { node = "n1", alive = true })
+    c:run { until_done = job, drain = true }
+    assert.are.equal(B, job:result())
+  end)
+
+  it("ends the drivers of a machine with it", function()
+    local c = cluster()
+    local job = program(c, "one_nap")
+    c:at("10ms", function() c:pause("head/node", { lasts = "60ms" }) end)
+    c:run { until_done = job, limit = "10s", drain = true }
+    assert.are.equal("OwnerDiedError", job:error().name)
+    assert.are.equal(0, #c.state.workers { node = "head", alive = true })
+  end)
+
   it("comes to a machine that joins after it", function()
     local c = cluster { nodes = { head = { cpus = 0 }, n1 = {} } }
     local job = program(c, "late", B)
@@ -206,6 +228,46 @@ describe("the word of a death", function()
     c:once("output", { text = "kill\n" }, function() c:kill "n1/w0" end)
     c:run { until_done = job, limit = "10s" }
     assert.are.equal("OwnerDiedError", job:result())
+  end)
+end)
+
+describe("the GCS", function()
+  it("is believed when the machine that it is on was started again", function()
+    local c = cluster()
+    local first, job = program(c, "one_nap"), nil
+    c:at("10ms", function()
+      c:kill "head"
+      c:restart "head"
+    end)
+    c:at("40ms", function() job = program(c, "elsewhere", B) end)
+    c:run { until_time = "50ms" }
+    c:run { until_done = job, limit = "10s", drain = true }
+    assert.are.equal("OwnerDiedError", first:error().name)
+    assert.are.equal(B, job:result())
+  end)
+end)
+
+describe("a worker", function()
+  it("gets its program though the GCS has taken the question into its grave", function()
+    local c = cluster { config = { lease_idle = "0ms" } }
+    local job = program(c, "begun", B)
+    c:once("message.delivered", { kind = "KvGet", from = "n2/w0" }, function()
+      c:kill("head", { restart = "5ms" })
+    end)
+    c:run { until_done = job, limit = "10s", drain = true }
+    assert.are.equal("OwnerDiedError", job:error().name)
+  end)
+end)
+
+describe("a machine", function()
+  it("may leave while there is no GCS, and is declared dead later", function()
+    local c = cluster()
+    c:at("10ms", function()
+      c:kill "head"
+      c:leave "n2"
+    end)
+    c:at("50ms", function() c:restart "head" end)
+    c:run { until_event = { "node.declared_dead", node = "n2" }, limit = "1s" }
   end)
 end)
 

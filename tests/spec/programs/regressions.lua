@@ -67,6 +67,18 @@ end
 
 function P.one_nap() return m.get(nap.remote("40ms")) end
 
+-- What it needed from n1 it has, and n1 has nothing more to do.
+function P.unheard(bytes)
+  local x = make.options(on "n1").remote(bytes, 1)
+  local n = #m.get(x).data
+  m.sleep("600ms") -- idle leases have gone back
+  print "lose"
+  m.sleep("100ms")
+  x:drop()
+  quiet()
+  return n
+end
+
 -- The owner of the inner value dies; whoever comes later must be told as well.
 local keep = m.remote("keep", function(bytes) return { make.remote(bytes, 1) } end)
 local look = m.remote("look", function(t)
@@ -167,6 +179,16 @@ function P.many(bytes)
   local answer = m.get(few.remote(list))[1]
   for i = 1, 300 do list[i]:drop() end
   return m.get(answer)
+end
+
+-- It does not wait for what it has submitted: the worker stays for it.
+local begin = m.remote("begin", function(bytes)
+  make.options(on "n2").remote(bytes, 1)
+end, { num_returns = 0 })
+
+function P.begun(bytes)
+  begin.options(on "n1").remote(bytes)
+  m.sleep("3s")
 end
 
 -- The size of a value that a task at @where has to read.

@@ -1,0 +1,101 @@
+/* daemon.c: mobula _daemon: what a cluster starts on each of its machines, and
+ * what everything else on a machine is forked from. Nobody types it.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/loaders.h"
+#include "net/host.h"
+#include "net/stream.h"
+#include "net/zygote.h"
+
+enum {
+    BIRTH_FD = 3, /* whoever started us has written there what to be */
+};
+
+/* --- the processes of the machine --- */
+
+static char *
+read_beside(void *data, const char *path, size_t *length, GError **error)
+{
+    g_autofree char *found = mob_loaders_find(data, path);
+    char *text = NULL;
+
+    return g_file_get_contents(found, &text, length, error) ? text : NULL;
+}
+
+static int
+be(const MobBirth *birth, int zygote)
+{
+    g_autoptr(GError) error = NULL;
+    MobLoaders loaders;
+    MobLuaReader reader = {.read = read_beside, .data = (void *)g_getenv(MOB_FILES_VARIABLE)};
+
+    mob_loaders_init(&loaders, g_getenv(MOB_FILES_VARIABLE));
+    mob_lua_loader_set_reader(loaders.lua, &reader);
+    MobNetHost *host = mob_nethost_new(
+        &(MobNetHostOptions){.birth = birth, .loader = &loaders.loader, .zygote = zygote}, &error);
+    if (host == NULL) {
+        g_printerr("mobula: %s: %s\n", mob_str(birth->name), error->message);
+        mob_loaders_clear(&loaders);
+        return 1;
+    }
+    mob_nethost_run(host);
+    mob_nethost_free(host);
+    mob_loaders_clear(&loaders);
+    return 0;
+}
+
+static int
+be_child(const MobBirth *birth)
+{
+    return be(birth, -1);
+}
+
+/* --- the daemon --- */
+
+static MobBirth *
+read_birth(void)
+{
+    MobStream stream;
+    MobFrame frame;
+    const uint8_t *body;
+    MobBirth *birth = NULL;
+
+    mob_stream_init(&stream, BIRTH_FD);
+    stream.frame_max = MOB_FRAME_MAX;
+    while (birth == NULL && stream.state == MOB_STREAM_OPEN) {
+        struct pollfd wait = {.fd = BIRTH_FD, .events = POLLIN};
+        poll(&wait, 1, -1);
+        mob_stream_read(&stream, SIZE_MAX);
+        if (mob_stream_next(&stream, &frame, &body) && frame.kind == MOB_FRAME_BIRTH)
+            birth = mob_record_decode(MOB_RECORD_birth, body, frame.length, NULL);
+    }
+    mob_stream_clear(&stream);
+    return birth;
+}
+
+MobExit
+mob_cli_daemon(MobCli *cli)
+{
+    pid_t parent = getppid();
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a local cluster ends with whoever made it */
+    if (getppid() != parent)
+        return MOB_EXIT_BUG;
+    int zygote = mob_zygote_start(be_child);
+    if (zygote < 0) {
+        mob_term_complain(cli->term, "cannot fork: %s", g_strerror(errno));
+        return MOB_EXIT_USAGE;
+    }
+    g_autoptr(MobBirth) birth = read_birth();
+    if (birth == NULL) {
+        mob_term_complain(cli->term, "_daemon is started by mobula itself; see mobula help run");
+        return MOB_EXIT_USAGE;
+    }
+    return be(birth, zygote) == 0 ? MOB_EXIT_OK : MOB_EXIT_FAILED;
+}

@@ -1,0 +1,10 @@
+/* print.h: lines on stdout while a cluster runs. */
+#pragma once
+
+#include "runtime/state.h"
+
+/* What a program has printed; as a JSON object if @json_lines. */
+void mob_print_output(const MobState *state, const MobNote *note, bool json_lines);
+
+/* One event with all that decides it, as a JSON object: what a hash covers, in words. */
+void mob_print_event(const MobState *state, const MobEvent *event);

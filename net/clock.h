@@ -1,0 +1,64 @@
+/* clock.h: time in the real world, as the protocol sees it.
+ *
+ * A cluster's time begins at its epoch, a moment of the machine's monotonic
+ * clock, and may go by slower than the wall's: at pace 10 a millisecond of the
+ * cluster takes ten. So the round numbers of the textbook profile, made for
+ * lectures, leave room for what real processes need.
+ *
+ * The hybrid clock orders events across processes: it follows real time, and
+ * whatever a message has caused is later than its sending.
+ */
+#pragma once
+
+#include <time.h>
+
+#include "runtime/ids.h"
+
+typedef struct {
+    uint64_t epoch;  /* CLOCK_MONOTONIC, in nanoseconds */
+    uint32_t pace;   /* real nanoseconds to one of the cluster's; at least 1 */
+    uint64_t hybrid; /* the newest stamp given or seen */
+} MobClock;
+
+static inline uint64_t
+mob_clock_real(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * MOB_SECOND + (uint64_t)now.tv_nsec;
+}
+
+/* The cluster's time; never 0, which stands for "not yet". */
+static inline MobTime
+mob_clock_now(const MobClock *clock)
+{
+    uint64_t real = mob_clock_real();
+
+    return real > clock->epoch ? (real - clock->epoch) / clock->pace + 1 : 1;
+}
+
+/* When the cluster's time is @at, in real time. */
+static inline uint64_t
+mob_clock_when(const MobClock *clock, MobTime at)
+{
+    return at == MOB_TIME_NEVER ? MOB_TIME_NEVER : clock->epoch + at * clock->pace;
+}
+
+/* A stamp for something that happens now: later than all before it. */
+static inline uint64_t
+mob_clock_stamp(MobClock *clock)
+{
+    uint64_t real = mob_clock_real();
+
+    clock->hybrid = real > clock->hybrid ? real : clock->hybrid + 1;
+    return clock->hybrid;
+}
+
+/* Something that was stamped @seen elsewhere has come. */
+static inline void
+mob_clock_see(MobClock *clock, uint64_t seen)
+{
+    if (seen > clock->hybrid)
+        clock->hybrid = seen;
+}

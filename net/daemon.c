@@ -1,0 +1,248 @@
+/* daemon.c: what the host of a node manager does besides: it starts and ends
+ * the processes of its machine, notices how they end, and tells the two sides
+ * of a connection that goes through it when one of them is gone.
+ */
+#include "net/inside.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+typedef struct {
+    MobInterest interest; /* must be first; fd: a pidfd, -1 until it is started */
+    MobNetHost *host;
+    MobAddress address;
+    MobRole role;
+    pid_t pid;
+    bool killed; /* before it was started */
+    char *why;   /* owned; it has said that it ends */
+} MobChild;
+
+/* Two processes, one of this machine and one of another, that talk. */
+typedef struct {
+    MobAddress near;
+    MobAddress far;
+} MobPair;
+
+struct MobDaemon {
+    MobLine *zygote;
+    GPtrArray *children; /* of MobChild, owned */
+    GArray *pairs;       /* of MobPair, in order of first talking */
+    MobTable *paired;    /* near and far -> itself */
+};
+
+void
+mob_daemon_init(MobNetHost *host, int zygote)
+{
+    host->daemon = g_new0(MobDaemon, 1);
+    host->daemon->zygote = mob_line_new(host, zygote, MOB_LINE_ZYGOTE, NULL);
+    host->daemon->children = g_ptr_array_new();
+    host->daemon->pairs = g_array_new(FALSE, FALSE, sizeof(MobPair));
+    host->daemon->paired = mob_table_new();
+}
+
+/* --- children --- */
+
+static MobChild *
+find(const MobNetHost *host, MobAddress address)
+{
+    const GPtrArray *children = host->daemon->children;
+
+    for (guint i = children->len; i > 0; i--) {
+        MobChild *child = g_ptr_array_index(children, i - 1);
+        if (mob_address_eq(child->address, address))
+            return child;
+    }
+    return NULL;
+}
+
+void
+mob_daemon_child(MobNetHost *host, const MobBirth *birth)
+{
+    MobChild *child = g_new0(MobChild, 1);
+    MobStream *stream = &host->daemon->zygote->stream;
+    MobFrame frame = {.kind = MOB_FRAME_BIRTH, .from = host->address, .to = birth->address};
+
+    child->host = host;
+    child->address = birth->address;
+    child->role = (MobRole)birth->role;
+    child->interest.fd = -1;
+    g_ptr_array_add(host->daemon->children, child);
+    size_t begin = mob_frame_begin(&stream->out, &frame);
+    mob_record_encode(MOB_RECORD_birth, birth, &stream->out);
+    mob_frame_end(&stream->out, begin);
+    mob_line_touch(host->daemon->zygote);
+}
+
+void
+mob_daemon_spawn(MobNetHost *host, MobAddress address)
+{
+    g_autoptr(MobBirth) birth = mob_birth_child(host->birth);
+
+    birth->role = MOB_ROLE_WORKER;
+    birth->address = address;
+    birth->name =
+        mob_str_printf("%s/w%u", mob_str(birth->node_name), address.local - MOB_LOCAL_POOL);
+    birth->wanted = host->out.wanted;
+    birth->held = mob_look_held(host);
+    mob_daemon_child(host, birth);
+}
+
+static void
+end(MobChild *child, const char *why)
+{
+    MobNetHost *host = child->host;
+    MobAddress address = child->address;
+    bool is_of_pool = child->role == MOB_ROLE_WORKER || child->role == MOB_ROLE_DRIVER;
+
+    if (child->interest.fd >= 0) {
+        mob_loop_remove(host->loop, &child->interest);
+        close(child->interest.fd);
+    }
+    g_ptr_array_remove(host->daemon->children, child);
+    g_free(child->why);
+    g_free(child);
+    mob_look_died(host, address, why);
+    if (!is_of_pool)
+        return;
+    MobInput input = {.kind = MOB_INPUT_CHILD, .from = address, .reason = why};
+    mob_nethost_step(host, &input, host->address, host->events);
+}
+
+static void
+on_child(MobInterest *interest, uint32_t events)
+{
+    MobChild *child = (MobChild *)interest;
+    siginfo_t info = {0};
+    g_autofree char *why = NULL;
+
+    (void)events;
+    if (waitid(P_PIDFD, (id_t)interest->fd, &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0)
+        return;
+    if (info.si_code == CLD_EXITED && info.si_status == 0)
+        why = g_strdup(child->why != NULL ? child->why : "exited");
+    else if (info.si_code == CLD_EXITED)
+        why = g_strdup_printf("exited with code %d", info.si_status);
+    else if (info.si_status == SIGKILL)
+        why = g_strdup("killed");
+    else
+        why = g_strdup_printf("ended by signal %d (%s)", info.si_status, strsignal(info.si_status));
+    end(child, why);
+}
+
+/* The zygote has started, or could not start, a child. */
+void
+mob_daemon_frame(MobNetHost *host, const MobFrame *frame)
+{
+    MobChild *child = find(host, frame->from);
+
+    if (child == NULL || frame->kind != MOB_FRAME_CHILD)
+        return;
+    if (frame->event == 0) {
+        g_autofree char *why =
+            g_strdup_printf("could not be started: %s", g_strerror((int)frame->clock));
+        end(child, why);
+        return;
+    }
+    child->pid = (pid_t)frame->event;
+    child->interest.fd = (int)syscall(SYS_pidfd_open, child->pid, 0);
+    child->interest.events = EPOLLIN;
+    child->interest.ready = on_child;
+    if (child->interest.fd < 0) {
+        end(child, "it ended before it could be watched");
+        return;
+    }
+    mob_loop_add(host->loop, &child->interest);
+    if (child->killed)
+        kill(child->pid, SIGKILL);
+}
+
+void
+mob_daemon_left(MobNetHost *host, MobAddress address, const uint8_t *why, uint32_t length)
+{
+    MobChild *child = find(host, address);
+
+    if (child == NULL)
+        return;
+    g_free(child->why);
+    child->why = g_strndup((const char *)why, length);
+}
+
+void
+mob_daemon_kill(MobNetHost *host, MobAddress address)
+{
+    MobChild *child = find(host, address);
+
+    if (child == NULL)
+        return;
+    child->killed = true;
+    if (child->pid != 0)
+        kill(child->pid, SIGKILL);
+}
+
+/* --- connections through this machine --- */
+
+void
+mob_daemon_pair(MobNetHost *host, MobAddress near, MobAddress far)
+{
+    MobKey key = {mob_address_word(near), mob_address_word(far)};
+    MobPair pair = {near, far};
+
+    if (mob_table_get(host->daemon->paired, key) != NULL)
+        return;
+    mob_table_add(host->daemon->paired, key, host);
+    g_array_append_val(host->daemon->pairs, pair);
+}
+
+static void
+tell(MobNetHost *host, MobAddress from, MobAddress to)
+{
+    MobFrame reset = {.kind = MOB_FRAME_RESET, .from = from, .to = to};
+
+    mob_peers_pass(host, host->address, &reset, NULL);
+}
+
+void
+mob_daemon_lost(MobNetHost *host, MobAddress address)
+{
+    GArray *pairs = host->daemon->pairs;
+    bool machine = address.local == MOB_LOCAL_NODE && address.node != host->address.node;
+    guint kept = 0;
+
+    for (guint i = 0; i < pairs->len; i++) {
+        MobPair pair = g_array_index(pairs, MobPair, i);
+        if (mob_address_eq(pair.near, address)) {
+            tell(host, pair.near, pair.far);
+        } else if (machine && pair.far.node == address.node) {
+            tell(host, pair.far, pair.near);
+        } else {
+            g_array_index(pairs, MobPair, kept++) = pair;
+            continue;
+        }
+        mob_table_take(host->daemon->paired,
+                       (MobKey){mob_address_word(pair.near), mob_address_word(pair.far)});
+    }
+    g_array_set_size(pairs, kept);
+}
+
+void
+mob_daemon_free(MobNetHost *host)
+{
+    for (guint i = 0; i < host->daemon->children->len; i++) {
+        MobChild *child = g_ptr_array_index(host->daemon->children, i);
+        if (child->pid != 0)
+            kill(child->pid, SIGKILL);
+        if (child->interest.fd >= 0) {
+            waitid(P_PIDFD, (id_t)child->interest.fd, &(siginfo_t){0}, WEXITED);
+            close(child->interest.fd);
+        }
+        g_free(child->why);
+        g_free(child);
+    }
+    g_ptr_array_unref(host->daemon->children);
+    g_array_unref(host->daemon->pairs);
+    mob_table_free(host->daemon->paired);
+    g_clear_pointer(&host->daemon, g_free);
+}

@@ -1,0 +1,316 @@
+/* host.c: see host.h. */
+#include "net/inside.h"
+
+#include "runtime/gcs.h"
+#include "runtime/node.h"
+#include "runtime/worker.h"
+
+/* --- effects --- */
+
+static void
+persist(MobNetHost *host)
+{
+    GArray *persists = host->out.persists;
+
+    for (guint i = 0; i < persists->len; i++) {
+        MobPersist *record = &g_array_index(persists, MobPersist, i);
+        if (host->journal != NULL)
+            mob_net_journal_write(host->journal, record->key, record->value);
+        mob_str_unref(record->key);
+        if (record->value != NULL)
+            g_bytes_unref(record->value);
+    }
+    g_array_set_size(persists, 0);
+}
+
+static void
+set_alarms(MobNetHost *host)
+{
+    if (!host->out.alarmed)
+        return;
+    host->out.alarmed = false;
+    for (unsigned timer = 0; timer < MOB_TIMER_COUNT; timer++) {
+        if (host->out.alarms[timer] != 0)
+            host->alarms[timer] = host->out.alarms[timer];
+        host->out.alarms[timer] = 0;
+    }
+}
+
+void
+mob_nethost_end(MobNetHost *host, const char *why)
+{
+    if (host->over)
+        return;
+    host->over = true;
+    host->over_why = g_strdup(why);
+}
+
+/* Carries out one effect and empties it. Returns whether the process goes on. */
+static bool
+carry_out(MobNetHost *host, MobEffect *effect)
+{
+    switch (effect->kind) {
+    case MOB_EFFECT_SEND:
+        mob_shim_send(host, effect->address, effect->msg);
+        break;
+    case MOB_EFFECT_START:
+        mob_running_start(host, effect);
+        break;
+    case MOB_EFFECT_RESUME:
+        mob_running_resume(host, effect);
+        break;
+    case MOB_EFFECT_COMPUTE:
+    case MOB_EFFECT_SLEEP:
+        mob_running_wait(host, effect);
+        break;
+    case MOB_EFFECT_END:
+        mob_running_end(host, effect->body);
+        break;
+    case MOB_EFFECT_SPAWN:
+        mob_daemon_spawn(host, effect->address);
+        break;
+    case MOB_EFFECT_KILL:
+        mob_daemon_kill(host, effect->address);
+        break;
+    case MOB_EFFECT_OUTPUT:
+        mob_str_unref(effect->str);
+        break;
+    case MOB_EFFECT_EXIT:
+        mob_nethost_end(host, mob_str(effect->str));
+        mob_str_unref(effect->str);
+        return false;
+    }
+    return true;
+}
+
+/* What comes behind an exit does not happen. */
+static void
+carry_out_all(MobNetHost *host)
+{
+    GArray *effects = host->out.effects;
+    guint i = 0;
+
+    persist(host);
+    set_alarms(host);
+    while (i < effects->len && carry_out(host, &g_array_index(effects, MobEffect, i)))
+        i++;
+    if (i < effects->len)
+        g_array_remove_range(effects, 0, i + 1);
+    else
+        effects->len = 0;
+    if (effects->len > 0)
+        mob_outbox_drop(&host->out);
+}
+
+/* --- steps --- */
+
+void
+mob_nethost_step(MobNetHost *host, MobInput *input, MobAddress from, uint64_t event)
+{
+    if (host->over)
+        return;
+    input->now = mob_clock_now(&host->clock);
+    input->event = ++host->events;
+    input->picks = host->picks;
+    host->cause = (MobCause){from, event};
+    host->process->class->step(host->process, input, &host->out);
+    mob_look_step(host, input);
+    carry_out_all(host);
+}
+
+static void
+start(MobNetHost *host)
+{
+    MobInput input = {.kind = MOB_INPUT_START};
+
+    if (host->journal != NULL)
+        input.records = mob_net_journal_records(host->journal, &input.record_count);
+    mob_nethost_step(host, &input, host->address, 0);
+}
+
+static void
+fire_timers(MobNetHost *host)
+{
+    MobTime now = mob_clock_now(&host->clock);
+
+    for (unsigned timer = 0; timer < MOB_TIMER_COUNT; timer++) {
+        if (host->alarms[timer] > now)
+            continue;
+        host->alarms[timer] = MOB_TIME_NEVER;
+        MobInput input = {.kind = MOB_INPUT_TIMER, .timer = (MobTimer)timer};
+        mob_nethost_step(host, &input, host->address, host->events);
+    }
+}
+
+/* --- the round --- */
+
+static uint64_t
+wait_until(const MobNetHost *host)
+{
+    MobTime due = MIN(mob_running_due(host), mob_shim_due(host));
+
+    for (unsigned timer = 0; timer < MOB_TIMER_COUNT; timer++)
+        due = MIN(due, host->alarms[timer]);
+    return due == 0 ? 0 : MIN(mob_clock_when(&host->clock, due), host->look_at);
+}
+
+/* Durable before anything that was said of it leaves. A disk that is full may
+ * have room later; until then nobody is answered. */
+static bool
+commit(MobNetHost *host)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (host->journal == NULL || mob_net_journal_commit(host->journal, &error))
+        return true;
+    g_printerr("mobula: %s\n", error->message);
+    return false;
+}
+
+static void
+finish_round(MobNetHost *host)
+{
+    mob_look_flush(host);
+    if (commit(host))
+        mob_peers_flush(host);
+}
+
+const char *
+mob_nethost_run(MobNetHost *host)
+{
+    start(host);
+    while (!host->over) {
+        bool busy = true;
+        for (int turn = 0; busy && turn < 64 && !host->over; turn++) {
+            busy = mob_look_settle(host);
+            busy |= mob_peers_settle(host);
+            busy |= mob_running_run(host);
+        }
+        finish_round(host);
+        if (host->over)
+            break;
+        mob_loop_wait(host->loop, busy ? 0 : wait_until(host));
+        mob_shim_go_on(host);
+        fire_timers(host);
+    }
+    mob_look_died(host, host->address, host->over_why);
+    mob_peers_leave(host, host->over_why);
+    finish_round(host);
+    return host->over_why;
+}
+
+/* --- making --- */
+
+static MobProcess *
+make_worker(MobNetHost *host)
+{
+    const MobBirth *birth = host->birth;
+    MobWorkerOptions options = {
+        .gcs = birth->gcs,
+        .node_manager = mob_node_address(birth->address.node),
+        .node_name = birth->node_name,
+        .driver = birth->role == MOB_ROLE_DRIVER,
+        .job_name = birth->job_name,
+        .bundle_id = birth->bundle_id,
+        .bundle = birth->bundle,
+        .args = birth->args,
+    };
+    g_autoptr(MobStr) root_path =
+        birth->job > 1 ? mob_str_printf("%u:", birth->job) : mob_str_new("");
+
+    options.root = mob_task_root(birth->job);
+    options.root_path = root_path;
+    return mob_worker_new(host->address, &host->config, &options);
+}
+
+static MobProcess *
+make_process(MobNetHost *host)
+{
+    const MobBirth *birth = host->birth;
+
+    if (birth->role == MOB_ROLE_GCS)
+        return mob_gcs_new(host->address, &host->config);
+    if (birth->role != MOB_ROLE_NODE)
+        return make_worker(host);
+    MobNodeOptions options = {
+        .name = birth->node_name,
+        .total = birth->total,
+        .store_bytes = birth->store_bytes,
+        .cores = birth->cores,
+        .head = birth->head,
+        .gcs = birth->gcs,
+    };
+    return mob_node_new(host->address, &host->config, &options, MOB_LOCAL_POOL);
+}
+
+static bool
+open_journal(MobNetHost *host, GError **error)
+{
+    if (host->role != MOB_ROLE_GCS)
+        return true;
+    g_autofree char *path = g_build_filename(mob_str(host->birth->folder), "gcs.db", NULL);
+    host->journal = mob_net_journal_open(path, error);
+    return host->journal != NULL;
+}
+
+MobNetHost *
+mob_nethost_new(const MobNetHostOptions *options, GError **error)
+{
+    g_autoptr(MobNetHost) host = g_new0(MobNetHost, 1);
+    const MobBirth *birth = options->birth;
+
+    host->birth = birth;
+    host->loader = options->loader;
+    host->address = birth->address;
+    host->role = (MobRole)birth->role;
+    host->clock = (MobClock){.epoch = birth->epoch, .pace = MAX(birth->pace, 1)};
+    host->pick_config.seed = birth->seed;
+    host->speed_ppm = 1000000;
+    for (unsigned timer = 0; timer < MOB_TIMER_COUNT; timer++)
+        host->alarms[timer] = MOB_TIME_NEVER;
+    mob_outbox_init(&host->out);
+    host->out.wanted = birth->wanted;
+    host->picks = mob_picks_new(&host->pick_config);
+    host->running = g_ptr_array_new();
+    host->bundles = g_ptr_array_new_with_free_func((GDestroyNotify)mob_value_unref);
+    host->loop = mob_loop_new();
+    if (!mob_birth_read_config(birth->config, &host->config)) {
+        g_set_error(error, MOB_NET_ERROR, 0,
+                    "the settings that %s was given are not those of this version",
+                    mob_str(birth->name));
+        return NULL;
+    }
+    if (!mob_peers_listen(host, error) || !open_journal(host, error))
+        return NULL;
+    mob_shim_init(host);
+    mob_look_init(host);
+    if (host->role == MOB_ROLE_NODE)
+        mob_daemon_init(host, options->zygote);
+    host->process = make_process(host);
+    return g_steal_pointer(&host);
+}
+
+void
+mob_nethost_free(MobNetHost *host)
+{
+    if (host == NULL)
+        return;
+    if (host->daemon != NULL)
+        mob_daemon_free(host);
+    mob_running_clear(host);
+    if (host->process != NULL)
+        host->process->class->free(host->process);
+    if (host->shim != NULL)
+        mob_shim_free(host);
+    if (host->look != NULL)
+        mob_look_free(host);
+    mob_peers_free(host);
+    mob_net_journal_free(host->journal);
+    mob_outbox_clear(&host->out);
+    mob_picks_free(host->picks);
+    g_ptr_array_unref(host->running);
+    g_ptr_array_unref(host->bundles);
+    mob_loop_free(host->loop);
+    g_free(host->over_why);
+    g_free(host);
+}

@@ -1,0 +1,252 @@
+/* local_boxes.c: the machines of a local cluster; see local_parts.h. */
+#include "net/local_parts.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+enum {
+    BIRTH_FD = 3, /* where a daemon finds what it is to be */
+};
+
+/* --- finding --- */
+
+MobLocalBox *
+mob_local_box(const MobLocal *local, const char *name)
+{
+    for (guint i = 0; i < local->boxes->len; i++) {
+        MobLocalBox *box = g_ptr_array_index(local->boxes, i);
+        if (g_str_equal(box->name, name))
+            return box;
+    }
+    return NULL;
+}
+
+/* The newest of that name. */
+MobLocalProc *
+mob_local_proc(const MobLocal *local, const char *name)
+{
+    for (guint i = local->procs->len; i > 0; i--) {
+        MobLocalProc *proc = g_ptr_array_index(local->procs, i - 1);
+        if (g_str_equal(proc->name, name))
+            return proc;
+    }
+    return NULL;
+}
+
+MobLocalProc *
+mob_local_proc_at(const MobLocal *local, MobAddress address)
+{
+    for (guint i = local->procs->len; i > 0; i--) {
+        MobLocalProc *proc = g_ptr_array_index(local->procs, i - 1);
+        if (mob_address_eq(proc->address, address))
+            return proc;
+    }
+    return NULL;
+}
+
+void
+mob_local_proc_free(void *data)
+{
+    MobLocalProc *proc = data;
+
+    g_free(proc->why);
+    g_free(proc);
+}
+
+/* --- births --- */
+
+MobBirth *
+mob_local_birth(MobLocal *local, const MobLocalBox *box)
+{
+    MobBirth *birth = g_new0(MobBirth, 1);
+    g_autofree char *controller = g_build_filename(local->root, "controller", NULL);
+
+    birth->refs_held = 1;
+    birth->node_name = mob_str_new(box->name);
+    birth->incarnation = 1;
+    birth->folder = mob_str_new(local->root);
+    birth->controller = mob_str_new(controller);
+    birth->gcs = (MobAddress){1, MOB_LOCAL_GCS};
+    birth->head = box->head;
+    birth->epoch = local->clock.epoch;
+    birth->pace = local->clock.pace;
+    birth->seed = local->options.seed;
+    birth->config = mob_birth_config(&local->options.config);
+    birth->wanted = local->wanted;
+    birth->held = local->held;
+    return birth;
+}
+
+static MobBirth *
+daemon_birth(MobLocal *local, const MobLocalBox *box)
+{
+    MobBirth *birth = mob_local_birth(local, box);
+    const MobMachine *machine = &box->machine;
+
+    birth->role = MOB_ROLE_NODE;
+    birth->address = mob_node_address(box->node);
+    birth->name = mob_str_new(box->name);
+    birth->incarnation = box->lives;
+    birth->total = (MobResources){
+        .cpu = machine->cpus,
+        .memory = machine->memory,
+        .customs = machine->customs != NULL ? mob_customs_ref(machine->customs) : NULL};
+    birth->store_bytes = machine->store_bytes;
+    birth->cores =
+        machine->cores != 0 ? machine->cores : (uint32_t)MAX(machine->cpus / MOB_UNIT, 1);
+    return birth;
+}
+
+static bool
+write_all(int fd, const MobBuf *buf)
+{
+    for (size_t at = 0; at < buf->length;) {
+        ssize_t sent = write(fd, buf->data + at, buf->length - at);
+        if (sent < 0 && errno != EINTR)
+            return false;
+        at += sent > 0 ? (size_t)sent : 0;
+    }
+    return true;
+}
+
+static bool
+tell_birth(int fd, const MobBirth *birth)
+{
+    g_auto(MobBuf) buf = {0};
+    MobFrame frame = {.kind = MOB_FRAME_BIRTH, .to = birth->address};
+
+    size_t begin = mob_frame_begin(&buf, &frame);
+    mob_record_encode(MOB_RECORD_birth, birth, &buf);
+    mob_frame_end(&buf, begin);
+    return write_all(fd, &buf);
+}
+
+/* Everything else that is open is closed on exec. */
+static int
+spawn_daemon(const char *command, int birth_fd, pid_t *pid)
+{
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    char *const argv[] = {(char *)"mobula", (char *)"_daemon", NULL};
+    sigset_t none;
+
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, birth_fd, BIRTH_FD);
+    posix_spawnattr_init(&attributes);
+    sigemptyset(&none);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    /* A Ctrl-C is for whoever runs the cluster, which then ends it in order. */
+    posix_spawnattr_setpgroup(&attributes, 0);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
+    int error = posix_spawn(pid, command, &actions, &attributes, argv, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attributes);
+    return error;
+}
+
+bool
+mob_local_start(MobLocal *local, MobLocalBox *box, GError **error)
+{
+    int ends[2];
+
+    box->node = ++local->next_node;
+    box->lives++;
+    box->alive = true;
+    g_autoptr(MobBirth) birth = daemon_birth(local, box);
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+        g_set_error(error, MOB_NET_ERROR, 0, "cannot start %s: %s", box->name, g_strerror(errno));
+        return false;
+    }
+    int code = spawn_daemon(local->options.command, ends[1], &box->pid);
+    close(ends[1]);
+    bool told = code == 0 && tell_birth(ends[0], birth);
+    close(ends[0]);
+    if (!told)
+        g_set_error(error, MOB_NET_ERROR, 0, "cannot start a daemon from %s: %s",
+                    local->options.command, g_strerror(code != 0 ? code : errno));
+    return told;
+}
+
+bool
+mob_local_bear(MobLocal *local, const MobLocalBox *box, const MobBirth *birth)
+{
+    const MobLocalProc *daemon = mob_local_proc_at(local, mob_node_address(box->node));
+    MobFrame frame = {.kind = MOB_FRAME_BIRTH, .to = birth->address};
+
+    if (daemon == NULL || daemon->sight == NULL)
+        return false;
+    MobStream *stream = &daemon->sight->stream;
+    size_t begin = mob_frame_begin(&stream->out, &frame);
+    mob_record_encode(MOB_RECORD_birth, birth, &stream->out);
+    mob_frame_end(&stream->out, begin);
+    mob_stream_flush(stream);
+    return true;
+}
+
+void
+mob_local_start_gcs(MobLocal *local)
+{
+    const MobLocalBox *head = g_ptr_array_index(local->boxes, 0);
+    const MobLocalProc *before = mob_local_proc(local, "gcs");
+    g_autoptr(MobBirth) birth = mob_local_birth(local, head);
+
+    birth->role = MOB_ROLE_GCS;
+    birth->address = birth->gcs;
+    birth->name = mob_str_new("gcs");
+    birth->incarnation = before != NULL ? before->incarnation + 1 : 1;
+    mob_local_bear(local, head, birth);
+}
+
+/* --- making and ending --- */
+
+MobLocalBox *
+mob_local_box_new(MobLocal *local, const MobMachine *machine)
+{
+    MobLocalBox *box = g_new0(MobLocalBox, 1);
+
+    box->name = g_strdup(machine->name);
+    box->machine = *machine;
+    box->machine.name = box->name;
+    if (machine->customs != NULL)
+        mob_customs_ref(machine->customs);
+    box->head = local->boxes->len == 0;
+    g_ptr_array_add(local->boxes, box);
+    return box;
+}
+
+void
+mob_local_box_free(void *data)
+{
+    MobLocalBox *box = data;
+
+    if (box->machine.customs != NULL)
+        mob_customs_unref(box->machine.customs);
+    g_free(box->name);
+    g_free(box);
+}
+
+void
+mob_local_end_box(MobLocal *local, MobLocalBox *box)
+{
+    if (box->pid == 0)
+        return;
+    /* The daemon's children would die with it; those that are stopped, too. */
+    for (guint i = 0; i < local->procs->len; i++) {
+        MobLocalProc *proc = g_ptr_array_index(local->procs, i);
+        if (proc->box != box || !proc->alive)
+            continue;
+        kill(proc->pid, SIGKILL);
+        proc->killed = true;
+    }
+    kill(box->pid, SIGKILL); /* it may not have told of its birth */
+    while (waitpid(box->pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+    box->pid = 0;
+    box->alive = false;
+}

@@ -1,0 +1,179 @@
+/* local_parts.h: what the files of a local cluster share.
+ *
+ *     local.c         making and ending it, time, jobs: control.h
+ *     local_boxes.c   machines: daemons and what they are told
+ *     local_sight.c   what processes tell, put in order, and told to watchers
+ *     local_orders.c  faults
+ *
+ * Order. A process tells of a step before anything of the step leaves, so when
+ * the report of an effect has been read, that of its cause is there to be read.
+ * Hence what was read in one pass over all lines is told after one more pass,
+ * in the order of the hybrid clocks.
+ */
+#pragma once
+
+#include "net/birth.h"
+#include "net/clock.h"
+#include "net/host.h"
+#include "net/local.h"
+#include "net/loop.h"
+#include "net/rule.h"
+#include "net/stream.h"
+#include "runtime/report.h"
+
+typedef struct MobLocalBox MobLocalBox;
+typedef struct MobLocalProc MobLocalProc;
+
+/* The line from one process. */
+typedef struct {
+    MobInterest interest; /* must be first */
+    MobStream stream;
+    MobLocal *local;
+    MobLocalProc *proc; /* NULL: it has not told of its birth */
+    MobAddress address;
+    pid_t pid;
+    uint64_t clock; /* of the newest report */
+    uint32_t acks;  /* orders that it has not answered yet */
+    bool rests;     /* it would do nothing by itself */
+    bool gone;
+} MobSight;
+
+struct MobLocalProc {
+    MobAddress address;
+    const char *name;
+    MobRole role;
+    pid_t pid;
+    MobLocalBox *box;
+    MobSight *sight; /* NULL: its line has ended */
+    bool alive;
+    bool killed; /* by us; the word of its end is still to come */
+    char *why;   /* owned; how it died, as far as was said */
+    uint32_t incarnation;
+};
+
+struct MobLocalBox {
+    char *name; /* owned */
+    MobMachine machine;
+    bool head;
+    bool alive;
+    uint32_t node; /* of its present life */
+    uint32_t lives;
+    pid_t pid; /* of its daemon */
+};
+
+typedef struct {
+    MobReport *report; /* owned; NULL: the end of a line */
+    MobSight *sight;
+    MobAddress cause; /* whose event caused it … */
+    uint64_t event;   /* … and its number there */
+    uint64_t clock;
+    uint64_t order; /* of reading */
+    uint32_t pass;
+    bool held; /* its process stands still until it has been told */
+} MobPending;
+
+typedef struct {
+    uint32_t number;
+    MobAddress driver;
+    MobBirth *birth; /* owned; NULL once its driver was started */
+    bool done;
+    MobValue *result; /* owned */
+} MobLocalJob;
+
+typedef struct {
+    MobLocalBox *box;   /* a machine, all of it */
+    MobLocalProc *proc; /* one process */
+    bool any;
+} MobLocalTarget;
+
+typedef struct {
+    uint32_t number; /* from 1 */
+    MobVerb verb;
+    bool healed;
+    uint64_t bites;
+    const char *text;
+    uint32_t line;
+    MobLocalTarget target;
+    MobLocalTarget from;
+    MobLocalTarget to;
+    GArray *stopped; /* PAUSE: of pid_t */
+    MobRule rule;    /* as hosts were told */
+    bool ruled;      /* they were */
+} MobLocalFault;
+
+typedef struct {
+    MobTime when;
+    uint64_t order;
+    MobAlarmFunc func;
+    void *data;
+    uint64_t tag;
+} MobLocalAlarm;
+
+struct MobLocal {
+    MobControl control; /* must be first */
+    MobLocalOptions options;
+    char *root; /* owned: the folder */
+    MobLoop *loop;
+    MobClock clock;
+    MobInterest listener;
+    GStringChunk *texts;
+    GPtrArray *boxes;    /* of MobLocalBox, owned */
+    GPtrArray *procs;    /* of MobLocalProc, owned, in order of birth */
+    GPtrArray *sights;   /* of MobSight, owned */
+    GPtrArray *jobs;     /* of MobLocalJob, owned */
+    GPtrArray *faults;   /* of MobLocalFault, owned */
+    GPtrArray *watchers; /* of MobWatcher, borrowed */
+    GArray *alarms;      /* of MobLocalAlarm, the next one last */
+    GArray *pending;     /* of MobPending */
+    GArray *news;        /* of MobNote: what orders did, not told yet */
+    MobTable *numbers;   /* process and its number -> ours, as a pointer */
+    uint64_t orders;     /* counts up, for ties */
+    uint64_t events;
+    uint64_t wanted;
+    uint64_t held;
+    uint32_t pass;
+    uint32_t next_node;
+    bool inside;
+    bool running;      /* inside run() */
+    MobTime rested_at; /* when run() ended last */
+    bool stop;
+    MobTime busy_at; /* when something last happened that was not background */
+    MobPickConfig pick_config;
+    MobPicks *picks;
+};
+
+/* local_boxes.c */
+bool mob_local_start(MobLocal *local, MobLocalBox *box, GError **error);
+MobLocalBox *mob_local_box(const MobLocal *local, const char *name);
+MobLocalBox *mob_local_box_new(MobLocal *local, const MobMachine *machine);
+void mob_local_box_free(void *box);
+MobBirth *mob_local_birth(MobLocal *local, const MobLocalBox *box);
+/* Sends what a child of the daemon of @box is to be. */
+bool mob_local_bear(MobLocal *local, const MobLocalBox *box, const MobBirth *birth);
+void mob_local_start_gcs(MobLocal *local);
+/* Ends all processes of the machine and waits for its daemon. */
+void mob_local_end_box(MobLocal *local, MobLocalBox *box);
+MobLocalProc *mob_local_proc(const MobLocal *local, const char *name);
+MobLocalProc *mob_local_proc_at(const MobLocal *local, MobAddress address);
+void mob_local_proc_free(void *proc);
+
+/* local_sight.c */
+bool mob_local_listen(MobLocal *local, GError **error);
+void mob_local_sight_free(void *sight);
+/* Reads, waiting until @until in real time, and tells what is in order; false
+ * if there was nothing to read. */
+bool mob_local_look(MobLocal *local, uint64_t until);
+/* Reads without telling: for an order that waits for its answers. */
+void mob_local_read(MobLocal *local, uint64_t until);
+/* Tells what orders did as an event of the world. */
+void mob_local_tell_news(MobLocal *local);
+void mob_local_tell_world(MobLocal *local, uint64_t tag);
+void mob_local_want(MobLocal *local);
+void mob_local_note(MobLocal *local, MobNote note);
+
+/* local_orders.c */
+uint32_t mob_local_order(MobLocal *local, const MobOrder *order, GError **error);
+void mob_local_heal(MobLocal *local, uint32_t number);
+void mob_local_fault_free(void *fault);
+/* A process is born: it is told of what is in force. */
+void mob_local_newborn(MobLocal *local, MobSight *sight);

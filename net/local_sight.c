@@ -1,0 +1,497 @@
+/* local_sight.c: what the processes of a local cluster tell; see local_parts.h. */
+#include "net/local_parts.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* --- reading --- */
+
+static void
+add_pending(MobSight *sight, MobReport *report, const MobFrame *frame)
+{
+    MobLocal *local = sight->local;
+    MobPending pending = {
+        .report = report,
+        .sight = sight,
+        .clock = sight->clock,
+        .order = ++local->orders,
+        .pass = local->pass,
+    };
+
+    if (frame != NULL) {
+        pending.cause = frame->to;
+        pending.event = frame->event;
+    }
+    g_array_append_val(local->pending, pending);
+}
+
+static void
+send_go(MobSight *sight)
+{
+    MobFrame go = {.kind = MOB_FRAME_GO};
+
+    mob_stream_put(&sight->stream, &go, NULL, 0);
+    mob_stream_flush(&sight->stream);
+}
+
+/* It stands still since its last report. */
+static void
+on_held(MobSight *sight)
+{
+    GArray *pending = sight->local->pending;
+
+    for (guint i = pending->len; i > 0; i--) {
+        MobPending *one = &g_array_index(pending, MobPending, i - 1);
+        if (one->sight == sight) {
+            one->held = true;
+            return;
+        }
+    }
+    send_go(sight); /* that was told already */
+}
+
+static void
+on_bites(MobLocal *local, const MobFrame *frame)
+{
+    if (frame->clock >= 1 && frame->clock <= local->faults->len)
+        ((MobLocalFault *)g_ptr_array_index(local->faults, frame->clock - 1))->bites +=
+            frame->event;
+}
+
+static void
+on_report(MobSight *sight, const MobFrame *frame, const uint8_t *body)
+{
+    g_autoptr(GError) error = NULL;
+    MobReport *report = mob_report_decode(body, frame->length, &error);
+
+    if (report == NULL) {
+        g_printerr("mobula: a report cannot be read: %s\n", error->message);
+        return;
+    }
+    sight->clock = MAX(frame->clock, sight->clock);
+    mob_clock_see(&sight->local->clock, frame->clock);
+    add_pending(sight, report, frame);
+}
+
+static void
+on_frame(MobSight *sight, const MobFrame *frame, const uint8_t *body)
+{
+    MobLocal *local = sight->local;
+
+    switch (frame->kind) {
+    case MOB_FRAME_HELLO:
+        sight->address = frame->from;
+        sight->stream.frame_max = MOB_FRAME_MAX;
+        mob_local_newborn(local, sight);
+        break;
+    case MOB_FRAME_REPORT:
+        on_report(sight, frame, body);
+        break;
+    case MOB_FRAME_GO:
+        on_held(sight);
+        break;
+    case MOB_FRAME_DONE:
+        sight->acks -= sight->acks > 0;
+        break;
+    case MOB_FRAME_REST:
+        sight->rests = frame->event != 0;
+        break;
+    case MOB_FRAME_BITES:
+        on_bites(local, frame);
+        break;
+    default:
+        break;
+    }
+}
+
+static void
+on_sight(MobInterest *interest, uint32_t events)
+{
+    MobSight *sight = (MobSight *)interest;
+    MobFrame frame;
+    const uint8_t *body;
+
+    if (events & EPOLLOUT)
+        mob_stream_flush(&sight->stream);
+    mob_stream_read(&sight->stream, SIZE_MAX);
+    while (mob_stream_next(&sight->stream, &frame, &body))
+        on_frame(sight, &frame, body);
+    if (sight->stream.state == MOB_STREAM_OPEN && !sight->stream.garbage)
+        return;
+    mob_loop_remove(sight->local->loop, interest);
+    mob_stream_clear(&sight->stream);
+    sight->gone = true;
+    add_pending(sight, NULL, NULL);
+}
+
+static void
+on_listener(MobInterest *interest, uint32_t events)
+{
+    MobLocal *local = interest->data;
+    struct ucred who;
+    socklen_t size = sizeof who;
+    int fd;
+
+    (void)events;
+    while ((fd = accept4(interest->fd, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
+        if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) != 0 || who.uid != geteuid()) {
+            close(fd);
+            continue;
+        }
+        MobSight *sight = g_new0(MobSight, 1);
+        mob_stream_init(&sight->stream, fd);
+        sight->local = local;
+        sight->pid = who.pid;
+        sight->interest = (MobInterest){.fd = fd, .events = EPOLLIN, .ready = on_sight};
+        g_ptr_array_add(local->sights, sight);
+        mob_loop_add(local->loop, &sight->interest);
+    }
+}
+
+bool
+mob_local_listen(MobLocal *local, GError **error)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    g_autofree char *path = g_build_filename(local->root, "controller", NULL);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    g_strlcpy(address.sun_path, path, sizeof address.sun_path);
+    if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof address) != 0 ||
+        listen(fd, 1024) != 0) {
+        g_set_error(error, MOB_NET_ERROR, 0, "cannot listen at %s: %s", path, g_strerror(errno));
+        if (fd >= 0)
+            close(fd);
+        return false;
+    }
+    local->listener =
+        (MobInterest){.fd = fd, .events = EPOLLIN, .ready = on_listener, .data = local};
+    mob_loop_add(local->loop, &local->listener);
+    return true;
+}
+
+void
+mob_local_sight_free(void *data)
+{
+    MobSight *sight = data;
+
+    if (!sight->gone)
+        mob_stream_clear(&sight->stream);
+    g_free(sight);
+}
+
+/* --- what is wanted --- */
+
+static void
+send_want(const MobLocal *local, MobSight *sight)
+{
+    MobFrame want = {.kind = MOB_FRAME_WANT, .clock = local->wanted, .event = local->held};
+
+    mob_stream_put(&sight->stream, &want, NULL, 0);
+    mob_stream_flush(&sight->stream);
+}
+
+void
+mob_local_want(MobLocal *local)
+{
+    uint64_t wanted = 0;
+    uint64_t held = 0;
+
+    for (guint i = 0; i < local->watchers->len; i++) {
+        const MobWatcher *watcher = g_ptr_array_index(local->watchers, i);
+        wanted |= watcher->wanted;
+        held |= watcher->acts;
+    }
+    if (wanted == local->wanted && held == local->held)
+        return;
+    local->wanted = wanted;
+    local->held = held;
+    for (guint i = 0; i < local->sights->len; i++) {
+        MobSight *sight = g_ptr_array_index(local->sights, i);
+        if (!sight->gone)
+            send_want(local, sight);
+    }
+}
+
+/* --- telling --- */
+
+static void
+tell_event(MobLocal *local, const MobEvent *event)
+{
+    local->inside = true;
+    for (guint i = 0; i < local->watchers->len; i++) {
+        MobWatcher *watcher = g_ptr_array_index(local->watchers, i);
+        watcher->event(watcher, event);
+    }
+    local->inside = false;
+}
+
+void
+mob_local_tell_world(MobLocal *local, uint64_t tag)
+{
+    g_autoptr(GArray) notes = local->news;
+    MobEvent event = {
+        .number = ++local->events,
+        .at = mob_clock_now(&local->clock),
+        .role = MOB_ROLE_WORLD,
+        .notes = (const MobNote *)(const void *)notes->data,
+        .note_count = notes->len,
+    };
+
+    (void)tag;
+    local->news = g_array_new(FALSE, FALSE, sizeof(MobNote));
+    tell_event(local, &event);
+}
+
+void
+mob_local_tell_news(MobLocal *local)
+{
+    while (local->news->len > 0 && !local->inside)
+        mob_local_tell_world(local, 0);
+}
+
+void
+mob_local_note(MobLocal *local, MobNote note)
+{
+    g_array_append_val(local->news, note);
+}
+
+/* --- births and deaths --- */
+
+static MobLocalBox *
+box_of(const MobLocal *local, const char *node_name)
+{
+    return mob_local_box(local, node_name);
+}
+
+static void
+on_born(MobSight *sight, const MobReport *report)
+{
+    MobLocal *local = sight->local;
+    MobLocalProc *proc = g_new0(MobLocalProc, 1);
+
+    proc->address = report->born.address;
+    proc->name = g_string_chunk_insert_const(local->texts, report->born.name);
+    proc->role = report->born.role;
+    proc->incarnation = report->born.incarnation;
+    proc->pid = sight->pid;
+    proc->box = box_of(local, report->born.node_name);
+    proc->alive = true;
+    if (!sight->gone) {
+        proc->sight = sight;
+        sight->proc = proc;
+    }
+    g_ptr_array_add(local->procs, proc);
+    local->busy_at = mob_clock_now(&local->clock);
+    local->inside = true;
+    for (guint i = 0; i < local->watchers->len; i++) {
+        MobWatcher *watcher = g_ptr_array_index(local->watchers, i);
+        if (watcher->born != NULL)
+            watcher->born(watcher, &report->born, (MobWhen){local->events, report->at});
+    }
+    local->inside = false;
+    if (proc->role == MOB_ROLE_NODE && proc->box->head && mob_local_proc(local, "gcs") == NULL)
+        mob_local_start_gcs(local);
+}
+
+static void
+job_is_over(MobLocal *local, MobAddress driver, MobValue *result)
+{
+    for (guint i = 0; i < local->jobs->len; i++) {
+        MobLocalJob *job = g_ptr_array_index(local->jobs, i);
+        if (job->done || !mob_address_eq(job->driver, driver))
+            continue;
+        job->done = true;
+        job->result = mob_value_ref(result);
+    }
+}
+
+static void
+bury(MobLocal *local, MobLocalProc *proc, MobTime at)
+{
+    const char *why = proc->killed || proc->why == NULL ? "killed" : proc->why;
+
+    if (!proc->alive)
+        return;
+    proc->alive = false;
+    local->busy_at = mob_clock_now(&local->clock);
+    if (proc->role == MOB_ROLE_NODE && proc->box->node == proc->address.node)
+        proc->box->alive = false;
+    job_is_over(local, proc->address, NULL);
+    local->inside = true;
+    for (guint i = 0; i < local->watchers->len; i++) {
+        MobWatcher *watcher = g_ptr_array_index(local->watchers, i);
+        if (watcher->died != NULL)
+            watcher->died(watcher, proc->address, why, (MobWhen){local->events, at});
+    }
+    local->inside = false;
+}
+
+/* Who saw a process end says how; that it is over, its own line says, after
+ * all that it told. */
+static void
+on_died(MobLocal *local, const MobReport *report)
+{
+    MobLocalProc *proc = mob_local_proc_at(local, report->died.process);
+
+    if (proc == NULL || !proc->alive)
+        return;
+    g_free(proc->why);
+    proc->why = g_strdup(report->died.why);
+    if (proc->sight == NULL)
+        bury(local, proc, report->at);
+}
+
+static void
+on_line_ended(MobLocal *local, MobSight *sight)
+{
+    MobLocalProc *proc = sight->proc;
+
+    if (proc == NULL)
+        return;
+    proc->sight = NULL;
+    sight->proc = NULL;
+    bury(local, proc, mob_clock_now(&local->clock));
+}
+
+/* --- events --- */
+
+static MobKey
+number_key(MobAddress process, uint64_t event)
+{
+    return (MobKey){mob_address_word(process), event};
+}
+
+static uint64_t
+number_of(const MobLocal *local, MobAddress process, uint64_t event)
+{
+    return event == 0 ? 0
+                      : GPOINTER_TO_SIZE(mob_table_get(local->numbers, number_key(process, event)));
+}
+
+static bool
+is_background(const MobEvent *event)
+{
+    const MobInput *input = event->input;
+
+    for (size_t i = 0; i < event->note_count; i++)
+        if ((MOB_WANT_DEAR >> event->notes[i].kind & 1) == 0)
+            return false;
+    if (input == NULL)
+        return false;
+    if (input->kind == MOB_INPUT_TIMER)
+        return mob_timer_is_background(input->timer);
+    if (input->kind != MOB_INPUT_MESSAGE)
+        return false;
+    MobMsgType type = input->msg->type;
+    return type == MOB_MSG_HEALTH_CHECK || type == MOB_MSG_HEALTH_REPLY ||
+           type == MOB_MSG_RESOURCE_VIEW || type == MOB_MSG_REPORT_RESOURCES;
+}
+
+static void
+look_at_jobs(MobLocal *local, const MobEvent *event)
+{
+    for (size_t i = 0; i < event->note_count; i++)
+        if (event->notes[i].kind == MOB_NOTE_JOB_FINISHED)
+            job_is_over(local, event->notes[i].owner, (MobValue *)event->notes[i].value);
+}
+
+static void
+on_event(MobLocal *local, const MobPending *pending)
+{
+    MobEvent event = pending->report->event;
+    uint64_t number = ++local->events;
+    MobKey key = number_key(event.process, event.number);
+
+    if (mob_table_get(local->numbers, key) == NULL)
+        mob_table_add(local->numbers, key, GSIZE_TO_POINTER(number));
+    event.cause = number_of(local, pending->cause, pending->event);
+    event.number = number;
+    if (!is_background(&event))
+        local->busy_at = mob_clock_now(&local->clock);
+    look_at_jobs(local, &event);
+    tell_event(local, &event);
+}
+
+static void
+tell(MobLocal *local, MobPending *pending)
+{
+    if (pending->report == NULL) {
+        on_line_ended(local, pending->sight);
+        return;
+    }
+    switch (pending->report->kind) {
+    case MOB_REPORT_EVENT:
+        on_event(local, pending);
+        break;
+    case MOB_REPORT_BORN:
+        on_born(pending->sight, pending->report);
+        break;
+    default:
+        on_died(local, pending->report);
+        break;
+    }
+    mob_local_tell_news(local);
+    mob_local_want(local); /* before anything goes on */
+    if (pending->held && !pending->sight->gone)
+        send_go(pending->sight);
+    mob_report_free(pending->report);
+}
+
+static int
+by_clock(const void *a, const void *b)
+{
+    const MobPending *left = a;
+    const MobPending *right = b;
+
+    if (left->clock != right->clock)
+        return left->clock < right->clock ? -1 : 1;
+    return left->order < right->order ? -1 : left->order > right->order;
+}
+
+/* Takes out (transfer full) those that may be told, in order. */
+static GArray *
+take_told(MobLocal *local)
+{
+    GArray *pending = local->pending;
+    GArray *ready = g_array_new(FALSE, FALSE, sizeof(MobPending));
+    uint64_t until = 0;
+    guint kept = 0;
+
+    for (guint i = 0; i < pending->len; i++) {
+        const MobPending *one = &g_array_index(pending, MobPending, i);
+        if (one->pass < local->pass)
+            until = MAX(until, one->clock);
+    }
+    for (guint i = 0; i < pending->len; i++) {
+        MobPending one = g_array_index(pending, MobPending, i);
+        if (one.clock <= until)
+            g_array_append_val(ready, one);
+        else
+            g_array_index(pending, MobPending, kept++) = one;
+    }
+    g_array_set_size(pending, kept);
+    g_array_sort(ready, by_clock);
+    return ready;
+}
+
+void
+mob_local_read(MobLocal *local, uint64_t until)
+{
+    local->pass++;
+    mob_loop_wait(local->loop, until);
+}
+
+bool
+mob_local_look(MobLocal *local, uint64_t until)
+{
+    local->pass++;
+    int count = mob_loop_wait(local->loop, local->pending->len > 0 ? 0 : until);
+    g_autoptr(GArray) ready = take_told(local);
+
+    for (guint i = 0; i < ready->len; i++)
+        tell(local, &g_array_index(ready, MobPending, i));
+    return count > 0 || ready->len > 0;
+}

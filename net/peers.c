@@ -1,0 +1,369 @@
+/* peers.c: connections; see inside.h. */
+#include "net/inside.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static void tell_resets(MobNetHost *host);
+
+/* --- peers --- */
+
+MobPeer *
+mob_peers_get(MobNetHost *host, MobAddress address)
+{
+    MobPeer *peer = mob_table_get(host->peers, mob_key_address(address));
+
+    if (peer != NULL)
+        return peer;
+    peer = g_new0(MobPeer, 1);
+    peer->address = address;
+    peer->near = mob_birth_is_near(host->birth, address);
+    mob_table_add(host->peers, mob_key_address(address), peer);
+    return peer;
+}
+
+/* Whom to send to so that it comes to @peer: itself, our daemon, or the daemon
+ * of its machine. */
+static MobPeer *
+next_hop(MobNetHost *host, MobPeer *peer)
+{
+    uint32_t node = peer->address.node;
+
+    if (peer->near || peer->address.local == MOB_LOCAL_NODE)
+        return host->daemon != NULL || peer->near
+                   ? peer
+                   : mob_peers_get(host, mob_node_address(host->address.node));
+    if (host->daemon == NULL)
+        return mob_peers_get(host, mob_node_address(host->address.node));
+    return mob_peers_get(host, mob_node_address(node));
+}
+
+/* The line on which frames for @peer leave, opened if need be; NULL: nobody is there. */
+static MobLine *
+line_to(MobNetHost *host, MobPeer *peer)
+{
+    MobPeer *hop = next_hop(host, peer);
+
+    if (hop->out != NULL)
+        return hop->out;
+    if (hop->ending != 0)
+        return NULL; /* what it had sent is still read */
+    g_autofree char *path = mob_birth_socket(host->birth, hop->address);
+    int fd = mob_line_connect(path);
+    if (fd < 0)
+        return NULL;
+    hop->out = mob_line_new(host, fd, MOB_LINE_OUT, hop);
+    mob_line_hello(hop->out);
+    return hop->out;
+}
+
+void
+mob_peers_reset(MobNetHost *host, MobPeer *peer)
+{
+    if (!g_ptr_array_find(host->resets, peer, NULL))
+        g_ptr_array_add(host->resets, peer);
+}
+
+static void
+break_quietly(MobNetHost *host, MobPeer *peer)
+{
+    if (peer->out != NULL) {
+        mob_stream_flush(&peer->out->stream);
+        mob_line_close(peer->out);
+    }
+    if (peer->in != NULL)
+        mob_line_close(peer->in);
+    mob_peers_reset(host, peer);
+}
+
+static void
+send_reset(MobNetHost *host, MobPeer *hop, MobAddress from, MobAddress to)
+{
+    MobLine *line = line_to(host, hop);
+    MobFrame reset = {.kind = MOB_FRAME_RESET, .from = from, .to = to};
+
+    if (line == NULL)
+        return;
+    mob_stream_put(&line->stream, &reset, NULL, 0);
+    mob_line_touch(line);
+}
+
+void
+mob_peers_break(MobNetHost *host, MobAddress to)
+{
+    MobPeer *peer = mob_peers_get(host, to);
+
+    peer->broken = true;
+    if (next_hop(host, peer) == peer) {
+        break_quietly(host, peer);
+        return;
+    }
+    send_reset(host, peer, host->address, to);
+    mob_peers_reset(host, peer);
+}
+
+/* --- sending --- */
+
+void
+mob_peers_send(MobNetHost *host, MobAddress to, MobMsg *msg, uint8_t flags)
+{
+    if (mob_address_eq(to, host->address)) {
+        g_queue_push_tail(&host->self, msg);
+        return;
+    }
+    MobPeer *peer = mob_peers_get(host, to);
+    MobLine *line = line_to(host, peer);
+
+    peer->known = true;
+    if (line == NULL) {
+        mob_msg_unref(msg);
+        if (next_hop(host, peer)->in == NULL)
+            mob_peers_reset(host, peer);
+        return;
+    }
+    MobFrame frame = {.kind = MOB_FRAME_MESSAGE,
+                      .flags = flags,
+                      .from = host->address,
+                      .to = to,
+                      .clock = mob_clock_stamp(&host->clock),
+                      .event = host->events};
+    size_t begin = mob_frame_begin(&line->stream.out, &frame);
+    mob_msg_encode(msg, &line->stream.out);
+    mob_frame_end(&line->stream.out, begin);
+    mob_line_touch(line);
+    mob_msg_unref(msg);
+}
+
+void
+mob_peers_leave(MobNetHost *host, const char *why)
+{
+    MobAddress daemon = mob_node_address(host->address.node);
+    MobFrame frame = {.kind = MOB_FRAME_LEAVES, .from = host->address, .to = daemon};
+
+    if (mob_address_eq(daemon, host->address))
+        return;
+    MobLine *line = line_to(host, mob_peers_get(host, daemon));
+    if (line == NULL)
+        return;
+    mob_stream_put(&line->stream, &frame, why, strlen(why));
+    mob_line_touch(line);
+}
+
+void
+mob_peers_pass(MobNetHost *host, MobAddress by, const MobFrame *frame, const uint8_t *body)
+{
+    MobPeer *peer = mob_peers_get(host, frame->to);
+    MobLine *line = line_to(host, peer);
+
+    if (frame->kind == MOB_FRAME_MESSAGE)
+        mob_daemon_pair(host, peer->near ? frame->to : frame->from,
+                        peer->near ? frame->from : frame->to);
+    if (line != NULL) {
+        mob_stream_put(&line->stream, frame, body, frame->length);
+        mob_line_touch(line);
+    } else if (frame->kind == MOB_FRAME_MESSAGE &&
+               !mob_shim_is_silent(host, next_hop(host, peer)->address)) {
+        send_reset(host, mob_peers_get(host, frame->from), frame->to, frame->from);
+    }
+    (void)by;
+}
+
+void
+mob_peers_flush(MobNetHost *host)
+{
+    guint kept = 0;
+
+    for (guint i = 0; i < host->dirty->len; i++) {
+        MobLine *line = g_ptr_array_index(host->dirty, i);
+        mob_stream_flush(&line->stream);
+        bool more = mob_stream_has_output(&line->stream) && line->stream.state == MOB_STREAM_OPEN;
+        mob_loop_change(host->loop, &line->interest, EPOLLIN | EPOLLRDHUP | (more ? EPOLLOUT : 0));
+        line->dirty = more;
+        if (more)
+            host->dirty->pdata[kept++] = line;
+    }
+    g_ptr_array_set_size(host->dirty, (gint)kept);
+    for (guint i = host->lines->len; i-- > 0;) {
+        MobLine *line = g_ptr_array_index(host->lines, i);
+        if (!line->closed && line->stream.state == MOB_STREAM_LOST)
+            mob_line_close(line);
+        if (line->closed)
+            g_ptr_array_remove_index_fast(host->lines, i);
+    }
+}
+
+/* --- what comes --- */
+
+/* Whether what came on @line may be from @from: its own words, or, from a
+ * daemon, those of a process of another machine. */
+static bool
+may_speak_for(const MobNetHost *host, const MobLine *line, MobAddress from)
+{
+    MobAddress who = line->peer->address;
+
+    if (mob_address_eq(who, from))
+        return true;
+    if (who.local != MOB_LOCAL_NODE)
+        return false;
+    if (host->daemon == NULL)
+        return who.node == host->address.node && !mob_birth_is_near(host->birth, from);
+    return from.node == who.node || mob_address_eq(from, host->birth->gcs);
+}
+
+static void
+on_message(MobNetHost *host, const MobFrame *frame, const uint8_t *body)
+{
+    g_autoptr(GError) error = NULL;
+    MobMsg *msg = mob_msg_decode(body, frame->length, &error);
+
+    if (msg == NULL) {
+        g_printerr("mobula: %s: a message from %u.%u is refused: %s\n", mob_str(host->birth->name),
+                   frame->from.node, frame->from.local, error->message);
+        return;
+    }
+    MobPeer *peer = mob_peers_get(host, frame->from);
+    peer->known = true;
+    if (mob_wants(&host->out, MOB_NOTE_MESSAGE_DELIVERED))
+        mob_note(&host->out, (MobNote){.kind = MOB_NOTE_MESSAGE_DELIVERED,
+                                       .from = frame->from,
+                                       .to = host->address,
+                                       .msg = msg});
+    MobInput input = {.kind = MOB_INPUT_MESSAGE, .from = frame->from, .msg = msg};
+    if (frame->flags & MOB_FRAME_LOSE_REPLY)
+        host->deaf = frame->from;
+    mob_nethost_step(host, &input, frame->from, frame->event);
+    if (frame->flags & MOB_FRAME_LOSE_REPLY) {
+        host->deaf = (MobAddress){0};
+        mob_peers_break(host, frame->from);
+    }
+    mob_msg_unref(msg);
+}
+
+static void
+on_frame(MobLine *line, const MobFrame *frame, const uint8_t *body)
+{
+    MobNetHost *host = line->host;
+
+    mob_clock_see(&host->clock, frame->clock);
+    if (frame->kind == MOB_FRAME_LEAVES && host->daemon != NULL) {
+        mob_daemon_left(host, line->peer->address, body, frame->length);
+        return;
+    }
+    if (!may_speak_for(host, line, frame->from)) {
+        g_printerr("mobula: %s: %u.%u speaks for %u.%u, which it is not\n",
+                   mob_str(host->birth->name), line->peer->address.node, line->peer->address.local,
+                   frame->from.node, frame->from.local);
+        mob_line_close(line);
+    } else if (!mob_address_eq(frame->to, host->address)) {
+        if (host->daemon != NULL)
+            mob_peers_pass(host, line->peer->address, frame, body);
+    } else if (frame->kind == MOB_FRAME_MESSAGE) {
+        on_message(host, frame, body);
+    } else if (frame->kind == MOB_FRAME_RESET) {
+        mob_peers_reset(host, mob_peers_get(host, frame->from));
+    }
+}
+
+/* It connects anew: the connection before is over, and said to be so first. */
+static void
+end_at_once(MobNetHost *host, MobPeer *peer)
+{
+    if (peer->in != NULL)
+        mob_line_drain(peer->in);
+    break_quietly(host, peer);
+    tell_resets(host);
+}
+
+/* Somebody says who it is. */
+static bool
+greet(MobLine *line, const MobFrame *frame)
+{
+    MobNetHost *host = line->host;
+
+    if (frame->kind != MOB_FRAME_HELLO || frame->event != mob_schema_hash()) {
+        g_printerr("mobula: %s: somebody connected who does not speak this version's protocol\n",
+                   mob_str(host->birth->name));
+        return false;
+    }
+    MobPeer *peer = mob_peers_get(host, frame->from);
+    if (peer->in != NULL || peer->ending != 0)
+        end_at_once(host, peer);
+    line->peer = peer;
+    line->stream.frame_max = MOB_FRAME_MAX;
+    peer->in = line;
+    return true;
+}
+
+void
+mob_peers_frame(MobLine *line, const MobFrame *frame, const uint8_t *body)
+{
+    if (line->peer == NULL) {
+        if (!greet(line, frame))
+            mob_line_close(line);
+    } else if (frame->kind != MOB_FRAME_HELLO) {
+        on_frame(line, frame, body);
+    }
+}
+
+/* --- what is due --- */
+
+/* Those of whom nothing gets through stay for later. */
+static void
+tell_resets(MobNetHost *host)
+{
+    g_autoptr(GPtrArray) resets = host->resets;
+
+    host->resets = g_ptr_array_new();
+    for (guint i = 0; i < resets->len; i++) {
+        MobPeer *peer = g_ptr_array_index(resets, i);
+        bool known = peer->known;
+        if (known && !peer->broken && mob_shim_is_silent(host, peer->address)) {
+            mob_peers_reset(host, peer);
+            continue;
+        }
+        peer->known = peer->broken = false;
+        peer->ending = 0;
+        mob_shim_forget(host, peer->address);
+        if (host->daemon != NULL)
+            mob_daemon_lost(host, peer->address);
+        if (!known)
+            continue;
+        MobInput input = {.kind = MOB_INPUT_RESET, .from = peer->address};
+        mob_nethost_step(host, &input, peer->address, 0);
+    }
+}
+
+bool
+mob_peers_settle(MobNetHost *host)
+{
+    bool any = host->self.length > 0;
+    MobMsg *msg;
+
+    mob_lines_look(host);
+    tell_resets(host);
+    for (guint count = host->self.length; count > 0 && (msg = g_queue_pop_head(&host->self));
+         count--) {
+        MobInput input = {.kind = MOB_INPUT_MESSAGE, .from = host->address, .msg = msg};
+        mob_nethost_step(host, &input, host->address, host->events);
+        mob_msg_unref(msg);
+    }
+    return any;
+}
+
+void
+mob_peers_free(MobNetHost *host)
+{
+    g_autofree char *path = mob_birth_socket(host->birth, host->address);
+
+    if (host->peers == NULL)
+        return;
+    if (host->listener.fd >= 0) {
+        close(host->listener.fd);
+        unlink(path);
+    }
+    g_queue_clear_full(&host->self, (GDestroyNotify)mob_msg_unref);
+    g_ptr_array_unref(host->lines);
+    g_ptr_array_unref(host->dirty);
+    g_ptr_array_unref(host->resets);
+    mob_table_free_full(host->peers, g_free);
+}

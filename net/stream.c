@@ -1,0 +1,134 @@
+/* stream.c: see stream.h. */
+#include "net/stream.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    OUT_MAX = 256 << 20,
+    READ_SIZE = 256 << 10,
+    KEEP = 1 << 20, /* a buffer larger than that is given back when it is empty */
+};
+
+void
+mob_stream_init(MobStream *stream, int fd)
+{
+    *stream = (MobStream){.fd = fd, .out_max = OUT_MAX, .frame_max = MOB_FRAME_STRANGER_MAX};
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+}
+
+void
+mob_stream_clear(MobStream *stream)
+{
+    if (stream->fd >= 0)
+        close(stream->fd);
+    mob_buf_clear(&stream->in);
+    mob_buf_clear(&stream->out);
+    *stream = (MobStream){.fd = -1, .state = MOB_STREAM_LOST};
+}
+
+/* Moves what is left to the front, or lets a large empty buffer go. */
+static void
+compact(MobBuf *buf, size_t *at)
+{
+    size_t left = buf->length - *at;
+
+    if (left == 0 && buf->capacity > KEEP) {
+        mob_buf_clear(buf);
+    } else if (*at > 0) {
+        memmove(buf->data, buf->data + *at, left);
+        buf->length = left;
+    }
+    *at = 0;
+}
+
+/* How much the frame at the front still lacks, so that one read may bring it. */
+static size_t
+lacking(const MobStream *stream)
+{
+    MobFrame frame;
+    size_t have = stream->in.length - stream->in_at;
+
+    if (have < MOB_FRAME_HEADER ||
+        !mob_frame_read(stream->in.data + stream->in_at, stream->frame_max, &frame))
+        return 0;
+    size_t want = MOB_FRAME_HEADER + (size_t)frame.length;
+    return want > have ? want - have : 0;
+}
+
+void
+mob_stream_read(MobStream *stream, size_t most)
+{
+    size_t taken = 0;
+
+    compact(&stream->in, &stream->in_at);
+    while (stream->state == MOB_STREAM_OPEN && taken < most) {
+        size_t room = MAX((size_t)READ_SIZE, lacking(stream));
+        uint8_t *at = mob_buf_grow(&stream->in, room);
+        ssize_t got = recv(stream->fd, at, room, 0);
+        stream->in.length -= room - (got > 0 ? (size_t)got : 0);
+        if (got == 0)
+            stream->state = MOB_STREAM_ENDED;
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0 && errno != EAGAIN)
+            stream->state = MOB_STREAM_LOST;
+        if (got <= 0)
+            return;
+        taken += (size_t)got;
+        if ((size_t)got < room)
+            return; /* there was no more; asking again would cost a call */
+    }
+}
+
+bool
+mob_stream_next(MobStream *stream, MobFrame *frame, const uint8_t **body)
+{
+    size_t have = stream->in.length - stream->in_at;
+    const uint8_t *at = stream->in.data + stream->in_at;
+
+    if (have < MOB_FRAME_HEADER || stream->garbage)
+        return false;
+    if (!mob_frame_read(at, stream->frame_max, frame)) {
+        stream->garbage = true;
+        return false;
+    }
+    if (have - MOB_FRAME_HEADER < frame->length)
+        return false;
+    *body = at + MOB_FRAME_HEADER;
+    stream->in_at += MOB_FRAME_HEADER + (size_t)frame->length;
+    return true;
+}
+
+void
+mob_stream_put(MobStream *stream, const MobFrame *frame, const void *body, size_t length)
+{
+    size_t begin = mob_frame_begin(&stream->out, frame);
+
+    mob_buf_add(&stream->out, body, length);
+    mob_frame_end(&stream->out, begin);
+}
+
+void
+mob_stream_flush(MobStream *stream)
+{
+    while (stream->state == MOB_STREAM_OPEN && mob_stream_has_output(stream)) {
+        ssize_t sent = send(stream->fd, stream->out.data + stream->out_at,
+                            stream->out.length - stream->out_at, MSG_NOSIGNAL);
+        if (sent > 0) {
+            stream->out_at += (size_t)sent;
+            continue;
+        }
+        if (sent < 0 && errno == EINTR)
+            continue;
+        if (sent < 0 && errno != EAGAIN)
+            stream->state = MOB_STREAM_LOST;
+        break;
+    }
+    if (!mob_stream_has_output(stream) || stream->out_at > stream->out.length / 2)
+        compact(&stream->out, &stream->out_at);
+    if (stream->out.length - stream->out_at > stream->out_max)
+        stream->state = MOB_STREAM_LOST;
+}

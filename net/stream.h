@@ -1,0 +1,48 @@
+/* stream.h: frames over a non-blocking socket, in both directions.
+ *
+ * What is to be sent is gathered and leaves with one write a round. What has
+ * not left piles up to a bound, after which the stream counts as lost: a peer
+ * that does not read must not take our memory. Nothing here blocks.
+ */
+#pragma once
+
+#include "net/frame.h"
+
+typedef enum {
+    MOB_STREAM_OPEN,
+    MOB_STREAM_ENDED, /* the other end has closed; what was read before is still good */
+    MOB_STREAM_LOST,  /* an error, or the bound was passed */
+} MobStreamState;
+
+typedef struct {
+    int fd; /* owned; -1: none */
+    MobStreamState state;
+    MobBuf in;
+    size_t in_at; /* read so far by mob_stream_next() */
+    MobBuf out;
+    size_t out_at;      /* written so far */
+    size_t out_max;     /* the bound */
+    uint32_t frame_max; /* the longest body that is believed */
+    bool garbage;       /* what came was no frame */
+} MobStream;
+
+/* Takes @fd, which becomes non-blocking. */
+void mob_stream_init(MobStream *stream, int fd);
+void mob_stream_clear(MobStream *stream);
+
+static inline bool
+mob_stream_has_output(const MobStream *stream)
+{
+    return stream->out.length > stream->out_at;
+}
+
+/* Reads what is there, up to about @most bytes. */
+void mob_stream_read(MobStream *stream, size_t most);
+/* The next whole frame and its body, which is good until the next read or
+ * NULL; false if there is none. */
+bool mob_stream_next(MobStream *stream, MobFrame *frame, const uint8_t **body);
+
+/* Appends a frame with a body that is there already. */
+void mob_stream_put(MobStream *stream, const MobFrame *frame, const void *body, size_t length);
+/* Writes what the socket takes. */
+void mob_stream_flush(MobStream *stream);
