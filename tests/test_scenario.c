@@ -48,6 +48,8 @@ Test(scenario, clusters_are_described_in_three_ways)
          "assert.are.equal(0, c.state.nodes.head.cpus)",
          MOB_OUTCOME_OK, NULL},
         {"sim.cluster {}", MOB_OUTCOME_BAD_INPUT, "case.lua:2: a cluster needs nodes"},
+        {"sim.cluster { nodes = 1 }:on('task.running', { hold = 'yes' }, print)",
+         MOB_OUTCOME_BAD_INPUT, "hold is true or false"},
         {"sim.cluster { nodes = 0 }", MOB_OUTCOME_BAD_INPUT, "from 1 to"},
         {"sim.cluster { nodes = {} }", MOB_OUTCOME_BAD_INPUT, "at least one"},
         {"sim.cluster { nodes = { 'a', 'a' } }", MOB_OUTCOME_BAD_INPUT,
@@ -182,7 +184,7 @@ Test(scenario, stories_act_inside_the_event)
     static const Case cases[] = {
         {"local c, job = cluster()\n"
          "c:story('kill', function(c)\n"
-         "  local e = c:await { 'task.running', task = 'T2' }\n"
+         "  local e = c:await { 'task.running', task = 'T2', hold = true }\n"
          "  assert.are.equal('task.running', e.event)\n"
          "  assert.are.equal(c.state.event, e.number)\n"
          "  assert.are.equal('f', e.name)\n"
