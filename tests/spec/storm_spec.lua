@@ -20,7 +20,7 @@ local programs = {
   { "lend", B, answer = 10 }, { "dolls", B, answer = 31 }, { "puts", B, answer = 18 },
   { "large", B, answer = 4 * B + 110 }, { "stash", B, answer = 10 },
   { "waits", B, answer = 36 }, { "window", B, answer = 78 }, { "errors", answer = 363 },
-  { "flaky", B, answer = 10 }, { "timeouts", B, answer = 10 }, { "forget", B, answer = 2 },
+  { "timeouts", B, answer = 10 }, { "forget", B, answer = 2 },
   { "places", B, answer = 45 }, { "resource", B, answer = 21 }, { "hard", B, answer = 10 },
   { "nest", "shuffle", B, answer = 60 }, { "nest", "wide", B, answer = 465 },
   { "nest", "lend", B, answer = 10 }, { "nest2", "tree", B, answer = 36 },

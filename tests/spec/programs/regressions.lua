@@ -191,6 +191,15 @@ function P.begun(bytes)
   m.sleep("3s")
 end
 
+-- The store has room for one of them.
+function P.overfull(bytes)
+  local x = make.remote(bytes, 1)
+  m.wait { x }
+  local y = make.remote(bytes, 2)
+  local _, err = m.try(y)
+  return err.name
+end
+
 -- The size of a value that a task at @where has to read.
 local size = m.remote("size", function(t) m.compute("1ms") return t.n end)
 local function size_at(where, bytes)
