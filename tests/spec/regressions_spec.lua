@@ -250,7 +250,8 @@ end)
 describe("a process that is busy with a probe", function()
   it("is not at rest when something else waits behind it", function()
     local c = cluster { nodes = { head = { cpus = 0 }, n1 = { store = "400KB" } },
-                        config = { cost_node = "5ms", health_misses = 4, store_full_grace = "1502ms" } }
+                        config = { cost_node = "5ms", health_misses = 4,
+                                   store_full_grace = "1502ms" } }
     local job = program(c, "overfull", B)
     c:run { until_done = job, limit = "10s", drain = true }
     assert.are.equal("ObjectStoreFullError", job:result())
