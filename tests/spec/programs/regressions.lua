@@ -191,6 +191,19 @@ function P.begun(bytes)
   m.sleep("3s")
 end
 
+-- What n1 had lost is made there again, and copied to n2.
+function P.remade(bytes)
+  local x = make.options(on "n1").remote(bytes, 7)
+  m.wait { x }
+  local r = number.options(on "n2").remote(x)
+  local n = m.get(r)
+  m.sleep("50ms")
+  x:drop()
+  r:drop()
+  quiet()
+  return n
+end
+
 -- The store has room for one of them.
 function P.overfull(bytes)
   local x = make.remote(bytes, 1)
