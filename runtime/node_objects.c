@@ -161,6 +161,9 @@ store_primary(MobNode *node, const MobRef *ref, MobValue *value, MobAddress make
     copy = mob_store_create(&node->store, ref, value->size, value->hash);
     copy->maker = maker;
     mob_store_seal(&node->store, copy, value, true);
+    /* That it had gone may still be on its way, and come behind the reply of the task. */
+    if (mob_store_was_gone(copy))
+        mob_node_moved(node, copy, true);
     if (fetch != NULL)
         mob_node_fetched(node, fetch, copy, value, out);
 }

@@ -250,6 +250,17 @@ remember_gone(MobOwnerRow *row, MobObjectId object)
     row->gone_next = (row->gone_next + 1) % GONE_MAX;
 }
 
+bool
+mob_store_was_gone(const MobCopy *copy)
+{
+    const GArray *gone = copy->owner->gone;
+
+    for (uint32_t i = 0; gone != NULL && i < gone->len; i++)
+        if (mob_object_eq(g_array_index(gone, MobObjectId, i), copy->ref.id))
+            return true;
+    return false;
+}
+
 static void
 add_move(MobOwnerRow *row, MobObjectId object, uint64_t hash, bool here)
 {

@@ -111,7 +111,7 @@ struct MobPlace {
     MobTable *conns;   /* peer -> MobConn, each holding a reference */
     uint32_t paused;   /* by so many faults */
     uint32_t job;      /* of a driver; else 0 */
-    bool serving;      /* an MOB_AT_SERVE pends */
+    MobHandle serve;   /* pending MOB_AT_SERVE; foreground if anything in the inbox is */
     GPtrArray *hosted; /* of MobHosted, owned */
     MobInbox inbox;
     MobPicks *picks; /* owned */
