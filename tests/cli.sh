@@ -207,6 +207,10 @@ says "the end: the run was over at"
 run 0 export lineage runs/good -o c.svg
 cmp -s a.svg c.svg || problem "the newest run of a file is not found in its folder"
 rm c.svg
+run 0 export lineage --cluster 1 -o one.svg
+cmp -s a.svg one.svg || problem "the only cluster is not the first"
+run 2 export lineage --cluster 2 -o two.svg
+says "has no cluster 2"
 run 2 export lineage -o nowhere/a.svg
 says "cannot write nowhere/a.svg: No such file or directory"
 run 2 export lineage --at nonsense -o c.svg
