@@ -118,6 +118,8 @@ ask runs/claims/0 "with recursive chain(seq) as (
   where kind in ('decide.resubmit', 'task.submitted', 'node.declared_dead', 'node.died')
   order by seq, n"
 answers "task.submitted:T1 task.submitted:T2 node.died:n1 node.declared_dead:n1 decide.resubmit:T1"
+ask runs/claims/0 "select e.kind from copies c join events e on e.seq = c.to_seq and e.kind = 'node.died'"
+answers node.died
 ask runs/claims/0 "select count(*) from because where cause >= seq"
 answers 0
 ends "run.db has the claims, what the faults touched, and why a task ran again"
