@@ -294,6 +294,22 @@ Test(scenario, hooks_fire_when_they_should)
     CHECK(cases);
 }
 
+Test(scenario, that_a_fault_ends_is_another_event_than_that_it_begins)
+{
+    static const Case cases[] = {
+        {"local c, job = cluster()\n"
+         "local cuts, heals = 0, 0\n"
+         "c:on('fault.cut', function() cuts = cuts + 1 end)\n"
+         "c:on('fault.heal', function() heals = heals + 1 end)\n"
+         "c:cut { from = 'head', to = 'n1', lasts = '1ms' }\n"
+         "c:run()\n"
+         "assert.are.equal(1, cuts) assert.are.equal(1, heals)",
+         MOB_OUTCOME_OK, NULL},
+    };
+
+    CHECK(cases);
+}
+
 Test(scenario, verbs_break_and_mend)
 {
     static const Case cases[] = {
