@@ -196,7 +196,7 @@ nearest_node(MobWorker *worker, const MobShape *shape)
     for (uint32_t i = 0; i < places.count; i++) {
         const MobPeerNode *peer = mob_worker_peer(worker, (MobNodeId){places.node[i]});
         bool ours = places.node[i] == worker->manager.node;
-        if (peer == NULL || !peer->alive || places.bytes[i] < best ||
+        if ((peer != NULL && !peer->alive) || places.bytes[i] < best ||
             (places.bytes[i] == best && !ours))
             continue;
         best = places.bytes[i];

@@ -178,24 +178,26 @@ learn_all(MobStep *step, const MobViews *views)
 }
 
 /* The roll is shared with the other workers of the machine; only those on it
- * that are dead already are taken down one by one. */
+ * that are dead already are taken down one by one. A newer one has all that
+ * the one before had. */
 static void
 take_roll(MobStep *step)
 {
     MobWorker *worker = step->worker;
     const MobViews *views = &mob_worker_registered(step->input->msg)->views;
+    uint32_t before = worker->alive_nodes;
+    uint32_t alive = 0;
 
-    if (worker->roll != NULL) { /* said again: no more than news */
-        learn_all(step, views);
-        return;
-    }
+    mob_msg_unref(worker->roll);
     worker->roll = mob_msg_ref((MobMsg *)step->input->msg);
-    worker->alive_nodes = 0;
     for (uint32_t i = 0; i < views->count; i++) {
-        worker->alive_nodes++;
+        alive += views->items[i].alive;
         if (!views->items[i].alive && learn(worker, &views->items[i]))
             node_died(step, mob_worker_peer(worker, views->items[i].node));
     }
+    worker->alive_nodes = alive;
+    if (alive > before)
+        mob_own_leases_pump_all(step);
 }
 
 static void
@@ -237,6 +239,9 @@ on_worker_died(MobStep *step)
     if (mob_address_eq(news->worker, worker->base.address) ||
         mob_table_get(worker->dead, key) != NULL)
         return;
+    if (news->machine != NULL) /* it may not have been heard of */
+        learn(worker,
+              &(MobView){.node = {news->worker.node}, .name = news->machine, .alive = true});
     mob_table_add(worker->dead, key, worker);
     worker->dead_workers++;
     mob_own_leases_on_worker_dead(step, news->worker, mob_str(news->reason));

@@ -246,17 +246,18 @@ struct MobWorker {
     bool driver;
     bool registered;
 
-    MobTable *rows;        /* object -> MobRow, owned */
-    MobTable *tasks;       /* task -> MobTask, owned */
-    MobTable *shapes;      /* key -> MobShape, owned */
-    MobTable *leases;      /* lease -> MobOwnLease, owned */
-    MobMsg *roll;          /* WorkerRegistered: the nodes at that time; shared with other workers */
-    MobTable *nodes;       /* node -> MobPeerNode, owned: those that joined or died since, or
-                            * were looked up */
-    uint32_t dead_nodes;   /* how many of those are dead */
-    MobTable *dead;        /* address of a dead worker -> itself (not NULL) */
-    uint32_t dead_workers; /* how many: asked for every message, so not of the table */
-    MobRecent *removed;    /* registrar, token: borrowers that were removed */
+    MobTable *rows;   /* object -> MobRow, owned */
+    MobTable *tasks;  /* task -> MobTask, owned */
+    MobTable *shapes; /* key -> MobShape, owned */
+    MobTable *leases; /* lease -> MobOwnLease, owned */
+    MobMsg
+        *roll; /* the newest WorkerRegistered: the nodes at that time; shared with other workers */
+    MobTable *nodes;         /* node -> MobPeerNode, owned: those that joined or died since, or
+                              * were looked up */
+    uint32_t dead_nodes;     /* how many of those are dead */
+    MobTable *dead;          /* address of a dead worker -> itself (not NULL) */
+    uint32_t dead_workers;   /* how many: asked for every message, so not of the table */
+    MobRecent *removed;      /* registrar, token: borrowers that were removed */
     MobTable *registrations; /* registrar, token -> MobRegistration, owned */
     GArray *unverified;      /* of MobToken: VerifyBorrower (borrower: who asks) that came before
                               * the news of the registrar's death */
