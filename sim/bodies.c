@@ -94,7 +94,6 @@ mob_bodies_resume(MobWorld *world, MobPlace *place, MobEffect *effect)
 void
 mob_bodies_go_on(MobWorld *world, MobHosted *hosted)
 {
-    hosted->pending = 0;
     world->cause = hosted->cause;
     run(world, hosted, &(MobAnswer){0});
     world->cause = 0;

@@ -471,6 +471,17 @@ on_start(MobWorld *world, MobSlot *slot)
     mob_world_receive(world, place, slot);
 }
 
+/* The sleep is over, even if the body only hears of it when its process goes on. */
+static void
+on_wake(MobWorld *world, MobSlot *slot)
+{
+    MobHosted *hosted = mob_bodies_find(slot->subject, slot->number);
+
+    if (hosted != NULL)
+        hosted->pending = 0;
+    mob_world_receive(world, slot->subject, slot);
+}
+
 void
 mob_world_dispatch(MobWorld *world, const MobEntry *entry, MobSlot *slot)
 {
@@ -489,8 +500,10 @@ mob_world_dispatch(MobWorld *world, const MobEntry *entry, MobSlot *slot)
     case MOB_AT_CHILD:
     case MOB_AT_LEAVE:
     case MOB_AT_EVICT:
-    case MOB_AT_WAKE:
         mob_world_receive(world, slot->subject, slot);
+        break;
+    case MOB_AT_WAKE:
+        on_wake(world, slot);
         break;
     case MOB_AT_SERVE:
         on_serve(world, slot->subject);
