@@ -505,7 +505,8 @@ worker_step(MobProcess *self, const MobInput *input, MobOutbox *out)
     MobStep step = {(MobWorker *)self, input, out};
 
     dispatch(&step);
-    while (step.worker->lost->len + step.worker->doomed->len > 0) {
+    while (step.worker->unfinished) {
+        step.worker->unfinished = false;
         mob_recover_run(&step);
         mob_submit_fail_doomed(&step);
     }
@@ -529,7 +530,7 @@ worker_free(MobProcess *self)
     MobWorker *worker = (MobWorker *)self;
 
     mob_exec_clear(&worker->exec);
-    g_array_unref(worker->exec.held);
+    g_clear_pointer(&worker->exec.held, g_array_unref);
     g_array_unref(worker->exec.registering);
     mob_table_free_full(worker->shapes, (GDestroyNotify)mob_shape_free);
     mob_table_free_full(worker->leases, g_free);
@@ -557,7 +558,8 @@ worker_free(MobProcess *self)
     g_free(worker);
 }
 
-static const MobProcessClass worker_class = {"worker", worker_step, mob_worker_dump, worker_free};
+static const MobProcessClass worker_class = {"worker", worker_step, mob_worker_dump, worker_free,
+                                             mob_submit_ahead};
 
 MobProcess *
 mob_worker_new(MobAddress address, const MobConfig *config, const MobWorkerOptions *options)
@@ -581,7 +583,6 @@ mob_worker_new(MobAddress address, const MobConfig *config, const MobWorkerOptio
     worker->unverified = g_array_new(FALSE, FALSE, sizeof(MobToken));
     worker->settling = g_array_new(FALSE, FALSE, sizeof(MobObjectId));
     worker->doomed = g_ptr_array_new();
-    worker->exec.held = g_array_new(FALSE, FALSE, sizeof(MobObjectId));
     worker->exec.registering = g_array_new(FALSE, FALSE, sizeof(MobObjectId));
     if (options->driver) {
         worker->root = options->root;

@@ -183,7 +183,7 @@ typedef struct {
     uint32_t puts;
     uint32_t missing; /* what the present phase still waits for */
     bool bundle_missing;
-    GArray *held; /* of MobObjectId, in order of acquisition: W4 */
+    GArray *held; /* of MobObjectId, in order of acquisition: W4; NULL until there is one */
     uint32_t held_live;
 
     /* the call that the body is stopped at, if it waits */
@@ -270,6 +270,7 @@ struct MobWorker {
     MobStr *bundle_used_id; /* … and its id, owned */
     GArray *broken;         /* of MobBroken, by time */
     GArray *lost;           /* of MobObjectId: to be recovered in this step */
+    bool unfinished;        /* something has been added to doomed or lost */
     uint32_t alive_nodes;
     uint64_t next_lease;
     uint64_t next_token;
@@ -354,6 +355,8 @@ void mob_objects_again(MobStep *step, MobAddress peer); /* after a reset */
 /* Takes spec and args; adds the rows of what it returns. */
 MobTask *mob_submit(MobStep *step, MobTaskSpec *spec, MobArgs *args);
 void mob_submit_arg_ready(MobStep *step, MobTask *task);
+/* See MobProcessClass. */
+void mob_submit_ahead(const MobProcess *self, const MobMsg *msg, MobAhead how_near);
 void mob_submit_on_reply(MobStep *step);
 /* The newest attempt ended without a reply: run it again or fail it. */
 void mob_submit_attempt_failed(MobStep *step, MobTask *task, MobFaultKind kind, const char *why,
