@@ -68,7 +68,7 @@ typedef struct {
     char *junit;
     char *frames; /* the tasks to watch, "" for all */
     int jobs;
-    int pace; /* of a real cluster, see net/clock.h */
+    int pace;    /* of a real cluster, see net/clock.h */
     int cluster; /* 0 unless given */
     int verbose;
     gboolean json;

@@ -266,6 +266,7 @@ mob_node_new(MobAddress address, const MobConfig *config, const MobNodeOptions *
     node->name = mob_str_ref(options->name);
     node->cores = MAX(options->cores, 1);
     node->head = options->head;
+    node->follows = options->head;
     node->lost_gcs_at = MOB_TIME_NEVER;
     node->reported = mob_resources_copy(&options->total);
     node->untold = mob_table_new();

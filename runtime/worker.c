@@ -178,24 +178,26 @@ learn_all(MobStep *step, const MobViews *views)
 }
 
 /* The roll is shared with the other workers of the machine; only those on it
- * that are dead already are taken down one by one. */
+ * that are dead already are taken down one by one. A newer one has all that
+ * the one before had. */
 static void
 take_roll(MobStep *step)
 {
     MobWorker *worker = step->worker;
     const MobViews *views = &mob_worker_registered(step->input->msg)->views;
+    uint32_t before = worker->alive_nodes;
+    uint32_t alive = 0;
 
-    if (worker->roll != NULL) { /* said again: no more than news */
-        learn_all(step, views);
-        return;
-    }
+    mob_msg_unref(worker->roll);
     worker->roll = mob_msg_ref((MobMsg *)step->input->msg);
-    worker->alive_nodes = 0;
     for (uint32_t i = 0; i < views->count; i++) {
-        worker->alive_nodes++;
+        alive += views->items[i].alive;
         if (!views->items[i].alive && learn(worker, &views->items[i]))
             node_died(step, mob_worker_peer(worker, views->items[i].node));
     }
+    worker->alive_nodes = alive;
+    if (alive > before)
+        mob_own_leases_pump_all(step);
 }
 
 static void
@@ -237,6 +239,9 @@ on_worker_died(MobStep *step)
     if (mob_address_eq(news->worker, worker->base.address) ||
         mob_table_get(worker->dead, key) != NULL)
         return;
+    if (news->machine != NULL) /* it may not have been heard of */
+        learn(worker,
+              &(MobView){.node = {news->worker.node}, .name = news->machine, .alive = true});
     mob_table_add(worker->dead, key, worker);
     worker->dead_workers++;
     mob_own_leases_on_worker_dead(step, news->worker, mob_str(news->reason));
@@ -509,7 +514,8 @@ worker_step(MobProcess *self, const MobInput *input, MobOutbox *out)
     MobStep step = {(MobWorker *)self, input, out};
 
     dispatch(&step);
-    while (step.worker->lost->len + step.worker->doomed->len > 0) {
+    while (step.worker->unfinished) {
+        step.worker->unfinished = false;
         mob_recover_run(&step);
         mob_submit_fail_doomed(&step);
     }
@@ -533,7 +539,7 @@ worker_free(MobProcess *self)
     MobWorker *worker = (MobWorker *)self;
 
     mob_exec_clear(&worker->exec);
-    g_array_unref(worker->exec.held);
+    g_clear_pointer(&worker->exec.held, g_array_unref);
     g_array_unref(worker->exec.registering);
     mob_table_free_full(worker->shapes, (GDestroyNotify)mob_shape_free);
     mob_table_free_full(worker->leases, g_free);
@@ -561,7 +567,8 @@ worker_free(MobProcess *self)
     g_free(worker);
 }
 
-static const MobProcessClass worker_class = {"worker", worker_step, mob_worker_dump, worker_free};
+static const MobProcessClass worker_class = {"worker", worker_step, mob_worker_dump, worker_free,
+                                             mob_submit_ahead};
 
 MobProcess *
 mob_worker_new(MobAddress address, const MobConfig *config, const MobWorkerOptions *options)
@@ -585,7 +592,6 @@ mob_worker_new(MobAddress address, const MobConfig *config, const MobWorkerOptio
     worker->unverified = g_array_new(FALSE, FALSE, sizeof(MobToken));
     worker->settling = g_array_new(FALSE, FALSE, sizeof(MobObjectId));
     worker->doomed = g_ptr_array_new();
-    worker->exec.held = g_array_new(FALSE, FALSE, sizeof(MobObjectId));
     worker->exec.registering = g_array_new(FALSE, FALSE, sizeof(MobObjectId));
     if (options->driver) {
         worker->root = options->root;

@@ -112,7 +112,7 @@ struct MobPlace {
     uint32_t paused;   /* by so many faults */
     uint32_t job;      /* of a driver; else 0 */
     MobHandle serve;   /* pending MOB_AT_SERVE; foreground if anything in the inbox is */
-    GPtrArray *hosted; /* of MobHosted, owned */
+    MobHosted *hosted; /* owned, oldest first: few at a time, of a worker one */
     MobInbox inbox;
     MobPicks *picks; /* owned */
     const char *name;
@@ -164,6 +164,7 @@ struct MobBox {
 
 struct MobHosted {
     MobBodyId id;
+    MobHosted *next; /* of the same place */
     MobPlace *place;
     MobBody *body;     /* owned */
     MobTaskSpec *spec; /* owned */
