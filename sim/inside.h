@@ -71,7 +71,7 @@ typedef enum {
 
 /* What is special about a message under way: bits of its slot's flags. */
 enum {
-    MOB_FLAG_TAKEN_IN = 1,   /* it has queued at the receiving network card */
+    MOB_FLAG_TAKEN_IN = 1,   /* it has queued at the receiving network card, or behind what has */
     MOB_FLAG_LOSE_IT = 2,    /* the connection breaks when it arrives */
     MOB_FLAG_LOSE_REPLY = 4, /* the connection breaks when it has been handled */
     MOB_FLAG_STRAY = 8,      /* its connection is broken already; it arrives all the same */
