@@ -196,6 +196,7 @@ take_roll(MobStep *step)
         if (!views->items[i].alive && learn(worker, &views->items[i]))
             node_died(step, mob_worker_peer(worker, views->items[i].node));
     }
+    mob_own_leases_pump_all(step); /* a body may run already */
 }
 
 static void
