@@ -206,9 +206,7 @@ worker_is_reported(MobCheck *check, MobAddress worker)
 static void
 on_declared_dead(MobCheck *check, const MobNote *note)
 {
-    const MobStateNode *node = mob_state_node_by_id(check->state, note->node);
-
-    if (!check->network_faults && node != NULL && node->alive && node->died == 0)
+    if (!check->network_faults && mob_check_process(check, mob_node_address(note->node.v)) != NULL)
         mob_check_fail(check, "I39", "accuracy", "%s is declared dead, and it lives",
                        mob_state_node_name(check->state, note->node));
 }

@@ -43,7 +43,7 @@ begin(Moved *moved, uint64_t size, uint64_t hash)
     g_byte_array_set_size(moved->got, 0);
     moved->size = size;
     moved->hash = hash;
-    moved->received = 0;
+    moved->received = moved->taken = 0;
 }
 
 /* Whether the piece at @index has come before. */
@@ -65,16 +65,6 @@ take_piece(Moved *moved, uint64_t index, uint64_t length)
     }
     moved->received += has_piece(moved, index) ? 0 : length;
     moved->got->data[byte] |= (guint8)(1u << index % 8);
-}
-
-static const MobNote *
-find_copied(const MobEvent *event, MobObjectId object)
-{
-    for (size_t i = 0; i < event->note_count; i++)
-        if (event->notes[i].kind == MOB_NOTE_OBJECT_COPIED &&
-            mob_object_eq(event->notes[i].object, object))
-            return &event->notes[i];
-    return NULL;
 }
 
 /* A piece comes twice if it was asked for twice; so it was lost, or late. */
@@ -103,44 +93,28 @@ comes_again(MobCheck *check, const MobEvent *event, const Moved *moved)
                    mob_check_object_name(check, chunk->object));
 }
 
-/* The node has taken the piece if it has that much more now, or begins anew
- * with it, or has all; otherwise it knew the piece, or did not want it. */
-static void
-count_piece(MobCheck *check, const MobEvent *event, Moved *moved, uint64_t now_received)
-{
-    const MobChunk *chunk = mob_chunk(event->input->msg);
-    uint64_t index = chunk->offset / check->config->chunk;
-    bool again = now_received == chunk->piece.length && moved->received >= now_received;
-
-    if (again)
-        begin(moved, chunk->size, chunk->hash);
-    if (again || now_received == moved->received + chunk->piece.length) {
-        take_piece(moved, index, chunk->piece.length);
-        moved->last_at = event->at;
-    } else if (has_piece(moved, index)) {
-        comes_again(check, event, moved);
-    }
-}
-
+/* Every piece that comes is counted, wanted or not: it may have been asked for
+ * by a pull that was stopped meanwhile. */
 static void
 on_chunk(MobCheck *check, const MobEvent *event)
 {
     const MobChunk *chunk = mob_chunk(event->input->msg);
     const MobProcess *node = mob_check_process(check, event->process);
-    bool copied = find_copied(event, chunk->object) != NULL;
+    uint64_t index = chunk->offset / check->config->chunk;
     MobFetchInfo fetch = {0};
 
     if (node == NULL)
         return;
-    bool wanted = mob_node_find_fetch(node, chunk->object, &fetch) && fetch.active;
     Moved *moved = mob_check_moved(check, chunk->object, (MobNodeId){event->process.node}, true);
-    if (moved->copied)
-        comes_again(check, event, moved);
-    if (!copied && (!wanted || fetch.received == 0))
-        return;
+    bool wanted = mob_node_find_fetch(node, chunk->object, &fetch) && fetch.active;
     if (moved->got == NULL || moved->size != chunk->size || moved->hash != chunk->hash)
         begin(moved, chunk->size, chunk->hash);
-    count_piece(check, event, moved, copied ? chunk->size : fetch.received);
+    if (moved->copied || (wanted && has_piece(moved, index) && fetch.received == moved->taken))
+        comes_again(check, event, moved);
+    if (fetch.received > moved->taken)
+        moved->last_at = event->at;
+    moved->taken = fetch.received;
+    take_piece(moved, index, chunk->piece.length);
 }
 
 /* --- what owners are told --- */

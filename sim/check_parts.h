@@ -63,6 +63,7 @@ typedef struct {
     uint64_t size;
     GByteArray *got;   /* a bit per chunk that has come; NULL: none */
     uint64_t received; /* bytes of those */
+    uint64_t taken;    /* of them the node had taken in when the last one came */
     MobAddress source; /* the node that was asked for it last */
     MobTime last_at;   /* it was asked for, or a piece of it came */
     bool slow;         /* it was asked for again, because nothing came for long */
@@ -142,7 +143,8 @@ void mob_check_task_note(MobCheck *check, const MobEvent *event, const MobNote *
  * connection broke or its node was declared dead, or that belongs to such a one:
  * nobody protects what it holds, and it will be ended. */
 bool mob_check_runs_in_vain(const MobCheck *check, MobAddress holder);
-/* The worker of that node that runs a task which takes @object; nobody if none does. */
+/* The worker of that node that runs, under a lease, a task which takes @object;
+ * nobody if none does. */
 MobAddress mob_check_reader(MobCheck *check, MobNodeId node, MobObjectId object);
 const TaskSeen *mob_check_task(const MobCheck *check, MobTaskId id);
 void mob_check_run_free(gpointer run);

@@ -111,6 +111,19 @@ takes(const RunSeen *run, MobObjectId object)
     return false;
 }
 
+static bool
+is_leased(const MobCheck *check, MobAddress worker)
+{
+    const MobProcess *node = mob_check_process(check, mob_node_address(worker.node));
+    size_t at = 0;
+    MobLeaseInfo lease;
+
+    while (node != NULL && mob_node_next_lease(node, &at, &lease))
+        if (mob_address_eq(lease.worker, worker))
+            return true;
+    return false;
+}
+
 MobAddress
 mob_check_reader(MobCheck *check, MobNodeId node, MobObjectId object)
 {
@@ -127,7 +140,7 @@ mob_check_reader(MobCheck *check, MobNodeId node, MobObjectId object)
             continue;
         mob_worker_stats(process, &stats);
         if (stats.running && mob_task_eq(stats.task, run->task) && stats.attempt == run->attempt &&
-            !mob_check_runs_in_vain(check, info.address))
+            is_leased(check, info.address))
             return info.address;
     }
     return (MobAddress){0};
