@@ -36,7 +36,6 @@ typedef struct {
     uint32_t finished; /* the newest attempt whose results were taken */
     uint32_t leased;   /* the newest attempt that was sent to a worker */
     uint32_t failed;   /* the newest attempt that failed */
-    uint32_t returns;
     bool submitted;
     bool done;    /* finished or failed for good */
     bool evicted; /* its lineage was given up */

@@ -45,6 +45,14 @@ typedef struct {
     bool all_gone; /* by then nothing may be left */
 } Plot;
 
+/* Troubles: @who dies at @when milliseconds. */
+#define KILL(when, who)                                                                            \
+    {                                                                                              \
+        {                                                                                          \
+            .at = (when)*MOB_MS, .order = {.verb = MOB_VERB_KILL, .target = (who) }                \
+        }                                                                                          \
+    }
+
 typedef enum {
     PART_GCS,
     PART_NODE,

@@ -175,13 +175,6 @@ retries_what_runs(MobProcess *self, const MobInput *input, MobOutbox *out)
                            .object = mob_object_return(note->spec->id, 1)});
 }
 
-#define KILL(when, who)                                                                            \
-    {                                                                                              \
-        {                                                                                          \
-            .at = (when)*MOB_MS, .order = {.verb = MOB_VERB_KILL, .target = (who) }                \
-        }                                                                                          \
-    }
-
 Test(check, what_failed_is_tried_again_as_often_as_it_may_and_by_its_owner)
 {
     expect("I10", "attempt 3", &(Plot){main_retried, .worker = retries_for_ever});

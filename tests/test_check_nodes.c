@@ -3,13 +3,6 @@
  */
 #include "tests/check_rig.h"
 
-#define KILL(when, who)                                                                            \
-    {                                                                                              \
-        {                                                                                          \
-            .at = (when)*MOB_MS, .order = {.verb = MOB_VERB_KILL, .target = (who) }                \
-        }                                                                                          \
-    }
-
 static MobNode *
 node_of(MobProcess *self)
 {
