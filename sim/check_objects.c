@@ -223,11 +223,29 @@ check_mentions(MobCheck *check, const MobNote *note)
 
 /* --- coming, and going --- */
 
+/* What a task returns comes to be with the reply of its newest attempt, and not
+ * because a copy was seen somewhere. */
+static void
+check_origin(MobCheck *check, const MobEvent *event, const MobNote *note)
+{
+    const MobInput *input = event->input;
+
+    if (mob_object_is_put(note->object))
+        return;
+    if (input == NULL || input->kind != MOB_INPUT_MESSAGE ||
+        input->msg->type != MOB_MSG_TASK_REPLY ||
+        !mob_task_eq(mob_task_reply(input->msg)->task, note->object.task))
+        mob_check_fail(check, "I12", "a result comes with a reply",
+                       "%s has come to be, and no reply has brought it",
+                       mob_check_object_name(check, note->object));
+}
+
 static void
 on_created(MobCheck *check, const MobEvent *event, const MobNote *note)
 {
     const Known *known = mob_table_get(check->known, mob_key_object(note->object));
 
+    check_origin(check, event, note);
     if (note->value != NULL) {
         compare_with_oracle(check, note, note->value->size, note->value->hash);
         mob_check_learn_value(check, note->object, note->owner, note->value->size,

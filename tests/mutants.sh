@@ -45,10 +45,10 @@ say_failure() {
         if grep -q 'Mobula itself crashed' "$1"; then
             sed -n 's/.*ERROR:[^:]*:[^:]*:\([^:]*: assertion.*\)/\1/p' "$1" | head -1 | cut -c1-70 >"$work/found"
             [ -s "$work/found" ] || echo "a crash" >"$work/found"
-        elif grep -qE 'hang|deadlock|livelock|limit' "$1"; then
+        elif grep -qE 'deadlock:|livelock:|limit reached|that was in' "$1"; then
             echo "a hang" >"$work/found"
         else
-            echo "the test's own claim" >"$work/found"
+            echo "a claim of the test" >"$work/found"
         fi
     fi
     cat "$work/found"
@@ -59,7 +59,7 @@ say_test() {
     sed -n 's/^[0-9.]* *\(.*[^ ]\)  *✗.*/\1/p; s/.*crashed in [^,]*, "[0-9.]* \([^"]*\)".*/\1/p' "$1" | head -1
 }
 
-# How many runs there were until it failed: $1 what was printed, $2 seeds of a test.
+# How many runs there were until it failed: $1 what was printed, $2 seeds of each test.
 count_runs() {
     passed=$(grep -c '✓' "$1")
     seed=$(sed -n 's/.*✗.* seed \([0-9]*\)$/\1/p; s/.*crashed in .* seed \([0-9]*\)$/\1/p' "$1" | head -1)
@@ -72,7 +72,7 @@ find_by_spec() {
     runs=0
     while [ "$seeds" -le "$most" ]; do
         (cd "$tree" && timeout 600 "$work/build/cli/mobula" test tests/spec --seeds "$seeds" -j 1 \
-            --color never -q) >"$work/out" 2>&1
+            --color never) >"$work/out" 2>&1
         code=$?
         runs=$((runs + $(count_runs "$work/out" "$seeds")))
         if [ "$code" = 124 ]; then

@@ -55,12 +55,25 @@ finishes_twice(MobProcess *self, const MobInput *input, MobOutbox *out)
     say_twice(out, MOB_NOTE_TASK_FINISHED);
 }
 
+static void
+has_it_early(MobProcess *self, const MobInput *input, MobOutbox *out)
+{
+    go_on(self, input, out);
+    const MobNote *note = find_note(out, MOB_NOTE_TASK_LEASED);
+    if (note != NULL)
+        lie(out, (MobNote){.kind = MOB_NOTE_OBJECT_CREATED,
+                           .object = mob_object_return(note->spec->id, 1),
+                           .path = note->spec->path,
+                           .owner = note->spec->owner});
+}
+
 Test(check, a_task_is_itself_and_in_one_place)
 {
     expect("I11", "the identity of a task", &(Plot){main_small, .worker = submits_twice});
     expect("I25", "was sent", &(Plot){main_small, .worker = sends_twice});
     expect("I12", "has started twice", &(Plot){main_small, .worker = starts_twice});
     expect("I12", "has finished with attempt 1", &(Plot){main_small, .worker = finishes_twice});
+    expect("I12", "no reply has brought it", &(Plot){main_small, .worker = has_it_early});
 }
 
 static void
