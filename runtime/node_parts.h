@@ -79,7 +79,7 @@ typedef struct {
     MobTime room_at;    /* when something in the store last went or became free to go */
 
     /* what has become possible in this step */
-    bool room_due;
+    bool room_due; /* somebody else may have the room; see also store.roomier */
     bool admit_due;
     bool schedule_due;
     bool reclaiming; /* some owners were asked to give leases back */

@@ -54,6 +54,7 @@ typedef struct {
     uint64_t capacity;
     uint64_t used;
     uint64_t evictable;
+    bool roomier; /* something went or may go: set here, taken back by who looks */
 } MobStore;
 
 void mob_store_init(MobStore *store, uint64_t capacity);

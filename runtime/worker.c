@@ -197,7 +197,7 @@ take_roll(MobStep *step)
     }
     worker->alive_nodes = alive;
     if (alive > before)
-        mob_own_leases_pump_all(step);
+        mob_own_leases_pump_all(step); /* a body may run already */
 }
 
 static void
