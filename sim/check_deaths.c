@@ -131,15 +131,21 @@ check_fencing(MobCheck *check, const MobEvent *event)
 
 /* --- detection --- */
 
-/* From a machine's death until the GCS must have noticed. */
+enum {
+    VIEW_BITS = 2000, /* of what is told of one node, with room to spare */
+};
+
+/* From a machine's death until the GCS must have noticed. It sends no probe
+ * while the wires are full of what every node has for every node. */
 static MobTime
 node_bound(const MobCheck *check)
 {
     const MobConfig *config = check->config;
     MobTime nodes = check->state->nodes->len;
+    MobTime entry = VIEW_BITS * MOB_US / MAX(config->bandwidth, 1);
 
     return (MAX(config->health_misses, 1) + 3) * MAX(config->health_period, 1) +
-           nodes * nodes * config->join_grace + config->join_window + 10 * config->hop;
+           nodes * nodes * entry + config->join_window + 10 * config->hop;
 }
 
 static void
