@@ -92,9 +92,17 @@ mob_bodies_resume(MobWorld *world, MobPlace *place, MobEffect *effect)
 }
 
 void
+mob_bodies_woke(const MobPlace *place, uint64_t id)
+{
+    MobHosted *hosted = mob_bodies_find(place, id);
+
+    if (hosted != NULL)
+        hosted->pending = 0;
+}
+
+void
 mob_bodies_go_on(MobWorld *world, MobHosted *hosted)
 {
-    hosted->pending = 0;
     world->cause = hosted->cause;
     run(world, hosted, &(MobAnswer){0});
     world->cause = 0;

@@ -18,6 +18,10 @@ void mob_bodies_end(MobWorld *world, MobPlace *place, const MobEffect *effect);
 /* NULL if it has ended. */
 MobHosted *mob_bodies_find(const MobPlace *place, uint64_t id);
 
+/* The time that body @id slept is over, even if its process stands still and
+ * takes it in later: nothing pends for it any more. */
+void mob_bodies_woke(const MobPlace *place, uint64_t id);
+
 /* The time that @hosted computed or slept is over: resumes it with nothing. */
 void mob_bodies_go_on(MobWorld *world, MobHosted *hosted);
 

@@ -489,7 +489,10 @@ mob_world_dispatch(MobWorld *world, const MobEntry *entry, MobSlot *slot)
     case MOB_AT_CHILD:
     case MOB_AT_LEAVE:
     case MOB_AT_EVICT:
+        mob_world_receive(world, slot->subject, slot);
+        break;
     case MOB_AT_WAKE:
+        mob_bodies_woke(slot->subject, slot->number);
         mob_world_receive(world, slot->subject, slot);
         break;
     case MOB_AT_SERVE:
