@@ -31,7 +31,7 @@ typedef struct {
     uint32_t workers;       /* registered and not known dead, drivers included */
     uint32_t pulls;         /* under way */
     uint32_t pulls_queued;  /* that wait for room */
-    bool places;            /* it knows the cluster and takes new leases */
+    bool places;            /* it takes new leases, and waits for no news to do so */
     MobResources total;     /* borrowed */
     MobResources available; /* borrowed; CPU below zero after a blocked worker went on */
     MobResources headroom;  /* borrowed; total, less what is promised to leases that wait */

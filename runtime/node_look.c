@@ -16,8 +16,9 @@ mob_node_stats(const MobProcess *process, MobNodeStats *stats)
         .workers = node->workers.registered,
         .pulls = node->fetches.active,
         .pulls_queued = node->fetches.queued,
-        .places = node->known_at != 0 && node->cluster.self_index != UINT32_MAX &&
-                  !node->draining && !node->gone,
+        .places = node->known_at != 0 &&
+                  (node->cluster.self_index != UINT32_MAX || !node->follows) && !node->draining &&
+                  !node->gone,
         .total = node->leases.total,
         .available = node->leases.available,
         .headroom = node->leases.headroom,

@@ -93,6 +93,7 @@ sends_it_on(MobProcess *self, const MobInput *input, MobOutbox *out)
 {
     MobNode *node = node_of(self);
 
+    mob_node_follow(node); /* it knows where to */
     if (!is_message(input, MOB_MSG_REQUEST_LEASE) || is_on(self, (MobNodeId){1})) {
         go_on(self, input, out);
         return;
@@ -149,7 +150,7 @@ grants_again(MobProcess *self, const MobInput *input, MobOutbox *out)
 
 Test(check_nodes, a_lease_is_granted_once_and_where_it_may_be)
 {
-    expect("I29", "sends on a request", &(Plot){main_small, .node = sends_it_on});
+    expect("I29", "sends on a request", &(Plot){main_late, .node = sends_it_on});
     expect("I29", "to run on elsewhere", &(Plot){main_small, .node = grants_for_another});
     expect("I29", "more than it will ever have", &(Plot){main_small, .node = grants_too_much});
     expect("I25", "grants a lease that n1 holds", &(Plot){main_two, .node = grants_again});

@@ -310,6 +310,23 @@ Test(scenario, that_a_fault_ends_is_another_event_than_that_it_begins)
     CHECK(cases);
 }
 
+Test(scenario, what_woke_while_it_stood_still_may_be_killed)
+{
+    static const Case cases[] = {
+        {"local c = sim.cluster { nodes = 2 }\n"
+         "local job = c:submit(function(m)\n"
+         "  m.sleep('10ms')\n"
+         "end)\n"
+         "c:at('5ms'):pause('driver')\n"
+         "c:at('20ms'):kill('driver')\n"
+         "c:run()\n"
+         "assert.error_is(job, 'OwnerDiedError')",
+         MOB_OUTCOME_OK, NULL},
+    };
+
+    CHECK(cases);
+}
+
 Test(scenario, verbs_break_and_mend)
 {
     static const Case cases[] = {
