@@ -15,8 +15,9 @@
  *     results.c  its end: results to the store, references handed over, the reply
  *     calls.c    what a body asks for: submit, put, output
  *     waits.c    get and wait
+ *     worker_nodes.c  the machines and workers it knows of; who is told of deaths
  *
- * worker.c dispatches, and tells the parts of deaths and broken connections.
+ * worker.c dispatches, and tells the parts of broken connections.
  *
  * Invariants, quoted by assertions:
  *  W1  A row is gone exactly when nothing counts on it: no local, submitted,
@@ -472,18 +473,24 @@ void mob_waits_registered(MobStep *step);
 
 void mob_worker_dump(const MobProcess *process, GString *into);
 
-/* --- worker.c --- */
+/* --- worker_nodes.c --- */
 
 /* NULL for a node that nobody has told us of. */
 MobPeerNode *mob_worker_peer(MobWorker *worker, MobNodeId node);
 /* The newest live node of that name, or NULL. */
 MobPeerNode *mob_worker_peer_by_name(MobWorker *worker, const MobStr *name);
 bool mob_worker_is_dead(const MobWorker *worker, MobAddress process);
+/* "n2/w0" */
+void mob_worker_name(MobWorker *worker, MobAddress process, GString *into);
+void mob_worker_take_roll(MobStep *step);
+void mob_worker_on_node_changed(MobStep *step);
+void mob_worker_on_worker_died(MobStep *step);
+
+/* --- worker.c --- */
+
 /* After retry_delay, ask @peer again what it has not answered. */
 void mob_worker_retry(MobStep *step, MobAddress peer);
 /* (transfer full) an error value about @task (may be NULL) on @where (may be nobody). */
 MobValue *mob_worker_fault(MobStep *step, MobFaultKind kind, const MobTask *task, MobAddress where,
                            const char *message, const MobValue *cause);
-/* "n2/w0" */
-void mob_worker_name(MobWorker *worker, MobAddress process, GString *into);
 void mob_worker_pull(MobStep *step, const MobRef *ref, bool wait); /* GetObject */
