@@ -145,15 +145,15 @@ mob_worker_take_roll(MobStep *step)
 
     mob_msg_unref(worker->roll);
     worker->roll = mob_msg_ref((MobMsg *)step->input->msg);
-    for (uint32_t i = 0; i < views->count; i++) {
+    for (uint32_t i = 0; i < views->count; i++)
         alive += views->items[i].alive;
-        if (!views->items[i].alive && learn(worker, &views->items[i]))
+    for (uint32_t i = 0; i < views->count; i++) {
+        bool died = !views->items[i].alive && learn(worker, &views->items[i]);
+        worker->alive_nodes = alive; /* as the roll has it, whoever of the dead was counted */
+        if (died)
             node_died(step, mob_worker_peer(worker, views->items[i].node));
     }
-    bool more = alive > worker->alive_nodes; /* those that have just died do not count */
-    worker->alive_nodes = alive;
-    if (more)
-        mob_own_leases_pump_all(step); /* a body may run already */
+    mob_own_leases_pump_all(step); /* a body may run already */
 }
 
 void
