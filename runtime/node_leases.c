@@ -293,6 +293,7 @@ mob_node_schedule(MobNode *node, const MobInput *in, MobOutbox *out)
             mob_leases_fit(&node->leases, &lease->shape->needs)) {
             mob_leases_move(&node->leases, lease, MOB_STAGE_STARTING);
             mob_node_staff(node, in, out);
+            node->schedule_due = true; /* a promise is kept, so those set aside may be given one */
         } else if (lease->stage == MOB_STAGE_READY || !place(node, lease, in, out)) {
             mob_leases_set_aside(&node->leases, lease);
         }

@@ -138,7 +138,9 @@ check_order(MobCheck *check, const MobEvent *event)
         conn->reset = event->number;
         return;
     }
-    if (event->cause <= conn->reset)
+    const MobStateProc *sender = mob_state_proc_by_address(check->state, from);
+    bool earlier = sender != NULL && event->cause < sender->born; /* another life sent it */
+    if (event->cause <= conn->reset || earlier)
         return;
     if (event->cause < conn->cause)
         mob_check_fail(check, "I42", "order of messages",

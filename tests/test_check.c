@@ -331,8 +331,11 @@ forgets_borrowed(MobProcess *self, const MobInput *input, MobOutbox *out)
     go_on(self, input, out);
     for (guint i = 0; i < out->effects->len; i++) {
         MobEffect *effect = &g_array_index(out->effects, MobEffect, i);
-        if (effect->kind == MOB_EFFECT_SEND && effect->msg->type == MOB_MSG_TASK_REPLY)
-            ((MobTaskReply *)effect->msg)->borrowed.count = 0;
+        if (effect->kind != MOB_EFFECT_SEND || effect->msg->type != MOB_MSG_TASK_REPLY)
+            continue;
+        MobRefs *borrowed = &((MobTaskReply *)effect->msg)->borrowed;
+        while (borrowed->count > 0)
+            mob_ref_clear(&borrowed->items[--borrowed->count]);
     }
 }
 
@@ -361,7 +364,7 @@ forgets_nested(MobProcess *self, const MobInput *input, MobOutbox *out)
     while (is_driver(self) && (row = mob_table_next(step.worker->rows, &at)))
         if (row->more != NULL && row->more->nested.count > 0 && bends++ == 0) {
             MobRow *inner = mob_row_find(step.worker, row->more->nested.items[0].id);
-            row->more->nested.count = 0;
+            mob_ref_clear(&row->more->nested.items[--row->more->nested.count]);
             inner->contained--;
             mob_row_settle(&step, inner);
             return;

@@ -207,7 +207,7 @@ removes_before_it_runs(MobProcess *self, const MobInput *input, MobOutbox *out)
     go_on(self, input, out);
     MobCopy *copy = first_copy(self);
     if (copy != NULL && is_on(self, N2) && is_message(input, MOB_MSG_GET_OBJECT))
-        copy->value = NULL; /* its worker has been sent the value */
+        g_clear_pointer(&copy->value, mob_value_unref); /* its worker has been sent it */
 }
 
 static void

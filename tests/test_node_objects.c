@@ -291,6 +291,26 @@ Test(node_objects, a_lease_whose_argument_is_lost_steps_back_for_others)
     cr_assert_eq(rig_stats(&rig).store_used, 600);
 }
 
+/* While two CPUs were taken, the others were promised to two that wait for
+ * arguments. The oldest request can be promised the machine when one of them has
+ * taken what it was promised. */
+Test(node_objects, a_kept_promise_makes_another_possible)
+{
+    g_auto(Rig) rig;
+    rig_init(&rig, 3, 1000, 0);
+    rig_give(&rig, DRIVER, rig_request(DRIVER, 8, 2 * MOB_UNIT));
+    rig_register(&rig, rig_worker(0), false);
+    rig_give(&rig, DRIVER, rig_request(DRIVER, 9, 2 * MOB_UNIT));
+    for (uint32_t i = 1; i <= 2; i++) {
+        rig_give(&rig, DRIVER, request_with_arg(i, i));
+        rig_locations(&rig, OTHER, i, 300, hash_of(300, (uint8_t)i), 2);
+    }
+    rig_return(&rig, DRIVER, 8, false);
+    cr_assert_null(rig_sent(&rig, DRIVER, MOB_MSG_LEASE_REPLY, 0), "the arguments are on the way");
+    rig_chunk(&rig, 2, 1, 300, 1, 1, 0);
+    cr_assert_eq(rig_stats(&rig).available.cpu, 0, "one of those two, and the oldest");
+}
+
 Test(node_objects, leases_whose_arguments_are_to_be_made_keep_nobody_back)
 {
     g_auto(Rig) rig;
