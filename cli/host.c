@@ -103,7 +103,8 @@ watch(Cluster *cluster)
         control->watch(control, mob_teller_watcher(cluster->teller));
     }
     cluster->printer = (Printer){
-        .watcher = {.wanted = MOB_WANT(OUTPUT), .event = on_event},
+        .watcher = {.wanted = MOB_WANT(OUTPUT) | (options->print_to > 0 ? MOB_WANT_STEPS : 0),
+                    .event = on_event},
         .cluster = cluster,
     };
     control->watch(control, &cluster->printer.watcher);
@@ -211,7 +212,6 @@ open_local(Cluster *cluster, const MobClusterOptions *wanted, GError **error)
             .command = "/proc/self/exe",
             .machines = wanted->machines,
             .machine_count = wanted->machine_count,
-            .messages = options->verbose > 1,
         },
         error);
     if (cluster->local == NULL)

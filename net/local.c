@@ -394,7 +394,7 @@ mob_local_new(const MobLocalOptions *options, GError **error)
     local->pending = g_array_new(FALSE, FALSE, sizeof(MobPending));
     local->news = g_array_new(FALSE, FALSE, sizeof(MobNote));
     local->numbers = mob_table_new();
-    local->wanted = MOB_WANT_ALL & ~(options->messages ? 0 : MOB_WANT_DEAR);
+    mob_local_want(local);
     local->pick_config.seed = options->seed;
     local->picks = mob_picks_new(&local->pick_config);
     local->listener.fd = -1;

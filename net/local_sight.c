@@ -98,6 +98,7 @@ on_frame(MobSight *sight, const MobFrame *frame, const uint8_t *body)
         break;
     case MOB_FRAME_REST:
         sight->rests = frame->event != 0;
+        local->busy_at = mob_clock_now(&local->clock);
         break;
     case MOB_FRAME_BITES:
         on_bites(local, frame);
@@ -196,7 +197,7 @@ send_want(const MobLocal *local, MobSight *sight)
 void
 mob_local_want(MobLocal *local)
 {
-    uint64_t wanted = 0;
+    uint64_t wanted = MOB_WANT(JOB_FINISHED); /* which we act on ourselves */
     uint64_t held = 0;
 
     for (guint i = 0; i < local->watchers->len; i++) {
@@ -379,15 +380,7 @@ is_background(const MobEvent *event)
     for (size_t i = 0; i < event->note_count; i++)
         if ((MOB_WANT_DEAR >> event->notes[i].kind & 1) == 0)
             return false;
-    if (input == NULL)
-        return false;
-    if (input->kind == MOB_INPUT_TIMER)
-        return mob_timer_is_background(input->timer);
-    if (input->kind != MOB_INPUT_MESSAGE)
-        return false;
-    MobMsgType type = input->msg->type;
-    return type == MOB_MSG_HEALTH_CHECK || type == MOB_MSG_HEALTH_REPLY ||
-           type == MOB_MSG_RESOURCE_VIEW || type == MOB_MSG_REPORT_RESOURCES;
+    return input != NULL && mob_look_is_background(input);
 }
 
 static void
