@@ -17,6 +17,7 @@
 
 enum {
     ORACLE_STEPS = 200 * 1000, /* calls that a program may make and still be evaluated twice */
+    SENT_AHEAD = 100,          /* tasks to a real worker; scenarios say so themselves */
 };
 
 typedef struct Cluster Cluster;
@@ -427,6 +428,8 @@ mob_host_default_cluster(MobHost *host, GError **error)
         .number = 1,
     };
     mob_config_init(&options.config, options.profile);
+    if (host->options.local)
+        options.config.tasks_in_flight = SENT_AHEAD;
     return make_cluster(host, &options, error);
 }
 
