@@ -119,6 +119,7 @@ run(MobNetHost *host, MobRunning *running)
     running->answer.now = mob_clock_now(&host->clock);
     memset(&running->call, 0, sizeof running->call);
     running->body->class->resume(running->body, &running->answer, &running->call);
+    mob_clock_tick(&host->clock); /* who knows for how long it ran */
     mob_answer_clear(&running->answer);
     MobInput input = {.kind = MOB_INPUT_CALL, .body = running->id, .call = &running->call};
     mob_nethost_step(host, &input, host->address, host->events);

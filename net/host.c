@@ -167,17 +167,36 @@ commit(MobNetHost *host)
     return false;
 }
 
-static void
+/* True if something has left to a peer. */
+static bool
 finish_round(MobNetHost *host)
 {
     mob_look_flush(host);
-    if (commit(host))
-        mob_peers_flush(host);
+    return commit(host) && mob_peers_flush(host);
+}
+
+/* Who has just sent something waits for its answer, or is given more to do. */
+static void
+wait_for_more(MobNetHost *host, bool busy, bool sent)
+{
+    uint64_t until = busy ? 0 : wait_until(host);
+    int count = 0;
+
+    if (sent && until > 0 && host->daemon == NULL && host->role != MOB_ROLE_GCS &&
+        mob_spin_may(&host->spin, host->clock.round)) {
+        count = mob_loop_spin(host->loop, MOB_SPIN_TIME);
+        mob_spin_learn(&host->spin, count > 0);
+    }
+    if (count == 0)
+        mob_loop_poll(host->loop, until);
+    mob_clock_tick(&host->clock);
+    mob_loop_act(host->loop);
 }
 
 const char *
 mob_nethost_run(MobNetHost *host)
 {
+    mob_clock_tick(&host->clock);
     start(host);
     while (!host->over) {
         bool busy = true;
@@ -186,10 +205,10 @@ mob_nethost_run(MobNetHost *host)
             busy |= mob_peers_settle(host);
             busy |= mob_running_run(host);
         }
-        finish_round(host);
+        bool sent = finish_round(host);
         if (host->over)
             break;
-        mob_loop_wait(host->loop, busy ? 0 : wait_until(host));
+        wait_for_more(host, busy, sent);
         mob_shim_go_on(host);
         fire_timers(host);
     }
@@ -268,6 +287,7 @@ mob_nethost_new(const MobNetHostOptions *options, GError **error)
     host->speed_ppm = 1000000;
     for (unsigned timer = 0; timer < MOB_TIMER_COUNT; timer++)
         host->alarms[timer] = MOB_TIME_NEVER;
+    mob_spin_init(&host->spin);
     mob_outbox_init(&host->out);
     host->out.wanted = birth->wanted;
     host->picks = mob_picks_new(&host->pick_config);
@@ -311,6 +331,7 @@ mob_nethost_free(MobNetHost *host)
     g_ptr_array_unref(host->running);
     g_ptr_array_unref(host->bundles);
     mob_loop_free(host->loop);
+    mob_spin_clear(&host->spin);
     g_free(host->over_why);
     g_free(host);
 }

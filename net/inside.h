@@ -24,6 +24,7 @@
 #include "net/host.h"
 #include "net/journal.h"
 #include "net/loop.h"
+#include "net/spin.h"
 #include "net/stream.h"
 #include "runtime/link.h"
 #include "runtime/process.h"
@@ -86,6 +87,7 @@ struct MobNetHost {
     MobLoader *loader;
     MobLoop *loop;
     MobClock clock;
+    MobSpin spin;
     MobConfig config;
     MobPickConfig pick_config;
     MobPicks *picks;
@@ -109,6 +111,7 @@ struct MobNetHost {
     /* peers.c */
     MobInterest listener;
     MobTable *peers;   /* address -> MobPeer, owned */
+    MobPeer *recent;   /* the one that was looked up last */
     GPtrArray *lines;  /* of MobLine, owned */
     GPtrArray *dirty;  /* of MobLine: have output */
     GPtrArray *resets; /* of MobPeer: to be told of in this round */
@@ -157,7 +160,8 @@ void mob_peers_reset(MobNetHost *host, MobPeer *peer);
 void mob_peers_break(MobNetHost *host, MobAddress to);
 /* Steps for what is due: messages to oneself, resets. True if there was any. */
 bool mob_peers_settle(MobNetHost *host);
-void mob_peers_flush(MobNetHost *host);
+/* Sends what is there; true if anything was. */
+bool mob_peers_flush(MobNetHost *host);
 
 /* --- lines.c --- */
 

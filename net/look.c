@@ -191,6 +191,7 @@ stand_still(MobNetHost *host)
     host->look->waiting = true;
     while (host->look->waiting && wait_for_controller(line, -1))
         ;
+    mob_clock_tick(&host->clock);
     host->look->waiting = false;
 }
 
@@ -221,7 +222,7 @@ tell_rest(MobNetHost *host)
         if (!mob_timer_is_background((MobTimer)timer))
             due = MIN(due, host->alarms[timer]);
     bool rests = due == MOB_TIME_NEVER;
-    uint64_t real = mob_clock_real();
+    uint64_t real = mob_clock_read(&host->clock);
     if (rests == look->rests && !(look->moved && real >= look->told + MOVES_TIME))
         return;
     look->rests = rests;
