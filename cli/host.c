@@ -428,8 +428,10 @@ mob_host_default_cluster(MobHost *host, GError **error)
         .number = 1,
     };
     mob_config_init(&options.config, options.profile);
-    if (host->options.local)
+    if (host->options.local) {
         options.config.tasks_in_flight = SENT_AHEAD;
+        options.config.put_inline_max = options.config.inline_max;
+    }
     return make_cluster(host, &options, error);
 }
 

@@ -61,6 +61,7 @@ local function config()
     pull_retry = one_of { "100ms", "10ms" },
     store_full_grace = one_of { "2s", "200ms" },
     tasks_in_flight = sim.seed % 2 == 0 and 1 or 10,
+    put_inline_max = sim.seed % 5 == 4 and "1MiB" or 0,
     ahead_time = sim.seed % 4 == 3 and "100ms" or "1ms",
   }
 end
