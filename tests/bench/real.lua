@@ -22,7 +22,7 @@ local function burst(count)
 end
 
 local function bursts(count)
-  for _ = 1, count // 1000 do burst(1000) end
+  for left = count, 1, -1000 do burst(math.min(left, 1000)) end
 end
 
 local client = m.remote("client", function(count)

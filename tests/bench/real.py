@@ -32,11 +32,11 @@ WORKLOADS = {
     "async": ("tasks, 1,000 submitted then all got", 200_000, ("batch",), 0.1, 20, 150_000),
     "clients": ("the same from 4 owners", 200_000, (), None, 10, None),
     "put": ("put and get of a small value", 50_000, (), None, 20, None),
-    "wait": ("wait over 1,000 references, one at a time", 5_000, (), None, 10, None),
+    "wait": ("wait over 1,000 references, one at a time", 10_000, (), None, 10, None),
     "queued": ("1,000,000 queued empty tasks", 1_000_000, (), None, 10, None),
     "up": ("3 nodes up and ready", 1, (), None, 10, None),
 }
-RAY_COUNTS = {"sync": 2_000, "async": 20_000, "clients": 20_000, "put": 2_000, "wait": 1_000,
+RAY_COUNTS = {"sync": 2_000, "async": 20_000, "clients": 40_000, "put": 2_000, "wait": 10_000,
               "queued": 100_000, "up": 1}
 LIMITS = {"sleep": "both sleep at once", "spin": "both look again for 20 us",
           "batch": "1,000 under way, 100 to a write"}

@@ -15,8 +15,8 @@ def burst(count):
 
 
 def bursts(count):
-    for _ in range(count // 1000):
-        burst(1000)
+    for left in range(count, 0, -1000):
+        burst(min(left, 1000))
 
 
 @ray.remote(num_cpus=0)
