@@ -197,7 +197,7 @@ all_rest(const MobLocal *local)
 {
     for (guint i = 0; i < local->sights->len; i++) {
         const MobSight *sight = g_ptr_array_index(local->sights, i);
-        if (!sight->gone && !sight->rests)
+        if (!sight->gone && (!sight->rests || sight->asked))
             return false;
     }
     return local->alarms->len == 0 && local->pending->len == 0;
@@ -225,8 +225,10 @@ run_until(MobControl *self, const MobUntil *until)
             return MOB_RUN_DONE;
         if (time >= until->limit)
             return MOB_RUN_LIMIT;
-        if (time >= idle_at(local))
+        if (time >= idle_at(local) && local->asked_at == local->busy_at)
             return MOB_RUN_IDLE;
+        if (time >= idle_at(local))
+            mob_local_ask_rest(local);
         mob_local_want(local);
         start_drivers(local);
         MobTime due = MIN(MIN(until->time, until->limit), MIN(next_alarm(local), idle_at(local)));

@@ -98,7 +98,10 @@ on_frame(MobSight *sight, const MobFrame *frame, const uint8_t *body)
         break;
     case MOB_FRAME_REST:
         sight->rests = frame->event != 0;
-        local->busy_at = mob_clock_now(&local->clock);
+        if (frame->clock != 0)
+            sight->asked = false;
+        else
+            local->busy_at = mob_clock_now(&local->clock);
         break;
     case MOB_FRAME_BITES:
         on_bites(local, frame);
@@ -213,6 +216,22 @@ mob_local_want(MobLocal *local)
         MobSight *sight = g_ptr_array_index(local->sights, i);
         if (!sight->gone)
             send_want(local, sight);
+    }
+}
+
+void
+mob_local_ask_rest(MobLocal *local)
+{
+    MobFrame ask = {.kind = MOB_FRAME_REST};
+
+    local->asked_at = local->busy_at;
+    for (guint i = 0; i < local->sights->len; i++) {
+        MobSight *sight = g_ptr_array_index(local->sights, i);
+        sight->asked = !sight->gone && !mob_local_is_stopped(local, sight->pid);
+        if (!sight->asked)
+            continue;
+        mob_stream_put(&sight->stream, &ask, NULL, 0);
+        mob_stream_flush(&sight->stream);
     }
 }
 

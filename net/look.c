@@ -211,6 +211,16 @@ tell_bites(MobNetHost *host)
     }
 }
 
+static void
+say_rest(MobNetHost *host, bool rests, bool asked)
+{
+    MobFrame frame = {
+        .kind = MOB_FRAME_REST, .from = host->address, .clock = asked, .event = rests};
+
+    host->look->rests = rests;
+    mob_stream_put(&host->look->line->stream, &frame, NULL, 0);
+}
+
 /* Whether it would do nothing any more by itself but what goes on for ever. */
 static void
 tell_rest(MobNetHost *host)
@@ -225,11 +235,19 @@ tell_rest(MobNetHost *host)
     uint64_t real = mob_clock_read(&host->clock);
     if (rests == look->rests && !(look->moved && real >= look->told + MOVES_TIME))
         return;
-    look->rests = rests;
     look->told = real;
     look->moved = false;
-    MobFrame frame = {.kind = MOB_FRAME_REST, .from = host->address, .event = rests};
-    mob_stream_put(&look->line->stream, &frame, NULL, 0);
+    say_rest(host, rests, false);
+}
+
+/* Asked, it has been told by now of all that it did before; this comes behind. */
+static void
+on_asked(MobNetHost *host)
+{
+    host->look->told = 0;
+    tell_rest(host);
+    say_rest(host, host->look->rests, true);
+    mob_line_touch(host->look->line);
 }
 
 void
@@ -330,6 +348,9 @@ mob_look_frame(MobNetHost *host, const MobFrame *frame, const uint8_t *body)
         break;
     case MOB_FRAME_GO:
         host->look->waiting = false;
+        break;
+    case MOB_FRAME_REST:
+        on_asked(host);
         break;
     case MOB_FRAME_ORDER:
         on_order(host, body, frame->length);
