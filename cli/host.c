@@ -420,7 +420,8 @@ mob_host_default_cluster(MobHost *host, GError **error)
     MobClusterOptions options = {
         .machines = machines,
         .machine_count = G_N_ELEMENTS(machines),
-        .profile = MOB_PROFILE_IDEAL,
+        /* Real machines may be busy for longer than the textbook's take to be dead. */
+        .profile = host->options.local ? MOB_PROFILE_MODERN : MOB_PROFILE_IDEAL,
         .latency = MOB_TIME_NEVER,
         .seed = host->options.seed,
         .oracle = host->options.oracle,

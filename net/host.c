@@ -128,18 +128,22 @@ start(MobNetHost *host)
     mob_nethost_step(host, &input, host->address, 0);
 }
 
+void
+mob_nethost_fire(MobNetHost *host, MobTimer timer)
+{
+    MobInput input = {.kind = MOB_INPUT_TIMER, .timer = timer};
+
+    if (host->alarms[timer] > mob_clock_now(&host->clock))
+        return;
+    host->alarms[timer] = MOB_TIME_NEVER;
+    mob_nethost_step(host, &input, host->address, host->events);
+}
+
 static void
 fire_timers(MobNetHost *host)
 {
-    MobTime now = mob_clock_now(&host->clock);
-
-    for (unsigned timer = 0; timer < MOB_TIMER_COUNT; timer++) {
-        if (host->alarms[timer] > now)
-            continue;
-        host->alarms[timer] = MOB_TIME_NEVER;
-        MobInput input = {.kind = MOB_INPUT_TIMER, .timer = (MobTimer)timer};
-        mob_nethost_step(host, &input, host->address, host->events);
-    }
+    for (unsigned timer = 0; timer < MOB_TIMER_COUNT; timer++)
+        mob_nethost_fire(host, (MobTimer)timer);
 }
 
 /* --- the round --- */
@@ -167,9 +171,8 @@ commit(MobNetHost *host)
     return false;
 }
 
-/* True if something has left to a peer. */
-static bool
-finish_round(MobNetHost *host)
+bool
+mob_nethost_finish_round(MobNetHost *host)
 {
     mob_look_flush(host);
     return commit(host) && mob_peers_flush(host);
@@ -205,7 +208,7 @@ mob_nethost_run(MobNetHost *host)
             busy |= mob_peers_settle(host);
             busy |= mob_running_run(host);
         }
-        bool sent = finish_round(host);
+        bool sent = mob_nethost_finish_round(host);
         if (host->over)
             break;
         wait_for_more(host, busy, sent);
@@ -214,7 +217,7 @@ mob_nethost_run(MobNetHost *host)
     }
     mob_look_died(host, host->address, host->over_why);
     mob_peers_leave(host, host->over_why);
-    finish_round(host);
+    mob_nethost_finish_round(host);
     return host->over_why;
 }
 
@@ -317,6 +320,7 @@ mob_nethost_free(MobNetHost *host)
         return;
     if (host->daemon != NULL)
         mob_daemon_free(host);
+    mob_nudge_clear(host);
     mob_running_clear(host);
     if (host->process != NULL)
         host->process->class->free(host->process);

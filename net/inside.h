@@ -2,6 +2,7 @@
  *
  *     host.c    steps, effects, timers, the round
  *     bodies.c  user code that the process runs
+ *     nudge.c   and what must not wait until it makes its next call
  *     lines.c   sockets
  *     peers.c   connections: who is where, what they say, how they end
  *     shim.c    faults played on what is sent
@@ -128,6 +129,18 @@ struct MobNetHost {
 /* Steps the process with @input; @from and @event say what it came from. */
 void mob_nethost_step(MobNetHost *host, MobInput *input, MobAddress from, uint64_t event);
 void mob_nethost_end(MobNetHost *host, const char *why);
+/* Steps for @timer if it is due. */
+void mob_nethost_fire(MobNetHost *host, MobTimer timer);
+/* What was done is made durable, told and sent; true if something was sent. */
+bool mob_nethost_finish_round(MobNetHost *host);
+
+/* --- nudge.c --- */
+
+/* A body runs from here … */
+void mob_nudge_begin(MobNetHost *host);
+/* … to here, and if that is long the process has a round in between. */
+void mob_nudge_end(void);
+void mob_nudge_clear(MobNetHost *host);
 
 /* --- bodies.c --- */
 
