@@ -200,6 +200,11 @@ all_rest(const MobLocal *local)
         if (!sight->gone && (!sight->rests || sight->asked))
             return false;
     }
+    for (guint i = 0; i < local->jobs->len; i++) {
+        const MobLocalJob *job = g_ptr_array_index(local->jobs, i);
+        if (!job->done && mob_local_proc_at(local, job->driver) == NULL)
+            return false; /* a machine that is busy takes its time to start it */
+    }
     return local->alarms->len == 0 && local->pending->len == 0;
 }
 

@@ -356,6 +356,8 @@ on_died(MobLocal *local, const MobReport *report)
 {
     MobLocalProc *proc = mob_local_proc_at(local, report->died.process);
 
+    if (proc == NULL)
+        job_is_over(local, report->died.process, NULL); /* before it has said a word */
     if (proc == NULL || !proc->alive)
         return;
     g_free(proc->why);

@@ -86,6 +86,8 @@ mob_lease_handed_back(MobStep *step, MobTask *task)
     MobOwnLease *lease = task->lease;
     MobShape *shape = lease->shape;
 
+    NOTE(step->out, TASK_HANDED_BACK, .spec = task->spec, .attempt = task->attempt,
+         .owner = task->spec->owner, .worker = lease->worker);
     mob_lease_take_task(lease, task);
     lease->ahead = 1;
     mob_lease_begin_pace(step, lease);

@@ -59,7 +59,10 @@ def up():
     ray.init(address=cluster.address, logging_level="ERROR")
     while len([n for n in ray.nodes() if n["Alive"]]) < 3:
         time.sleep(0.001)
-    return time.monotonic() - begun
+    took = time.monotonic() - begun
+    ray.shutdown()
+    cluster.shutdown()
+    return took
 
 
 def main():
@@ -67,13 +70,14 @@ def main():
     if what == "up":
         print(f"{up():.3f}")
         return
-    ray.init(num_cpus=6, logging_level="ERROR", log_to_driver=False, include_dashboard=False)
+    ray.init(address="local", num_cpus=6, logging_level="ERROR", log_to_driver=False, include_dashboard=False)
     burst(min(n, 1000))
     if what == "clients":
         clients(4000)
     begun = time.monotonic()
     WORK[what](n)
     print(f"{n / (time.monotonic() - begun):.3f}")
+    ray.shutdown()
 
 
 main()
