@@ -79,5 +79,14 @@ is "what waits behind a long body is run elsewhere" "not yet
 well
 exit 0" "$(run ahead.lua)"
 
+# Who keeps a trace wants every step, the summary only what is noted.
+events() {
+    "$mobula" run busy.lua --on local --pace 1 -q --json "$@" | sed -n 's/.*"virtual_ns":[0-9]*,"events":\([0-9]*\),"wall.*/\1/p'
+}
+few=$(events)
+many=$(events --trace)
+is "steps in which nothing is noted are told to who wants them" "yes" \
+    "$([ "$few" -gt 10 ] && [ "$many" -gt $((few + few / 2)) ] && echo yes || echo "$few and $many")"
+
 is "nothing is left" "" "$(ls tmp)"
 echo "1..$count"
