@@ -55,7 +55,7 @@ static const FlagInfo flags[] = {
     {MOB_FLAG_TRACE, "trace", 0, G_OPTION_ARG_NONE, AT(trace), NULL,
      "write the run folder, also with -q"},
     {MOB_FLAG_NO_CHECK, "no-check", 0, G_OPTION_ARG_NONE, AT(no_check), NULL,
-     "do not evaluate the built-in properties"},
+     "do not evaluate the built-in properties; with -q on real processes nobody looks on"},
     {MOB_FLAG_EVENTS, "events", 0, G_OPTION_ARG_STRING, AT(events_text), "A..B",
      "print these events, as JSON, on stdout"},
     {MOB_FLAG_QUIET, "quiet", 'q', G_OPTION_ARG_NONE, AT(quiet), NULL,

@@ -17,6 +17,7 @@
 
 enum {
     ORACLE_STEPS = 200 * 1000, /* calls that a program may make and still be evaluated twice */
+    SENT_AHEAD = 100,          /* tasks to a real worker; scenarios say so themselves */
 };
 
 typedef struct Cluster Cluster;
@@ -103,7 +104,8 @@ watch(Cluster *cluster)
         control->watch(control, mob_teller_watcher(cluster->teller));
     }
     cluster->printer = (Printer){
-        .watcher = {.wanted = MOB_WANT(OUTPUT), .event = on_event},
+        .watcher = {.wanted = MOB_WANT(OUTPUT) | (options->print_to > 0 ? MOB_WANT_STEPS : 0),
+                    .event = on_event},
         .cluster = cluster,
     };
     control->watch(control, &cluster->printer.watcher);
@@ -211,7 +213,6 @@ open_local(Cluster *cluster, const MobClusterOptions *wanted, GError **error)
             .command = "/proc/self/exe",
             .machines = wanted->machines,
             .machine_count = wanted->machine_count,
-            .messages = options->verbose > 1,
         },
         error);
     if (cluster->local == NULL)
@@ -419,7 +420,8 @@ mob_host_default_cluster(MobHost *host, GError **error)
     MobClusterOptions options = {
         .machines = machines,
         .machine_count = G_N_ELEMENTS(machines),
-        .profile = MOB_PROFILE_IDEAL,
+        /* Real machines may be busy for longer than the textbook's take to be dead. */
+        .profile = host->options.local ? MOB_PROFILE_MODERN : MOB_PROFILE_IDEAL,
         .latency = MOB_TIME_NEVER,
         .seed = host->options.seed,
         .oracle = host->options.oracle,
@@ -427,6 +429,10 @@ mob_host_default_cluster(MobHost *host, GError **error)
         .number = 1,
     };
     mob_config_init(&options.config, options.profile);
+    if (host->options.local) {
+        options.config.tasks_in_flight = SENT_AHEAD;
+        options.config.put_inline_max = options.config.inline_max;
+    }
     return make_cluster(host, &options, error);
 }
 

@@ -28,6 +28,14 @@ drop_worker(MobLoader *self, MobAddress worker)
     loaders->c->drop(loaders->c, worker);
 }
 
+static void
+poke_body(MobLoader *self, void (*func)(void *data), void *data)
+{
+    MobLoader *lua = ((MobLoaders *)self)->lua;
+
+    lua->poke(lua, func, data); /* what is written in C cannot be stopped */
+}
+
 char *
 mob_loaders_find(const char *beside, const char *path)
 {
@@ -68,7 +76,7 @@ void
 mob_loaders_init(MobLoaders *loaders, const char *beside)
 {
     *loaders = (MobLoaders){
-        .loader = {.start = start_body, .drop = drop_worker},
+        .loader = {.start = start_body, .drop = drop_worker, .poke = poke_body},
         .lua = mob_lua_loader_new(),
         .opener = {.open = open_program, .data = (void *)beside},
     };

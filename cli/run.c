@@ -181,13 +181,14 @@ perform(Run *run, uint64_t *hash)
 {
     MobCli *cli = run->cli;
     const MobFlags *flags = &cli->flags;
+    bool local = g_strcmp0(flags->on, "local") == 0;
     g_autoptr(MobHost) host = mob_host_new(&(MobHostOptions){
         .term = cli->term,
         .file = run->job->file,
         .story = !flags->quiet,
         .plain = flags->plain,
         .json = flags->json,
-        .state = true,
+        .state = run->keep || flags->json || !flags->no_check || !local, /* else nobody asks */
         .trace = run->keep,
         .check = !flags->no_check,
         .oracle = !flags->no_check,
@@ -195,7 +196,7 @@ perform(Run *run, uint64_t *hash)
         .verbose = flags->verbose,
         .seed = run->job->seed,
         .limit = run->job->limit,
-        .local = g_strcmp0(flags->on, "local") == 0,
+        .local = local,
         .pace = (uint32_t)flags->pace,
         .print_from = flags->events_from,
         .print_to = flags->events_to,
@@ -210,7 +211,7 @@ perform(Run *run, uint64_t *hash)
         .host = host,
         .result = &result,
         .wall_us = g_get_monotonic_time() - begin,
-        .real = g_strcmp0(flags->on, "local") == 0,
+        .real = local,
     };
     MobExit code = (MobExit)result.outcome;
     mob_summary_say(cli->term, &summary);

@@ -75,12 +75,21 @@ loader_drop(MobLoader *base, MobAddress worker)
         free_envs(envs);
 }
 
+static void
+poke(MobLoader *loader, void (*func)(void *data), void *data)
+{
+    lua_State *running = ((Loader *)loader)->running;
+
+    if (running != NULL)
+        mob_lua_sandbox_poke(running, func, data);
+}
+
 MobLoader *
 mob_lua_loader_new(void)
 {
     Loader *self = g_new0(Loader, 1);
 
-    self->base = (MobLoader){.start = loader_start, .drop = loader_drop};
+    self->base = (MobLoader){.start = loader_start, .drop = loader_drop, .poke = poke};
     self->options = (MobLuaLoaderOptions){.budget = MOB_LUA_BUDGET,
                                           .memory_max = MOB_LUA_MEMORY,
                                           .running = &self->running,

@@ -96,6 +96,24 @@ mob_lua_sandbox_interrupt(lua_State *lua, const char *how_long)
     lua_sethook(lua, on_interrupt, LUA_MASKCOUNT, 1);
 }
 
+static void
+on_poke(lua_State *lua, lua_Debug *info)
+{
+    MobLuaSandbox *self = mob_lua_sandbox(lua);
+
+    (void)info;
+    set_hook(lua, self);
+    self->poke(self->poke_data);
+}
+
+void
+mob_lua_sandbox_poke(lua_State *lua, void (*func)(void *data), void *data)
+{
+    mob_lua_sandbox(lua)->poke = func;
+    mob_lua_sandbox(lua)->poke_data = data;
+    lua_sethook(lua, on_poke, LUA_MASKCOUNT, 1);
+}
+
 /* --- errors that a body may not catch --- */
 
 static int

@@ -48,7 +48,9 @@ struct MobLuaSandbox {
     /* The sandbox's own. */
     bool limited;         /* inside user code: the memory limit applies */
     const char *how_long; /* of an interruption: for people */
-    bool exceeded;        /* the budget is used up: no pcall may catch it */
+    void (*poke)(void *data);
+    void *poke_data;
+    bool exceeded; /* the budget is used up: no pcall may catch it */
     uint64_t spent;
     uint64_t memory;
     void *writer;     /* value.c: what values are written with */
@@ -85,6 +87,8 @@ mob_lua_sandbox_note_running(MobLuaSandbox *self, lua_State *lua)
 /* Makes the coroutine @lua, which runs, raise a LoopError at its next
  * instruction. Safe inside a signal handler. */
 void mob_lua_sandbox_interrupt(lua_State *lua, const char *how_long);
+/* Calls @func before its next instruction, and it goes on. Safe there, too. */
+void mob_lua_sandbox_poke(lua_State *lua, void (*func)(void *data), void *data);
 
 static inline void
 mob_lua_sandbox_leave(MobLuaSandbox *self)

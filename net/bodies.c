@@ -118,7 +118,10 @@ run(MobNetHost *host, MobRunning *running)
     running->due = MOB_TIME_NEVER;
     running->answer.now = mob_clock_now(&host->clock);
     memset(&running->call, 0, sizeof running->call);
+    mob_nudge_begin(host);
     running->body->class->resume(running->body, &running->answer, &running->call);
+    mob_nudge_end();
+    mob_clock_tick(&host->clock); /* who knows for how long it ran */
     mob_answer_clear(&running->answer);
     MobInput input = {.kind = MOB_INPUT_CALL, .body = running->id, .call = &running->call};
     mob_nethost_step(host, &input, host->address, host->events);

@@ -18,6 +18,7 @@ typedef struct {
     uint64_t epoch;  /* CLOCK_MONOTONIC, in nanoseconds */
     uint32_t pace;   /* real nanoseconds to one of the cluster's; at least 1 */
     uint64_t hybrid; /* the newest stamp given or seen */
+    uint64_t round;  /* real time when it was read last; 0: it is read whenever it is asked for */
 } MobClock;
 
 static inline uint64_t
@@ -29,11 +30,24 @@ mob_clock_real(void)
     return (uint64_t)now.tv_sec * MOB_SECOND + (uint64_t)now.tv_nsec;
 }
 
+/* Reads the clock, once for all that is asked until it is read again. */
+static inline void
+mob_clock_tick(MobClock *clock)
+{
+    clock->round = mob_clock_real();
+}
+
+static inline uint64_t
+mob_clock_read(const MobClock *clock)
+{
+    return clock->round != 0 ? clock->round : mob_clock_real();
+}
+
 /* The cluster's time; never 0, which stands for "not yet". */
 static inline MobTime
 mob_clock_now(const MobClock *clock)
 {
-    uint64_t real = mob_clock_real();
+    uint64_t real = mob_clock_read(clock);
 
     return real > clock->epoch ? (real - clock->epoch) / clock->pace + 1 : 1;
 }
@@ -49,7 +63,7 @@ mob_clock_when(const MobClock *clock, MobTime at)
 static inline uint64_t
 mob_clock_stamp(MobClock *clock)
 {
-    uint64_t real = mob_clock_real();
+    uint64_t real = mob_clock_read(clock);
 
     clock->hybrid = real > clock->hybrid ? real : clock->hybrid + 1;
     return clock->hybrid;

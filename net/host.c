@@ -128,18 +128,22 @@ start(MobNetHost *host)
     mob_nethost_step(host, &input, host->address, 0);
 }
 
+void
+mob_nethost_fire(MobNetHost *host, MobTimer timer)
+{
+    MobInput input = {.kind = MOB_INPUT_TIMER, .timer = timer};
+
+    if (host->alarms[timer] > mob_clock_now(&host->clock))
+        return;
+    host->alarms[timer] = MOB_TIME_NEVER;
+    mob_nethost_step(host, &input, host->address, host->events);
+}
+
 static void
 fire_timers(MobNetHost *host)
 {
-    MobTime now = mob_clock_now(&host->clock);
-
-    for (unsigned timer = 0; timer < MOB_TIMER_COUNT; timer++) {
-        if (host->alarms[timer] > now)
-            continue;
-        host->alarms[timer] = MOB_TIME_NEVER;
-        MobInput input = {.kind = MOB_INPUT_TIMER, .timer = (MobTimer)timer};
-        mob_nethost_step(host, &input, host->address, host->events);
-    }
+    for (unsigned timer = 0; timer < MOB_TIMER_COUNT; timer++)
+        mob_nethost_fire(host, (MobTimer)timer);
 }
 
 /* --- the round --- */
@@ -167,17 +171,35 @@ commit(MobNetHost *host)
     return false;
 }
 
-static void
-finish_round(MobNetHost *host)
+bool
+mob_nethost_finish_round(MobNetHost *host)
 {
     mob_look_flush(host);
-    if (commit(host))
-        mob_peers_flush(host);
+    return commit(host) && mob_peers_flush(host);
+}
+
+/* Who has just sent something waits for its answer, or is given more to do. */
+static void
+wait_for_more(MobNetHost *host, bool busy, bool sent)
+{
+    uint64_t until = busy ? 0 : wait_until(host);
+    int count = 0;
+
+    if (sent && until > 0 && host->daemon == NULL && host->role != MOB_ROLE_GCS &&
+        mob_spin_may(&host->spin, host->clock.round)) {
+        count = mob_loop_spin(host->loop, MOB_SPIN_TIME);
+        mob_spin_learn(&host->spin, count > 0);
+    }
+    if (count == 0)
+        mob_loop_poll(host->loop, until);
+    mob_clock_tick(&host->clock);
+    mob_loop_act(host->loop);
 }
 
 const char *
 mob_nethost_run(MobNetHost *host)
 {
+    mob_clock_tick(&host->clock);
     start(host);
     while (!host->over) {
         bool busy = true;
@@ -186,16 +208,16 @@ mob_nethost_run(MobNetHost *host)
             busy |= mob_peers_settle(host);
             busy |= mob_running_run(host);
         }
-        finish_round(host);
+        bool sent = mob_nethost_finish_round(host);
         if (host->over)
             break;
-        mob_loop_wait(host->loop, busy ? 0 : wait_until(host));
+        wait_for_more(host, busy, sent);
         mob_shim_go_on(host);
         fire_timers(host);
     }
     mob_look_died(host, host->address, host->over_why);
     mob_peers_leave(host, host->over_why);
-    finish_round(host);
+    mob_nethost_finish_round(host);
     return host->over_why;
 }
 
@@ -268,6 +290,7 @@ mob_nethost_new(const MobNetHostOptions *options, GError **error)
     host->speed_ppm = 1000000;
     for (unsigned timer = 0; timer < MOB_TIMER_COUNT; timer++)
         host->alarms[timer] = MOB_TIME_NEVER;
+    mob_spin_init(&host->spin);
     mob_outbox_init(&host->out);
     host->out.wanted = birth->wanted;
     host->picks = mob_picks_new(&host->pick_config);
@@ -297,6 +320,7 @@ mob_nethost_free(MobNetHost *host)
         return;
     if (host->daemon != NULL)
         mob_daemon_free(host);
+    mob_nudge_clear(host);
     mob_running_clear(host);
     if (host->process != NULL)
         host->process->class->free(host->process);
@@ -311,6 +335,7 @@ mob_nethost_free(MobNetHost *host)
     g_ptr_array_unref(host->running);
     g_ptr_array_unref(host->bundles);
     mob_loop_free(host->loop);
+    mob_spin_clear(&host->spin);
     g_free(host->over_why);
     g_free(host);
 }

@@ -13,6 +13,7 @@
 
 #include "net/birth.h"
 #include "runtime/body.h"
+#include "runtime/process.h"
 
 typedef struct MobNetHost MobNetHost;
 
@@ -27,6 +28,9 @@ typedef struct {
 MobNetHost *mob_nethost_new(const MobNetHostOptions *options, GError **error);
 void mob_nethost_free(MobNetHost *host);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MobNetHost, mob_nethost_free)
+
+/* Whether @input comes again and again by itself: nothing is under way for it. */
+bool mob_look_is_background(const MobInput *input);
 
 /* Runs until the process is done; returns why, for people. */
 const char *mob_nethost_run(MobNetHost *host);

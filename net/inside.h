@@ -2,6 +2,7 @@
  *
  *     host.c    steps, effects, timers, the round
  *     bodies.c  user code that the process runs
+ *     nudge.c   and what must not wait until it makes its next call
  *     lines.c   sockets
  *     peers.c   connections: who is where, what they say, how they end
  *     shim.c    faults played on what is sent
@@ -24,6 +25,7 @@
 #include "net/host.h"
 #include "net/journal.h"
 #include "net/loop.h"
+#include "net/spin.h"
 #include "net/stream.h"
 #include "runtime/link.h"
 #include "runtime/process.h"
@@ -86,6 +88,7 @@ struct MobNetHost {
     MobLoader *loader;
     MobLoop *loop;
     MobClock clock;
+    MobSpin spin;
     MobConfig config;
     MobPickConfig pick_config;
     MobPicks *picks;
@@ -109,6 +112,7 @@ struct MobNetHost {
     /* peers.c */
     MobInterest listener;
     MobTable *peers;   /* address -> MobPeer, owned */
+    MobPeer *recent;   /* the one that was looked up last */
     GPtrArray *lines;  /* of MobLine, owned */
     GPtrArray *dirty;  /* of MobLine: have output */
     GPtrArray *resets; /* of MobPeer: to be told of in this round */
@@ -125,6 +129,18 @@ struct MobNetHost {
 /* Steps the process with @input; @from and @event say what it came from. */
 void mob_nethost_step(MobNetHost *host, MobInput *input, MobAddress from, uint64_t event);
 void mob_nethost_end(MobNetHost *host, const char *why);
+/* Steps for @timer if it is due. */
+void mob_nethost_fire(MobNetHost *host, MobTimer timer);
+/* What was done is made durable, told and sent; true if something was sent. */
+bool mob_nethost_finish_round(MobNetHost *host);
+
+/* --- nudge.c --- */
+
+/* A body runs from here … */
+void mob_nudge_begin(MobNetHost *host);
+/* … to here, and if that is long the process has a round in between. */
+void mob_nudge_end(void);
+void mob_nudge_clear(MobNetHost *host);
 
 /* --- bodies.c --- */
 
@@ -157,7 +173,8 @@ void mob_peers_reset(MobNetHost *host, MobPeer *peer);
 void mob_peers_break(MobNetHost *host, MobAddress to);
 /* Steps for what is due: messages to oneself, resets. True if there was any. */
 bool mob_peers_settle(MobNetHost *host);
-void mob_peers_flush(MobNetHost *host);
+/* Sends what is there; true if anything was. */
+bool mob_peers_flush(MobNetHost *host);
 
 /* --- lines.c --- */
 

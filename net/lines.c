@@ -229,7 +229,7 @@ mob_peers_listen(MobNetHost *host, GError **error)
 void
 mob_lines_look(MobNetHost *host)
 {
-    uint64_t now = mob_clock_real();
+    uint64_t now = mob_clock_read(&host->clock);
 
     if (now < host->look_at)
         return;

@@ -197,8 +197,13 @@ all_rest(const MobLocal *local)
 {
     for (guint i = 0; i < local->sights->len; i++) {
         const MobSight *sight = g_ptr_array_index(local->sights, i);
-        if (!sight->gone && !sight->rests)
+        if (!sight->gone && (!sight->rests || sight->asked))
             return false;
+    }
+    for (guint i = 0; i < local->jobs->len; i++) {
+        const MobLocalJob *job = g_ptr_array_index(local->jobs, i);
+        if (!job->done && mob_local_proc_at(local, job->driver) == NULL)
+            return false; /* a machine that is busy takes its time to start it */
     }
     return local->alarms->len == 0 && local->pending->len == 0;
 }
@@ -225,8 +230,10 @@ run_until(MobControl *self, const MobUntil *until)
             return MOB_RUN_DONE;
         if (time >= until->limit)
             return MOB_RUN_LIMIT;
-        if (time >= idle_at(local))
+        if (time >= idle_at(local) && local->asked_at == local->busy_at)
             return MOB_RUN_IDLE;
+        if (time >= idle_at(local))
+            mob_local_ask_rest(local);
         mob_local_want(local);
         start_drivers(local);
         MobTime due = MIN(MIN(until->time, until->limit), MIN(next_alarm(local), idle_at(local)));
@@ -394,7 +401,7 @@ mob_local_new(const MobLocalOptions *options, GError **error)
     local->pending = g_array_new(FALSE, FALSE, sizeof(MobPending));
     local->news = g_array_new(FALSE, FALSE, sizeof(MobNote));
     local->numbers = mob_table_new();
-    local->wanted = MOB_WANT_ALL & ~(options->messages ? 0 : MOB_WANT_DEAR);
+    mob_local_want(local);
     local->pick_config.seed = options->seed;
     local->picks = mob_picks_new(&local->pick_config);
     local->listener.fd = -1;

@@ -19,7 +19,6 @@ typedef struct {
     const char *command;        /* the file to start daemons from; borrowed */
     const MobMachine *machines; /* borrowed during the call; the head first */
     size_t machine_count;
-    bool messages; /* somebody may ask for every message */
 } MobLocalOptions;
 
 /* Returns a cluster of which nothing runs yet, so that watchers may be added;

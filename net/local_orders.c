@@ -114,8 +114,8 @@ send_rule(MobSight *sight, const MobRule *rule)
     sight->acks++;
 }
 
-static bool
-is_stopped(const MobLocal *local, pid_t pid)
+bool
+mob_local_is_stopped(const MobLocal *local, pid_t pid)
 {
     for (guint i = 0; i < local->faults->len; i++) {
         const MobLocalFault *fault = g_ptr_array_index(local->faults, i);
@@ -132,7 +132,7 @@ static bool
 is_awaited(const MobLocal *local, const MobSight *sight)
 {
     return sight->acks > 0 && !sight->gone && sight->proc != NULL && !sight->proc->killed &&
-           !is_stopped(local, sight->pid);
+           !mob_local_is_stopped(local, sight->pid);
 }
 
 static bool
@@ -324,7 +324,7 @@ unpause(MobLocal *local, MobLocalFault *fault)
 {
     for (guint i = 0; i < fault->stopped->len; i++) {
         pid_t pid = g_array_index(fault->stopped, pid_t, i);
-        if (!is_stopped(local, pid)) /* by another fault as well */
+        if (!mob_local_is_stopped(local, pid)) /* by another fault as well */
             kill(pid, SIGCONT);
     }
 }

@@ -34,7 +34,8 @@ typedef struct {
     pid_t pid;
     uint64_t clock; /* of the newest report */
     uint32_t acks;  /* orders that it has not answered yet */
-    bool rests;     /* it would do nothing by itself */
+    bool rests;     /* it would do nothing by itself … */
+    bool asked;     /* … and has not said yet whether that is so now */
     bool gone;
 } MobSight;
 
@@ -137,7 +138,8 @@ struct MobLocal {
     bool running;      /* inside run() */
     MobTime rested_at; /* when run() ended last */
     bool stop;
-    MobTime busy_at; /* when something last happened that was not background */
+    MobTime busy_at;  /* when something last happened that was not background */
+    MobTime asked_at; /* the same, when all were asked last whether they are at rest */
     MobPickConfig pick_config;
     MobPicks *picks;
 };
@@ -169,9 +171,14 @@ void mob_local_read(MobLocal *local, uint64_t until);
 void mob_local_tell_news(MobLocal *local);
 void mob_local_tell_world(MobLocal *local, uint64_t tag);
 void mob_local_want(MobLocal *local);
+/* Asks all whether they are at rest. A process that runs a body says nothing
+ * before it makes a call, and what it has said last may be long ago. */
+void mob_local_ask_rest(MobLocal *local);
 void mob_local_note(MobLocal *local, MobNote note);
 
 /* local_orders.c */
+/* Whether the process stands still by our order, and cannot answer. */
+bool mob_local_is_stopped(const MobLocal *local, pid_t pid);
 uint32_t mob_local_order(MobLocal *local, const MobOrder *order, GError **error);
 void mob_local_heal(MobLocal *local, uint32_t number);
 void mob_local_fault_free(void *fault);

@@ -98,6 +98,10 @@ on_frame(MobSight *sight, const MobFrame *frame, const uint8_t *body)
         break;
     case MOB_FRAME_REST:
         sight->rests = frame->event != 0;
+        if (frame->clock != 0)
+            sight->asked = false;
+        else
+            local->busy_at = mob_clock_now(&local->clock);
         break;
     case MOB_FRAME_BITES:
         on_bites(local, frame);
@@ -196,7 +200,7 @@ send_want(const MobLocal *local, MobSight *sight)
 void
 mob_local_want(MobLocal *local)
 {
-    uint64_t wanted = 0;
+    uint64_t wanted = MOB_WANT(JOB_FINISHED); /* which we act on ourselves */
     uint64_t held = 0;
 
     for (guint i = 0; i < local->watchers->len; i++) {
@@ -212,6 +216,22 @@ mob_local_want(MobLocal *local)
         MobSight *sight = g_ptr_array_index(local->sights, i);
         if (!sight->gone)
             send_want(local, sight);
+    }
+}
+
+void
+mob_local_ask_rest(MobLocal *local)
+{
+    MobFrame ask = {.kind = MOB_FRAME_REST};
+
+    local->asked_at = local->busy_at;
+    for (guint i = 0; i < local->sights->len; i++) {
+        MobSight *sight = g_ptr_array_index(local->sights, i);
+        sight->asked = !sight->gone && !mob_local_is_stopped(local, sight->pid);
+        if (!sight->asked)
+            continue;
+        mob_stream_put(&sight->stream, &ask, NULL, 0);
+        mob_stream_flush(&sight->stream);
     }
 }
 
@@ -336,6 +356,8 @@ on_died(MobLocal *local, const MobReport *report)
 {
     MobLocalProc *proc = mob_local_proc_at(local, report->died.process);
 
+    if (proc == NULL)
+        job_is_over(local, report->died.process, NULL); /* before it has said a word */
     if (proc == NULL || !proc->alive)
         return;
     g_free(proc->why);
@@ -379,15 +401,7 @@ is_background(const MobEvent *event)
     for (size_t i = 0; i < event->note_count; i++)
         if ((MOB_WANT_DEAR >> event->notes[i].kind & 1) == 0)
             return false;
-    if (input == NULL)
-        return false;
-    if (input->kind == MOB_INPUT_TIMER)
-        return mob_timer_is_background(input->timer);
-    if (input->kind != MOB_INPUT_MESSAGE)
-        return false;
-    MobMsgType type = input->msg->type;
-    return type == MOB_MSG_HEALTH_CHECK || type == MOB_MSG_HEALTH_REPLY ||
-           type == MOB_MSG_RESOURCE_VIEW || type == MOB_MSG_REPORT_RESOURCES;
+    return input != NULL && mob_look_is_background(input);
 }
 
 static void

@@ -1,10 +1,11 @@
 /* look.c: who looks on, from the side of a process.
  *
- * A process that is looked at tells its controller of every step, before
+ * A process that is looked at tells its controller of its steps, before
  * anything of the step leaves: what has caused something has always been told
- * first. At notes that a story waits for *inside* the event it stands still
- * until it is told to go on: if it is killed there, it has taken the step, and
- * none of its effects happen, as in the simulator.
+ * first. What it tells in a round leaves in one write, and of steps in which
+ * nothing was noted it tells only if somebody wants them. At notes that a story waits for *inside*
+ * the event it stands still until it is told to go on: if it is killed there, it has taken the
+ * step, and none of its effects happen, as in the simulator.
  */
 #include "net/inside.h"
 
@@ -22,8 +23,13 @@ struct MobLook {
     GPtrArray *orders; /* of GBytes: frames that came meanwhile */
     GArray *bites;     /* of uint64_t by fault number - 1: not told yet */
     bool bitten;
-    bool rests; /* as was told last */
+    bool rests;    /* as was told last … */
+    uint64_t told; /* … in real time … */
+    bool moved;    /* … and there was a step since that is not background */
 };
+
+/* Whoever waits for the cluster to be at rest hears this often that it is not. */
+#define MOVES_TIME (20 * MOB_MS)
 
 uint64_t
 mob_look_held(const MobNetHost *host)
@@ -108,28 +114,49 @@ is_held(const MobNetHost *host)
 
 static void stand_still(MobNetHost *host);
 
+static void
+tell_step(MobNetHost *host, const MobInput *input)
+{
+    uint64_t stamp = mob_clock_stamp(&host->clock);
+    MobEvent event = {
+        .number = input->event,
+        .cause = host->cause.event,
+        .at = input->now,
+        .process = host->address,
+        .role = host->role,
+        .input = input,
+        .notes = (const MobNote *)(const void *)host->out.notes->data,
+        .note_count = host->out.notes->len,
+    };
+    size_t at = begin(host, MOB_FRAME_REPORT, stamp);
+
+    mob_report_event_encode(&event, stamp, &host->look->line->stream.out);
+    mob_frame_end(&host->look->line->stream.out, at);
+    if (is_held(host))
+        stand_still(host);
+}
+
+bool
+mob_look_is_background(const MobInput *input)
+{
+    if (input->kind == MOB_INPUT_TIMER)
+        return mob_timer_is_background(input->timer);
+    if (input->kind != MOB_INPUT_MESSAGE)
+        return false;
+    MobMsgType type = input->msg->type;
+    return type == MOB_MSG_HEALTH_CHECK || type == MOB_MSG_HEALTH_REPLY ||
+           type == MOB_MSG_RESOURCE_VIEW || type == MOB_MSG_REPORT_RESOURCES;
+}
+
 void
 mob_look_step(MobNetHost *host, const MobInput *input)
 {
     if (line_of(host) != NULL) {
+        host->look->moved = host->look->moved || !mob_look_is_background(input);
         if (mob_wants(&host->out, MOB_NOTE_MESSAGE_SENT))
             note_sent(host);
-        uint64_t stamp = mob_clock_stamp(&host->clock);
-        MobEvent event = {
-            .number = input->event,
-            .cause = host->cause.event,
-            .at = input->now,
-            .process = host->address,
-            .role = host->role,
-            .input = input,
-            .notes = (const MobNote *)(const void *)host->out.notes->data,
-            .note_count = host->out.notes->len,
-        };
-        size_t at = begin(host, MOB_FRAME_REPORT, stamp);
-        mob_report_event_encode(&event, stamp, &host->look->line->stream.out);
-        mob_frame_end(&host->look->line->stream.out, at);
-        if (is_held(host))
-            stand_still(host);
+        if (host->out.notes->len > 0 || (host->out.wanted & MOB_WANT_STEPS) != 0)
+            tell_step(host, input);
     }
     mob_outbox_forget_notes(&host->out);
 }
@@ -164,6 +191,7 @@ stand_still(MobNetHost *host)
     host->look->waiting = true;
     while (host->look->waiting && wait_for_controller(line, -1))
         ;
+    mob_clock_tick(&host->clock);
     host->look->waiting = false;
 }
 
@@ -183,21 +211,43 @@ tell_bites(MobNetHost *host)
     }
 }
 
+static void
+say_rest(MobNetHost *host, bool rests, bool asked)
+{
+    MobFrame frame = {
+        .kind = MOB_FRAME_REST, .from = host->address, .clock = asked, .event = rests};
+
+    host->look->rests = rests;
+    mob_stream_put(&host->look->line->stream, &frame, NULL, 0);
+}
+
 /* Whether it would do nothing any more by itself but what goes on for ever. */
 static void
 tell_rest(MobNetHost *host)
 {
+    MobLook *look = host->look;
     MobTime due = MIN(mob_running_due(host), mob_shim_due(host));
 
     for (unsigned timer = 0; timer < MOB_TIMER_COUNT; timer++)
         if (!mob_timer_is_background((MobTimer)timer))
             due = MIN(due, host->alarms[timer]);
     bool rests = due == MOB_TIME_NEVER;
-    if (rests == host->look->rests)
+    uint64_t real = mob_clock_read(&host->clock);
+    if (rests == look->rests && !(look->moved && real >= look->told + MOVES_TIME))
         return;
-    host->look->rests = rests;
-    MobFrame frame = {.kind = MOB_FRAME_REST, .from = host->address, .event = rests};
-    mob_stream_put(&host->look->line->stream, &frame, NULL, 0);
+    look->told = real;
+    look->moved = false;
+    say_rest(host, rests, false);
+}
+
+/* Asked, it has been told by now of all that it did before; this comes behind. */
+static void
+on_asked(MobNetHost *host)
+{
+    host->look->told = 0;
+    tell_rest(host);
+    say_rest(host, host->look->rests, true);
+    mob_line_touch(host->look->line);
 }
 
 void
@@ -210,6 +260,7 @@ mob_look_flush(MobNetHost *host)
     if (look->bitten)
         tell_bites(host);
     tell_rest(host);
+    mob_stream_flush(&look->line->stream);
     while (mob_stream_has_output(&look->line->stream) && wait_for_controller(look->line, 100))
         ;
 }
@@ -297,6 +348,9 @@ mob_look_frame(MobNetHost *host, const MobFrame *frame, const uint8_t *body)
         break;
     case MOB_FRAME_GO:
         host->look->waiting = false;
+        break;
+    case MOB_FRAME_REST:
+        on_asked(host);
         break;
     case MOB_FRAME_ORDER:
         on_order(host, body, frame->length);

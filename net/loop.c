@@ -14,7 +14,7 @@ enum {
 struct MobLoop {
     int epoll;
     struct epoll_event ready[READY_MAX];
-    int ready_count; /* of those being told of; so that a removed one is not */
+    int ready_count; /* of those not told of yet; so that a removed one is not */
 };
 
 MobLoop *
@@ -85,18 +85,41 @@ wait(MobLoop *loop, uint64_t until)
 }
 
 int
-mob_loop_wait(MobLoop *loop, uint64_t until)
+mob_loop_poll(MobLoop *loop, uint64_t until)
 {
-    int count = wait(loop, until);
-
-    if (count < 0 && errno != EINTR)
+    loop->ready_count = wait(loop, until);
+    if (loop->ready_count < 0 && errno != EINTR)
         g_error("epoll_pwait2: %s", g_strerror(errno));
-    loop->ready_count = MAX(count, 0);
+    loop->ready_count = MAX(loop->ready_count, 0);
+    return loop->ready_count;
+}
+
+int
+mob_loop_spin(MobLoop *loop, uint64_t time)
+{
+    uint64_t until = mob_clock_real() + time;
+
+    while (mob_loop_poll(loop, 0) == 0 && mob_clock_real() < until)
+        ;
+    return loop->ready_count;
+}
+
+void
+mob_loop_act(MobLoop *loop)
+{
     for (int i = 0; i < loop->ready_count; i++) {
         MobInterest *interest = loop->ready[i].data.ptr;
         if (interest != NULL)
             interest->ready(interest, loop->ready[i].events);
     }
     loop->ready_count = 0;
-    return MAX(count, 0);
+}
+
+int
+mob_loop_wait(MobLoop *loop, uint64_t until)
+{
+    int count = mob_loop_poll(loop, until);
+
+    mob_loop_act(loop);
+    return count;
 }

@@ -32,3 +32,8 @@ void mob_loop_remove(MobLoop *loop, MobInterest *interest);
  * not wait; UINT64_MAX: for ever) and tells of all that is ready. Returns how
  * many that were. */
 int mob_loop_wait(MobLoop *loop, uint64_t until);
+/* The two halves of that: */
+int mob_loop_poll(MobLoop *loop, uint64_t until);
+void mob_loop_act(MobLoop *loop);
+/* Polls without sleeping, for so many nanoseconds at most. */
+int mob_loop_spin(MobLoop *loop, uint64_t time);

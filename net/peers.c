@@ -11,14 +11,18 @@ static void tell_resets(MobNetHost *host);
 MobPeer *
 mob_peers_get(MobNetHost *host, MobAddress address)
 {
-    MobPeer *peer = mob_table_get(host->peers, mob_key_address(address));
+    MobPeer *peer = host->recent;
 
-    if (peer != NULL)
-        return peer;
-    peer = g_new0(MobPeer, 1);
-    peer->address = address;
-    peer->near = mob_birth_is_near(host->birth, address);
-    mob_table_add(host->peers, mob_key_address(address), peer);
+    if (peer != NULL && mob_address_eq(peer->address, address))
+        return peer; /* most messages go where the one before went, or come from there */
+    peer = mob_table_get(host->peers, mob_key_address(address));
+    if (peer == NULL) {
+        peer = g_new0(MobPeer, 1);
+        peer->address = address;
+        peer->near = mob_birth_is_near(host->birth, address);
+        mob_table_add(host->peers, mob_key_address(address), peer);
+    }
+    host->recent = peer;
     return peer;
 }
 
@@ -168,9 +172,10 @@ mob_peers_pass(MobNetHost *host, MobAddress by, const MobFrame *frame, const uin
     (void)by;
 }
 
-void
+bool
 mob_peers_flush(MobNetHost *host)
 {
+    bool any = host->dirty->len > 0;
     guint kept = 0;
 
     for (guint i = 0; i < host->dirty->len; i++) {
@@ -190,6 +195,7 @@ mob_peers_flush(MobNetHost *host)
         if (line->closed)
             g_ptr_array_remove_index_fast(host->lines, i);
     }
+    return any;
 }
 
 /* --- what comes --- */
@@ -311,8 +317,9 @@ mob_peers_frame(MobLine *line, const MobFrame *frame, const uint8_t *body)
 static void
 tell_resets(MobNetHost *host)
 {
+    if (host->resets->len == 0)
+        return;
     g_autoptr(GPtrArray) resets = host->resets;
-
     host->resets = g_ptr_array_new();
     for (guint i = 0; i < resets->len; i++) {
         MobPeer *peer = g_ptr_array_index(resets, i);

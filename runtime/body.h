@@ -113,6 +113,9 @@ struct MobLoader {
     /* Forgets what was loaded for @worker, which has ended; its bodies have
      * been freed. */
     void (*drop)(MobLoader *self, MobAddress worker);
+    /* Calls @func soon, in the middle of the body that runs, if that can be
+     * stopped there; safe inside a signal handler. NULL: no body can. */
+    void (*poke)(MobLoader *self, void (*func)(void *data), void *data);
     /* How often programs asked for what may differ between two right runs: the
      * time, where they are, which attempt. Counted up by the loader. */
     uint64_t impure;

@@ -46,9 +46,13 @@ put(MobStep *step, MobValue *value)
     MobRef ref = {mob_object_put(exec->execution, index), step->worker->base.address, path};
     MobRow *row = mob_row_of(step->worker, &ref);
 
+    mob_row_contain(step, row, value->refs, value->ref_count);
+    if (value->size <= step->worker->config->put_inline_max) {
+        mob_object_set_inline(step, row, value);
+        return row;
+    }
     row->unsealed = true;
     row->value = value; /* until the store has it, to be sent again if need be */
-    mob_row_contain(step, row, value->refs, value->ref_count);
     send_put(step, row);
     return row;
 }
@@ -60,6 +64,10 @@ on_put(MobStep *step, const MobCall *call)
     MobRow *row = put(step, call->values[0]);
 
     mob_row_hold(step, row);
+    if (!row->unsealed) {
+        mob_calls_resume(step, answer_with_ref(row));
+        return;
+    }
     exec->waiting = true;
     exec->call = MOB_CALL_PUT;
     exec->putting = row->ref.id;

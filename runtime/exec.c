@@ -168,8 +168,9 @@ own_args(MobArgs *args)
     return copy;
 }
 
+/* It was not started. */
 static void
-refuse(MobStep *step, const MobPushTask *push)
+refuse(MobStep *step, const MobPushTask *push, MobAddress owner)
 {
     MobTaskReply *reply = mob_task_reply_new();
 
@@ -177,32 +178,106 @@ refuse(MobStep *step, const MobPushTask *push)
     reply->attempt = push->attempt;
     reply->lease = push->lease;
     reply->refused = true;
-    mob_send(step->out, step->input->from, reply);
+    mob_send(step->out, owner, reply);
+}
+
+/* --- what was sent ahead --- */
+
+static bool
+may_wait(const MobStep *step, const MobPushTask *push)
+{
+    const MobWorker *worker = step->worker;
+    const MobExec *exec = &worker->exec;
+
+    return !worker->driver && worker->ahead.length + 1 < worker->config->tasks_in_flight &&
+           mob_address_eq(step->input->from, exec->spec->owner) &&
+           mob_address_eq(push->lease.owner, exec->lease.owner) &&
+           push->lease.number == exec->lease.number && !exec->blocked &&
+           step->input->now < exec->begun + worker->config->ahead_time;
+}
+
+static void
+wait_here(MobStep *step)
+{
+    MobWorker *worker = step->worker;
+
+    g_queue_push_tail(&worker->ahead, mob_msg_ref((MobMsg *)step->input->msg));
+    if (!worker->ahead_alarm)
+        mob_set_timer(step->out, MOB_TIMER_AHEAD, worker->exec.begun + worker->config->ahead_time);
+    worker->ahead_alarm = true;
+}
+
+/* The last first: each goes to the front of the owner's queue. */
+void
+mob_exec_hand_back(MobStep *step)
+{
+    MobMsg *msg;
+
+    while ((msg = g_queue_pop_tail(&step->worker->ahead)) != NULL) {
+        refuse(step, mob_push_task(msg), mob_push_task(msg)->spec->owner);
+        mob_msg_unref(msg);
+    }
 }
 
 void
-mob_exec_on_push(MobStep *step)
+mob_exec_on_ahead(MobStep *step)
 {
-    const MobPushTask *push = mob_push_task(step->input->msg);
+    MobWorker *worker = step->worker;
+    MobTime due = worker->exec.begun + worker->config->ahead_time;
+
+    worker->ahead_alarm = worker->ahead.length > 0 && step->input->now < due;
+    if (worker->ahead_alarm)
+        mob_set_timer(step->out, MOB_TIMER_AHEAD, due);
+    else
+        mob_exec_hand_back(step);
+}
+
+/* --- a task comes --- */
+
+static void
+begin(MobStep *step, const MobPushTask *push)
+{
     MobExec *exec = &step->worker->exec;
 
-    if (push->spec == NULL || push->args == NULL)
-        return;
-    if (exec->phase != MOB_EXEC_NONE || step->worker->driver) {
-        refuse(step, push);
-        return;
-    }
     exec->phase = MOB_EXEC_FETCHING;
     exec->spec = mob_spec_ref(push->spec);
     exec->args = own_args(push->args);
     exec->attempt = push->attempt;
     exec->lease = push->lease;
+    exec->begun = step->input->now;
     exec->store = push->store;
     exec->execution = mob_task_execution(push->spec->id, push->attempt);
     exec->deadline = MOB_TIME_NEVER;
     fetch_bundle(step);
     fetch_args(step);
     start_if_complete(step);
+}
+
+void
+mob_exec_on_push(MobStep *step)
+{
+    MobWorker *worker = step->worker;
+    const MobPushTask *push = mob_push_task(step->input->msg);
+
+    if (push->spec == NULL || push->args == NULL)
+        return;
+    if (worker->exec.phase == MOB_EXEC_NONE && !worker->driver)
+        begin(step, push);
+    else if (may_wait(step, push))
+        wait_here(step);
+    else
+        refuse(step, push, step->input->from);
+}
+
+void
+mob_exec_next(MobStep *step)
+{
+    MobWorker *worker = step->worker;
+
+    while (worker->exec.phase == MOB_EXEC_NONE && worker->ahead.length > 0) {
+        g_autoptr(MobMsg) msg = g_queue_pop_head(&worker->ahead);
+        begin(step, mob_push_task(msg));
+    }
 }
 
 void

@@ -14,7 +14,7 @@ typedef enum {
     MOB_NOTE_COUNT,
 } MobNoteKind;
 
-G_STATIC_ASSERT(MOB_NOTE_COUNT <= 64);
+G_STATIC_ASSERT(MOB_NOTE_COUNT < 64); /* see MOB_WANT_STEPS */
 
 /* A new field belongs into notes_fields.def too. */
 typedef struct {

@@ -106,20 +106,23 @@ on_reclaim(MobStep *step)
 
 /* --- failures --- */
 
-/* The attempt under @lease is lost; the lease is given back, or is gone too. */
+/* The attempts under @lease are lost; the lease is given back, or is gone too. */
 static void
 attempt_lost(MobStep *step, MobOwnLease *lease, MobFaultKind kind, const char *why, bool gone,
              bool kill)
 {
-    MobTask *task = g_steal_pointer(&lease->task);
     MobShape *shape = lease->shape;
+    MobTask *task;
 
-    g_assert(task != NULL);
+    g_assert(lease->task != NULL);
     shape->users++; /* its lease goes, its task comes back */
     if (!gone)
         mob_lease_send_return(step, lease->node, lease->id, kill);
     mob_lease_detach(step, lease);
-    mob_submit_attempt_failed(step, task, kind, why, true);
+    while ((task = lease->task) != NULL) {
+        mob_lease_take_task(lease, task);
+        mob_submit_attempt_failed(step, task, kind, why, true);
+    }
     mob_lease_forget(step, lease);
     shape->users--;
     mob_shape_drop_if_unused(step, shape);

@@ -6,8 +6,8 @@
  * way as there are nodes, and never more than tasks wait. A request goes to the
  * node that holds most of the arguments, or to our own; that node grants, or
  * names another one, which then grants or rejects: one hop, no more. A leased
- * worker runs one task at a time and is kept while there is work and a little
- * longer, unless its node wants it back.
+ * worker runs one task at a time (more may be sent ahead: owner_ahead.c) and is kept while there is
+ * work and a little longer, unless its node wants it back.
  *
  *   ASKED -> IDLE <-> BUSY -> BROKEN        (its connection broke: ask its node)
  *     |        |        |        |
@@ -354,9 +354,10 @@ push(MobStep *step, MobOwnLease *lease, MobTask *task)
 {
     MobPushTask *push = mob_push_task_new();
 
+    if (lease->state == MOB_OWN_IDLE)
+        mob_lease_begin_pace(step, lease);
     lease->state = MOB_OWN_BUSY;
-    lease->task = task;
-    task->lease = lease;
+    mob_lease_add_task(lease, task);
     task->place = MOB_TASK_PUSHED;
     push->spec = mob_spec_ref(task->spec);
     push->args = mob_args_ref(task->args);
@@ -366,6 +367,16 @@ push(MobStep *step, MobOwnLease *lease, MobTask *task)
     mob_send(step->out, lease->worker, push);
     NOTE(step->out, TASK_LEASED, .spec = task->spec, .attempt = task->attempt,
          .owner = task->spec->owner, .worker = lease->worker, .args = task->args);
+}
+
+/* One at least, if there is one. */
+static void
+push_on(MobStep *step, MobOwnLease *lease)
+{
+    MobShape *shape = lease->shape;
+
+    while (shape->first != NULL && mob_lease_has_room(step, lease, shape->first))
+        push(step, lease, take_task(shape));
 }
 
 void
@@ -412,8 +423,9 @@ mob_own_leases_pump_all(MobStep *step)
 }
 
 void
-mob_own_leases_task_ends(MobOwnLease *lease)
+mob_own_leases_task_ends(MobOwnLease *lease, MobTask *task)
 {
+    mob_lease_take_task(lease, task);
     lease->shape->ending++;
 }
 
@@ -423,12 +435,14 @@ mob_own_leases_task_over(MobStep *step, MobOwnLease *lease)
     MobShape *shape = lease->shape;
     bool old = step->input->now - lease->since >= step->worker->config->lease_idle;
 
-    lease->task = NULL;
     shape->ending--;
-    if (lease->reclaimed && (shape->queued == 0 || old)) {
-        mob_own_leases_give_back(step, lease, false);
-    } else if (shape->queued > 0 && !step->worker->closing) {
-        push(step, lease, take_task(shape));
+    mob_lease_keep_pace(step, lease);
+    if (lease->leaving || (lease->reclaimed && (shape->queued == 0 || old))) {
+        if (lease->in_flight == 0)
+            mob_own_leases_give_back(step, lease, false);
+    } else if (lease->in_flight > 0 || (shape->queued > 0 && !step->worker->closing)) {
+        if (!step->worker->closing)
+            push_on(step, lease);
         if (shape->queued == 0)
             cancel_requests(step, shape);
     } else if (shape->deps.count > 0) {

@@ -167,6 +167,7 @@ is_whole(const MobNote *note)
     case MOB_NOTE_TASK_FAILED:
     case MOB_NOTE_TASK_RETRIED:
     case MOB_NOTE_TASK_CANCELLED:
+    case MOB_NOTE_TASK_HANDED_BACK:
         return note->spec != NULL;
     case MOB_NOTE_MESSAGE_SENT:
     case MOB_NOTE_MESSAGE_DELIVERED:

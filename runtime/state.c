@@ -139,7 +139,7 @@ on_output(State *state, const MobNote *note)
 #define WANT_TASKS                                                                                 \
     (MOB_WANT(TASK_SUBMITTED) | MOB_WANT(TASK_LEASED) | MOB_WANT(TASK_RUNNING) |                   \
      MOB_WANT(TASK_FINISHED) | MOB_WANT(TASK_FAILED) | MOB_WANT(TASK_RETRIED) |                    \
-     MOB_WANT(TASK_CANCELLED))
+     MOB_WANT(TASK_HANDED_BACK) | MOB_WANT(TASK_CANCELLED))
 #define WANT_OBJECTS                                                                               \
     (MOB_WANT(OBJECT_CREATED) | MOB_WANT(OBJECT_COPIED) | MOB_WANT(OBJECT_COPY_LOST) |             \
      MOB_WANT(OBJECT_LOST) | MOB_WANT(OBJECT_RECOVERED) | MOB_WANT(OBJECT_FAILED) |                \

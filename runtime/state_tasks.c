@@ -269,6 +269,9 @@ mob_state_on_task(State *state, const MobNote *note)
         attempt->worker = note->worker;
         if (attempt->number == task->last_attempt)
             task->state = MOB_TASK_LEASED;
+    } else if (note->kind == MOB_NOTE_TASK_HANDED_BACK) {
+        if (attempt->number == task->last_attempt)
+            task->state = MOB_TASK_PENDING;
     } else if (note->kind == MOB_NOTE_TASK_RUNNING) {
         on_running(state, note, attempt);
     } else if (note->kind == MOB_NOTE_TASK_FINISHED) {

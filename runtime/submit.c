@@ -446,13 +446,23 @@ add_borrowers(MobStep *step, const MobTaskReply *reply)
     }
 }
 
+/* The worker runs something else. If that is ours, it has only handed back what
+ * was sent ahead. */
 static void
 refused(MobStep *step, MobTask *task)
 {
     MobOwnLease *lease = task->lease;
 
-    mob_submit_attempt_failed(step, task, MOB_FAULT_WORKER_CRASHED, "its worker refused it", false);
-    mob_own_leases_give_back(step, lease, false);
+    if (task != lease->task || lease->leaving) {
+        mob_lease_handed_back(step, task);
+    } else {
+        mob_lease_take_task(lease, task);
+        lease->leaving = true;
+        mob_submit_attempt_failed(step, task, MOB_FAULT_WORKER_CRASHED, "its worker refused it",
+                                  false);
+    }
+    if (lease->leaving && lease->in_flight == 0)
+        mob_own_leases_give_back(step, lease, false);
 }
 
 static void
@@ -460,7 +470,7 @@ ended(MobStep *step, MobTask *task, const MobTaskReply *reply)
 {
     MobOwnLease *lease = task->lease;
 
-    mob_own_leases_task_ends(lease);
+    mob_own_leases_task_ends(lease, task);
     if (reply->fault != NULL && reply->fault->fault != 0)
         body_failed(step, task, reply->fault);
     else if (reply->results.count == task->spec->returns)

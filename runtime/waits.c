@@ -35,6 +35,8 @@ tell_blocked(MobStep *step, bool blocked)
         return;
     exec->blocked = blocked;
     send_blocked(step);
+    if (blocked)
+        mob_exec_hand_back(step);
 }
 
 static const MobRef *

@@ -50,7 +50,7 @@ typedef struct {
 typedef struct MobWatcher MobWatcher;
 
 struct MobWatcher {
-    uint64_t wanted; /* bit per MobNoteKind: the notes that must be made for it */
+    uint64_t wanted; /* bit per MobNoteKind: the notes that must be made for it; MOB_WANT_STEPS */
     void (*event)(MobWatcher *self, const MobEvent *event);
     /* Of births and deaths one is told at once; event() follows if they come with notes. May be
      * NULL. */
@@ -63,4 +63,7 @@ struct MobWatcher {
 
 #define MOB_WANT(CONSTANT) (UINT64_C(1) << MOB_NOTE_##CONSTANT)
 #define MOB_WANT_ALL       (~UINT64_C(0))
-#define MOB_WANT_DEAR      (MOB_WANT(MESSAGE_SENT) | MOB_WANT(MESSAGE_DELIVERED))
+/* Also the events in which nothing is noted. Who does not say so may be told of
+ * them, or not: real processes spare themselves the report. */
+#define MOB_WANT_STEPS (UINT64_C(1) << 63)
+#define MOB_WANT_DEAR  (MOB_WANT(MESSAGE_SENT) | MOB_WANT(MESSAGE_DELIVERED))

@@ -101,6 +101,7 @@ static void
 on_reset(MobStep *step)
 {
     mob_own_leases_on_reset(step, step->input->from);
+    mob_exec_hand_back(step); /* whoever sent it may believe it lost */
     mob_worker_retry(step, step->input->from);
 }
 
@@ -259,26 +260,11 @@ static const Handler on_message[MOB_MSG_COUNT] = {
     [MOB_MSG_BORROWER_VERIFIED] = mob_borrow_on_message,
 };
 
-static void
-on_timer(MobStep *step)
-{
-    switch (step->input->timer) {
-    case MOB_TIMER_REGISTER:
-        begin(step);
-        break;
-    case MOB_TIMER_LEASE_IDLE:
-        mob_own_leases_on_timer(step);
-        break;
-    case MOB_TIMER_RETRY:
-        on_retry(step);
-        break;
-    case MOB_TIMER_DEADLINE:
-        mob_waits_on_deadline(step);
-        break;
-    default:
-        g_assert_not_reached();
-    }
-}
+static const Handler on_timer[MOB_TIMER_COUNT] = {
+    [MOB_TIMER_REGISTER] = begin,          [MOB_TIMER_LEASE_IDLE] = mob_own_leases_on_timer,
+    [MOB_TIMER_RETRY] = on_retry,          [MOB_TIMER_DEADLINE] = mob_waits_on_deadline,
+    [MOB_TIMER_AHEAD] = mob_exec_on_ahead,
+};
 
 /* The dead are not believed; but the GCS keeps its address when its machine is
  * started again, and that of the node which the machine was before is dead. */
@@ -305,7 +291,7 @@ dispatch(MobStep *step)
         on_reset(step);
         break;
     case MOB_INPUT_TIMER:
-        on_timer(step);
+        on_timer[input->timer](step);
         break;
     case MOB_INPUT_CALL:
         mob_calls_on_call(step);
@@ -324,6 +310,7 @@ worker_step(MobProcess *self, const MobInput *input, MobOutbox *out)
     MobStep step = {(MobWorker *)self, input, out};
 
     dispatch(&step);
+    mob_exec_next(&step);
     while (step.worker->unfinished) {
         step.worker->unfinished = false;
         mob_recover_run(&step);
@@ -349,6 +336,7 @@ worker_free(MobProcess *self)
     MobWorker *worker = (MobWorker *)self;
 
     mob_exec_clear(&worker->exec);
+    g_queue_clear_full(&worker->ahead, (GDestroyNotify)mob_msg_unref);
     g_clear_pointer(&worker->exec.held, g_array_unref);
     g_array_unref(worker->exec.registering);
     mob_table_free_full(worker->shapes, (GDestroyNotify)mob_shape_free);

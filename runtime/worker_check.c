@@ -186,11 +186,17 @@ lease_is_sound(const MobOwnLease *lease, GString *why)
 {
     bool busy = lease->state == MOB_OWN_BUSY || lease->state == MOB_OWN_BROKEN;
 
+    uint32_t in_flight = 0;
+
     EXPECT(busy == (lease->task != NULL), "a lease has a task in the wrong state");
     EXPECT((lease->shape == NULL) == (lease->state == MOB_OWN_CANCELLING),
            "a lease is in no shape, or in one too many");
-    EXPECT(!busy || (lease->task->lease == lease && lease->task->place == MOB_TASK_PUSHED),
-           "a task is not where its lease says");
+    for (const MobTask *task = lease->task; task != NULL; task = task->next, in_flight++)
+        EXPECT(task->lease == lease && task->place == MOB_TASK_PUSHED &&
+                   (task->next != NULL || task == lease->last),
+               "a task is not where its lease says");
+    EXPECT(in_flight == lease->in_flight, "%u tasks are in flight, %u are counted", in_flight,
+           lease->in_flight);
     return true;
 }
 
@@ -227,6 +233,7 @@ static bool
 leases_are_sound(const MobWorker *worker, const TaskSums *tasks, GString *why)
 {
     uint64_t busy = 0;
+    uint64_t pushed = 0;
     uint64_t idle = 0;
     uint64_t held = 0;
     uint64_t listed = 0;
@@ -239,6 +246,7 @@ leases_are_sound(const MobWorker *worker, const TaskSums *tasks, GString *why)
         if (!lease_is_sound(lease, why))
             return false;
         busy += lease->task != NULL;
+        pushed += lease->in_flight;
         held += lease->state != MOB_OWN_ASKED && lease->state != MOB_OWN_CANCELLING;
     }
     at = 0;
@@ -250,7 +258,7 @@ leases_are_sound(const MobWorker *worker, const TaskSums *tasks, GString *why)
         listed += shape->leases;
     }
     EXPECT(listed == held && busy + idle == held, "held leases are miscounted");
-    EXPECT(busy == tasks->at[MOB_TASK_PUSHED], "a task that was pushed is under no lease");
+    EXPECT(pushed == tasks->at[MOB_TASK_PUSHED], "a task that was pushed is under no lease");
     EXPECT(queued == tasks->at[MOB_TASK_QUEUED], "a task that waits for a lease is in no queue");
     return true;
 }

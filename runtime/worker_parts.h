@@ -8,6 +8,7 @@
  *     objects.c  values and places: an object becomes known, moves, is asked for
  *     submit.c   tasks on their way: arguments, scheduling keys, push, reply
  *     owner_leases.c  leases seen from the owner: shapes, requests, push, return
+ *     owner_ahead.c   tasks under way under one lease, and its pace
  *     owner_answers.c  what node managers say of leases, and what failures mean
  *     recover.c  objects that were lost, and tasks that run again
  *     borrow.c   references of other owners, and others' references of ours
@@ -116,7 +117,7 @@ struct MobTask {
     bool again;       /* it has succeeded before: others look for its results in stores */
     bool lineage_evicted;
     MobShape *shape;
-    MobTask *next; /* in the queue of its shape */
+    MobTask *next; /* in the queue of its shape, or under its lease */
     MobOwnLease *lease;
     MobValue *last_fault; /* what ended the attempt before, owned */
     uint64_t lineage_bytes;
@@ -141,8 +142,8 @@ struct MobShape {
 typedef enum {
     MOB_OWN_ASKED,      /* a request is under way */
     MOB_OWN_IDLE,       /* granted, no task */
-    MOB_OWN_BUSY,       /* granted, one task in flight */
-    MOB_OWN_BROKEN,     /* the connection broke under a task; the node is asked why */
+    MOB_OWN_BUSY,       /* granted, tasks in flight */
+    MOB_OWN_BROKEN,     /* the connection broke under them; the node is asked why */
     MOB_OWN_CANCELLING, /* not wanted; the node has not said that it knows */
 } MobOwnLeaseState;
 
@@ -152,11 +153,17 @@ struct MobOwnLease {
     MobShape *shape; /* NULL once it is being cancelled */
     MobAddress node; /* the node manager that was asked or that granted */
     MobAddress worker;
-    MobTask *task; /* in flight */
-    MobTime since; /* granted at */
+    MobTask *task; /* in flight: the one that runs, … */
+    MobTask *last; /* … up to the last that was sent ahead */
+    uint32_t in_flight;
+    uint64_t ahead;   /* so many may be, by its pace: … */
+    uint64_t done;    /* … so many were done … */
+    MobTime measured; /* … since then */
+    MobTime since;    /* granted at */
     MobTime idle_since;
     bool second_hop;
     bool reclaimed;    /* its node wants it back */
+    bool leaving;      /* the worker does not take our tasks: it is given back */
     MobOwnLease *next; /* in shape->idle or shape->asked */
     MobOwnLease *prev;
 };
@@ -178,6 +185,7 @@ typedef struct {
     MobArgs *args;     /* owned; filled in as values arrive */
     uint32_t attempt;
     MobLeaseId lease;
+    MobTime begun;
     bool store; /* small results go to the store too */
     MobTaskId execution;
     uint32_t submits;
@@ -283,6 +291,8 @@ struct MobWorker {
     uint32_t pending_tasks;
 
     MobExec exec;
+    GQueue ahead;     /* of MobMsg, owned: pushed, and not started */
+    bool ahead_alarm; /* AHEAD is set */
 
     /* drivers */
     MobTaskId root;
@@ -392,12 +402,22 @@ void mob_own_leases_pump(MobStep *step, MobShape *shape);
 void mob_own_leases_pump_all(MobStep *step);
 /* The task under @lease has ended. Until mob_own_leases_task_over() frees the
  * lease for the next, none is asked for in its place. */
-void mob_own_leases_task_ends(MobOwnLease *lease);
+void mob_own_leases_task_ends(MobOwnLease *lease, MobTask *task);
 void mob_own_leases_task_over(MobStep *step, MobOwnLease *lease);
 void mob_own_leases_give_back(MobStep *step, MobOwnLease *lease, bool kill);
 void mob_own_leases_on_timer(MobStep *step); /* LEASE_IDLE */
 void mob_own_leases_close(MobStep *step);    /* the driver ends: return everything */
 void mob_shape_free(MobShape *shape);
+
+/* --- owner_ahead.c --- */
+
+void mob_lease_add_task(MobOwnLease *lease, MobTask *task);
+void mob_lease_take_task(MobOwnLease *lease, MobTask *task);
+/* Whether @task may be sent now. */
+bool mob_lease_has_room(const MobStep *step, const MobOwnLease *lease, const MobTask *task);
+void mob_lease_begin_pace(const MobStep *step, MobOwnLease *lease);
+void mob_lease_keep_pace(const MobStep *step, MobOwnLease *lease);
+void mob_lease_handed_back(MobStep *step, MobTask *task);
 
 /* --- owner_answers.c --- */
 
@@ -440,6 +460,11 @@ void mob_exec_on_bundle(MobStep *step);
 bool mob_exec_ask_program(MobStep *step);
 void mob_exec_on_object(MobStep *step, MobObjectId object, MobValue *value); /* ObjectHere */
 void mob_exec_again(MobStep *step, MobAddress peer);
+/* Begins with what was sent ahead, if the body is over. */
+void mob_exec_next(MobStep *step);
+/* Hands back what was sent ahead: it would wait for too long here. */
+void mob_exec_hand_back(MobStep *step);
+void mob_exec_on_ahead(MobStep *step); /* AHEAD */
 void mob_exec_clear(MobExec *exec);
 
 /* --- results.c --- */

@@ -87,6 +87,7 @@ on_note(MobCheck *check, const MobEvent *event, const MobNote *note)
     case MOB_NOTE_TASK_FINISHED:
     case MOB_NOTE_TASK_FAILED:
     case MOB_NOTE_TASK_RETRIED:
+    case MOB_NOTE_TASK_HANDED_BACK:
     case MOB_NOTE_DECIDE:
         mob_check_task_note(check, event, note);
         break;
@@ -217,11 +218,11 @@ mob_check_new(MobWorld *world, const MobState *state, const MobConfig *config)
     check->watcher = (MobWatcher){
         .wanted = MOB_WANT(TASK_SUBMITTED) | MOB_WANT(TASK_LEASED) | MOB_WANT(TASK_RUNNING) |
                   MOB_WANT(TASK_FINISHED) | MOB_WANT(TASK_FAILED) | MOB_WANT(TASK_RETRIED) |
-                  MOB_WANT(DECIDE) | MOB_WANT(OBJECT_CREATED) | MOB_WANT(OBJECT_RECOVERED) |
-                  MOB_WANT(OBJECT_LOST) | MOB_WANT(OBJECT_FAILED) | MOB_WANT(OBJECT_FREED) |
-                  MOB_WANT(OBJECT_COPIED) | MOB_WANT(OBJECT_EVICTED) | MOB_WANT(OBJECT_DELETED) |
-                  MOB_WANT(OBJECT_COPY_LOST) | MOB_WANT(REF_ADDED) | MOB_WANT(LEASE_GRANTED) |
-                  MOB_WANT(LEASE_SPILLED) | MOB_WANT(LEASE_RETURNED) |
+                  MOB_WANT(TASK_HANDED_BACK) | MOB_WANT(DECIDE) | MOB_WANT(OBJECT_CREATED) |
+                  MOB_WANT(OBJECT_RECOVERED) | MOB_WANT(OBJECT_LOST) | MOB_WANT(OBJECT_FAILED) |
+                  MOB_WANT(OBJECT_FREED) | MOB_WANT(OBJECT_COPIED) | MOB_WANT(OBJECT_EVICTED) |
+                  MOB_WANT(OBJECT_DELETED) | MOB_WANT(OBJECT_COPY_LOST) | MOB_WANT(REF_ADDED) |
+                  MOB_WANT(LEASE_GRANTED) | MOB_WANT(LEASE_SPILLED) | MOB_WANT(LEASE_RETURNED) |
                   MOB_WANT(NODE_DECLARED_DEAD) | MOB_WANT(NODE_LEFT) | MOB_WANT(WORKER_DIED) |
                   MOB_WANT(FAULT),
         .event = on_event,

@@ -79,6 +79,19 @@ on_leased(MobCheck *check, const MobNote *note)
     task->worker = note->worker;
 }
 
+/* It may be sent once more; before that it must not run. */
+static void
+on_handed_back(MobCheck *check, const MobNote *note)
+{
+    TaskSeen *task = seen_task(check, note->spec->id);
+
+    if (note->attempt != task->leased || (task->started & bit_of(note->attempt)) != 0)
+        mob_check_fail(check, "I25", "task conservation", "attempt %u of %s is handed back, and %s",
+                       note->attempt, task_name(check, note),
+                       note->attempt != task->leased ? "was not sent" : "has started");
+    task->leased = note->attempt - 1;
+}
+
 /* --- running --- */
 
 void
@@ -382,6 +395,9 @@ mob_check_task_note(MobCheck *check, const MobEvent *event, const MobNote *note)
         break;
     case MOB_NOTE_TASK_LEASED:
         on_leased(check, note);
+        break;
+    case MOB_NOTE_TASK_HANDED_BACK:
+        on_handed_back(check, note);
         break;
     case MOB_NOTE_TASK_RUNNING:
         on_running(check, note);

@@ -394,6 +394,41 @@ Test(lua_body, a_watchdog_can_end_what_loops)
                      "the body loops: test.lua:4 has run for a tenth of a second without a call\n");
 }
 
+static void
+count_poke(void *data)
+{
+    ++*(int *)data;
+}
+
+static int pokes;
+
+static void
+on_alarm_that_pokes(int signal)
+{
+    interrupted->poke(interrupted, count_poke, &pokes);
+}
+
+Test(lua_body, a_body_can_be_stopped_for_a_moment_and_goes_on)
+{
+    const struct itimerval soon = {{0, 20000}, {0, 20000}};
+    const struct itimerval never = {{0, 0}, {0, 0}};
+    g_autoptr(Fake) fake = fake_text("local m = require 'mobula'\n"
+                                     "function m.main()\n"
+                                     "  local sum = 0\n"
+                                     "  for i = 1, 30000000 do sum = sum + i % 3 end\n"
+                                     "  print(sum)\n"
+                                     "end\n");
+    mob_lua_loader_set_budget(fake->loader, 0);
+    interrupted = fake->loader;
+    interrupted->poke(interrupted, count_poke, &pokes); /* nothing runs */
+    signal(SIGALRM, on_alarm_that_pokes);
+    setitimer(ITIMER_REAL, &soon, NULL);
+    g_autoptr(MobValue) value = fake_main(fake, NULL);
+    setitimer(ITIMER_REAL, &never, NULL);
+    cr_assert_str_eq(fake->output->str, "30000000\n");
+    cr_assert_geq(pokes, 1);
+}
+
 Test(lua_body, bodies_can_be_freed_at_any_call)
 {
     g_autoptr(Fake) fake = fake_text("local m = require 'mobula'\n"

@@ -70,6 +70,31 @@ primary(const Rig *rig, MobRef ref)
 
 /* --- the directory --- */
 
+Test(worker_objects, a_small_put_may_stay_with_its_owner)
+{
+    g_auto(Rig) rig;
+    rig_drive(&rig);
+    MobValue *small = rig_value(100, 1);
+
+    rig.config.put_inline_max = 100;
+    rig_call(&rig, (MobCall){.kind = MOB_CALL_PUT, .values = &small, .value_count = 1});
+    cr_assert_eq(rig_count_all(&rig), 0, "nobody is asked to store it");
+    MobRef ref = rig_answer(&rig)->refs[0];
+    cr_assert_not_null(rig_note(&rig, MOB_NOTE_OBJECT_CREATED));
+    rig_get_one(&rig, ref);
+    cr_assert_eq(rig_answer(&rig)->values[0]->size, 100);
+    rig_submit(&rig, "f", ARGS(by_ref(ref)));
+    rig_grant(&rig, rig_asked(&rig, NODE1), W1);
+    cr_assert_eq(rig_pushed(&rig, W1)->args->items[0].value->size, 100, "it travels by value");
+    rig_drop(&rig, ref);
+    cr_assert_not_null(rig_note(&rig, MOB_NOTE_OBJECT_FREED));
+
+    MobValue *large = rig_value(101, 1);
+    rig_call(&rig, (MobCall){.kind = MOB_CALL_PUT, .values = &large, .value_count = 1});
+    cr_assert_eq(rig_count_to(&rig, NODE1, MOB_MSG_STORE_OBJECT), 1);
+    cr_assert_null(rig_answer(&rig));
+}
+
 Test(worker_objects, nodes_that_follow_an_object_hear_of_each_change)
 {
     g_auto(Rig) rig;

@@ -29,6 +29,8 @@ local cases = {
   { "nest", "dolls", B, answer = 31 }, { "nest", "partial", B, answer = 65 },
   { "nest", "forget", B, answer = 2 }, { "nest2", "tree", B, answer = 36 },
   { "nest2", "boxes", B, answer = 10 }, { "nest2", "mixed", answer = 36 },
+  { "crowd", B, answer = 1830 }, { "crowd", 10, answer = 1830 },
+  { "nest", "crowd", B, answer = 1830 },
 }
 
 local function config()
@@ -41,6 +43,9 @@ local function config()
     retry_delay = one_of { "1ms", "1ms", "10ms" },
     pull_retry = one_of { "100ms", "10ms" },
     store_full_grace = one_of { "2s", "200ms" },
+    tasks_in_flight = sim.seed % 2 == 0 and 1 or 10,
+    put_inline_max = sim.seed % 5 == 4 and "1MiB" or 0,
+    ahead_time = sim.seed % 4 == 3 and "100ms" or "1ms",
   }
 end
 

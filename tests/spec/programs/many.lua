@@ -420,6 +420,36 @@ function W.hard(keep, bytes)
   return s
 end
 
+-- --- many of one kind, of which some are sent ahead ---
+
+-- Most end at once. Some compute for long, some wait for another of the kind,
+-- some return what they have put.
+local one
+one = m.remote("one", function(i, deep, bytes)
+  if i % 7 == 3 then m.compute("4ms") elseif i % 2 == 0 then m.compute("100us") end
+  if i % 5 == 2 and deep > 0 then return m.get(one.remote(i, deep - 1, bytes)) end
+  if i % 11 == 4 then return { box = m.put { n = i, data = m.bytes(bytes, i) } } end
+  return { n = i, data = m.bytes(i % 13 == 1 and bytes or 10, i) }
+end, FOREVER)
+
+-- Every sixth may not be tried twice, and an error is as good as its answer then.
+function W.crowd(keep, bytes)
+  local refs, s = {}, 0
+  for i = 1, 60 do
+    local task = i % 6 == 0 and one.options { max_retries = 0 } or one
+    refs[i] = keep(task.remote(i, 2, bytes))
+  end
+  for i, r in ipairs(refs) do
+    local v = i % 6 == 0 and m.try(r) or i % 6 ~= 0 and m.get(r) or { n = i }
+    if v.box then
+      keep(v.box)
+      v = i % 6 == 0 and m.try(v.box) or i % 6 ~= 0 and m.get(v.box) or { n = i }
+    end
+    s = s + v.n
+  end
+  return s
+end
+
 function m.main(what, ...)
   local held = {}
   local function keep(...)

@@ -1,0 +1,103 @@
+-- real.lua: the workloads of real.py, on real processes. Prints one figure.
+local m = require "mobula"
+
+local nop = m.remote("nop", function() end)
+
+local function per_second(count, work)
+  local begun = m.now()
+  work()
+  return count / (m.now() - begun)
+end
+
+local function drop(refs)
+  for i = 1, #refs do refs[i]:drop() end
+end
+
+-- Submits all, then gets all.
+local function burst(count)
+  local refs = {}
+  for i = 1, count do refs[i] = nop.remote() end
+  m.get(refs)
+  drop(refs)
+end
+
+local function bursts(count)
+  for left = count, 1, -1000 do burst(math.min(left, 1000)) end
+end
+
+local client = m.remote("client", function(count)
+  bursts(count)
+  return count
+end)
+
+local where = m.remote("where", function() return true end)
+
+local work = {}
+
+function work.sync(n)
+  return per_second(n, function()
+    for _ = 1, n do
+      local ref = nop.remote()
+      m.get(ref)
+      ref:drop()
+    end
+  end)
+end
+
+function work.async(n)
+  return per_second(n, function() bursts(n) end)
+end
+
+-- Each of them owns what it submits, as a driver does.
+function work.clients(n)
+  return per_second(n, function()
+    local refs = {}
+    for i = 1, 4 do refs[i] = client.remote(n // 4) end
+    m.get(refs)
+    drop(refs)
+  end)
+end
+
+function work.put(n)
+  return per_second(n, function()
+    for i = 1, n do
+      local ref = m.put(i)
+      m.get(ref)
+      ref:drop()
+    end
+  end)
+end
+
+function work.wait(n)
+  return per_second(n, function()
+    for _ = 1, n // 1000 do
+      local refs = {}
+      for i = 1, 1000 do refs[i] = nop.remote() end
+      while #refs > 0 do
+        local ready, rest = m.wait(refs)
+        drop(ready)
+        refs = rest
+      end
+    end
+  end)
+end
+
+function work.queued(n)
+  return per_second(n, function() burst(n) end)
+end
+
+-- A task has run on every machine.
+function work.up()
+  local refs = {}
+  for i, name in ipairs { "head", "n1", "n2" } do
+    refs[i] = where.options { scheduling_strategy = { node = name, soft = false } }.remote()
+  end
+  m.get(refs)
+  return 1
+end
+
+function m.main(what, n)
+  n = tonumber(n or 1000)
+  if what ~= "up" then burst(math.min(n, 1000)) end -- workers are there, and warm
+  print(string.format("%.3f", work[what](n)))
+end
