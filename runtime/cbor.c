@@ -12,6 +12,10 @@
 #include <float.h>
 #include <string.h>
 
+enum {
+    COPY_MAX = 1024 * 1024
+};
+
 /* --- writing --- */
 
 void
@@ -285,10 +289,22 @@ mob_cbor_value(MobCborWriter *writer, const MobValue *value)
     writer->unwritten += rule->size - rule->length;
 }
 
+/* A large value keeps the bytes that were written, and those are not copied. */
+static MobValue *
+make_value(MobCborWriter *writer, MobRef *refs, uint32_t count, uint32_t fault)
+{
+    uint32_t length = writer->bytes->len;
+    uint64_t size = length + writer->unwritten;
+
+    if (length < COPY_MAX)
+        return mob_value_new(writer->bytes->data, length, size, refs, count, fault);
+    uint8_t *bytes = g_realloc(g_byte_array_steal(writer->bytes, NULL), length);
+    return mob_value_borrow(bytes, length, size, refs, count, fault, (MobHold){g_free, bytes});
+}
+
 MobValue *
 mob_cbor_finish(MobCborWriter *writer, uint32_t fault)
 {
-    uint32_t length = writer->bytes->len;
     uint32_t count = 0;
     MobRef *refs = NULL;
 
@@ -296,8 +312,7 @@ mob_cbor_finish(MobCborWriter *writer, uint32_t fault)
         count = writer->refs->len;
         refs = (MobRef *)(void *)g_array_free(g_steal_pointer(&writer->refs), FALSE);
     }
-    MobValue *value =
-        mob_value_new(writer->bytes->data, length, length + writer->unwritten, refs, count, fault);
+    MobValue *value = make_value(writer, refs, count, fault);
     g_byte_array_set_size(writer->bytes, 0);
     writer->unwritten = 0;
     return value;

@@ -36,6 +36,32 @@ mob_value_new(const uint8_t *bytes, uint32_t length, uint64_t size, MobRef *refs
     return value;
 }
 
+static MobValue *
+with_hold(MobValue fields, MobHold hold)
+{
+    MobValue *value = g_malloc(sizeof *value + sizeof hold);
+
+    *value = fields;
+    memcpy(value + 1, &hold, sizeof hold);
+    return value;
+}
+
+MobValue *
+mob_value_borrow(const uint8_t *bytes, uint32_t length, uint64_t size, MobRef *refs,
+                 uint32_t ref_count, uint32_t fault, MobHold hold)
+{
+    g_assert(size >= length);
+    return with_hold((MobValue){.refs_held = 1,
+                                .length = length,
+                                .size = size,
+                                .hash = XXH3_64bits(bytes, length),
+                                .fault = fault,
+                                .ref_count = ref_count,
+                                .refs = refs,
+                                .bytes = bytes},
+                     hold);
+}
+
 MobValue *
 mob_value_nil(void)
 {
@@ -274,14 +300,12 @@ hash_of(const Walk *walk, size_t length)
     return XXH3_64bits_digest(walk->pieces);
 }
 
-/* Returns the value that was walked, with room for @behind bytes behind it. */
-static MobValue *
-make_walked(Walk *walk, size_t length, uint64_t hash, size_t behind)
+static MobValue
+found(Walk *walk, size_t length, uint64_t hash)
 {
-    MobValue *value = g_malloc(sizeof *value + behind);
     uint32_t count = walk->refs != NULL ? walk->refs->len : 0;
 
-    *value = (MobValue){
+    return (MobValue){
         .refs_held = 1,
         .length = (uint32_t)length,
         .size = length + walk->unwritten,
@@ -291,7 +315,6 @@ make_walked(Walk *walk, size_t length, uint64_t hash, size_t behind)
         .refs = count > 0 ? (MobRef *)(void *)g_array_free(walk->refs, FALSE) : NULL,
         .bytes = walk->begin,
     };
-    return value;
 }
 
 MobValue *
@@ -302,7 +325,8 @@ mob_value_parse(const uint8_t *bytes, size_t length, GError **error)
 
     if (!walk_all(&walk, length, error))
         return NULL;
-    MobValue *value = make_walked(&walk, length, hash_of(&walk, length), length);
+    MobValue *value = g_malloc(sizeof *value + length);
+    *value = found(&walk, length, hash_of(&walk, length));
     value->bytes = memcpy(value + 1, bytes, length);
     return value;
 }
@@ -318,10 +342,7 @@ mob_value_parse_in_place(const uint8_t *bytes, size_t length, uint64_t hash, Mob
 
     if (!walk_all(&walk, length, error))
         return NULL;
-    MobValue *value =
-        make_walked(&walk, length, hash != 0 ? hash : hash_of(&walk, length), sizeof hold);
-    memcpy(value + 1, &hold, sizeof hold);
-    return value;
+    return with_hold(found(&walk, length, hash != 0 ? hash : hash_of(&walk, length)), hold);
 }
 
 /* --- arguments --- */

@@ -74,6 +74,11 @@ typedef struct {
 MobValue *mob_value_new(const uint8_t *bytes, uint32_t length, uint64_t size, MobRef *refs,
                         uint32_t ref_count, uint32_t fault);
 
+/* The same for bytes that stay where they are and do not change until @hold is
+ * told that the last reference to the value is gone. */
+MobValue *mob_value_borrow(const uint8_t *bytes, uint32_t length, uint64_t size, MobRef *refs,
+                           uint32_t ref_count, uint32_t fault, MobHold hold);
+
 /* The CBOR value null. */
 MobValue *mob_value_nil(void);
 
@@ -94,11 +99,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(MobValue, mob_value_unref)
 #define MOB_VALUE_ERROR (g_quark_from_static_string("mob-value-error"))
 MobValue *mob_value_parse(const uint8_t *bytes, size_t length, GError **error);
 
-/* The same for bytes that stay where they are and do not change until @hold is
- * told that the last reference to the value is gone; if it is no value, @hold
- * is told nothing. With @hash, which whoever sealed the value announced, it is
- * taken for the value's, and what strings contain is not looked at: the time
- * does not depend on their lengths. With 0 the hash is found. */
+/* The same for bytes that are borrowed; if they are no value, @hold is told
+ * nothing. With @hash, which whoever sealed the value announced, it is taken
+ * for the value's, and what strings contain is not looked at: the time does
+ * not depend on their lengths. With 0 the hash is found. */
 MobValue *mob_value_parse_in_place(const uint8_t *bytes, size_t length, uint64_t hash, MobHold hold,
                                    GError **error);
 

@@ -207,6 +207,28 @@ Test(value, whose_hash_was_announced_is_not_read_through)
     cr_assert_eq(released, 1);
 }
 
+Test(value, that_is_large_keeps_the_bytes_that_were_written)
+{
+    enum {
+        SIZE = 3 * 1024 * 1024
+    };
+    g_autofree char *text = g_strnfill(SIZE, 'x');
+    MobCborWriter writer;
+
+    mob_cbor_init(&writer);
+    mob_cbor_string(&writer, text, SIZE);
+    g_autoptr(MobValue) large = mob_cbor_finish(&writer, 0);
+    mob_cbor_int(&writer, 5);
+    g_autoptr(MobValue) small = mob_cbor_finish(&writer, 0);
+    mob_cbor_clear(&writer);
+    cr_assert_neq(large->bytes, (const uint8_t *)(large + 1), "not behind the struct");
+    cr_assert_eq(small->bytes[0], 5);
+    cr_assert_eq(memcmp(large->bytes + 5, text, SIZE), 0);
+    g_autoptr(MobValue) copy = mob_value_parse(large->bytes, large->length, NULL);
+    assert_same(copy, large);
+    cr_assert_eq(copy->length, SIZE + 5);
+}
+
 Test(value, text_with_zeros_anywhere_is_text)
 {
     static const char *const parts[] = {"a\0b", "\0\0\0",
