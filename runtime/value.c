@@ -16,14 +16,12 @@
 #include "runtime/cbor.h"
 #include "runtime/fault.h"
 
-MobValue *
-mob_value_new(const uint8_t *bytes, uint32_t length, uint64_t size, MobRef *refs,
-              uint32_t ref_count, uint32_t fault)
+static MobValue
+fields(const uint8_t *bytes, uint32_t length, uint64_t size, MobRef *refs, uint32_t ref_count,
+       uint32_t fault)
 {
     g_assert(size >= length);
-    MobValue *value = g_malloc(sizeof *value + length);
-
-    *value = (MobValue){
+    return (MobValue){
         .refs_held = 1,
         .length = length,
         .size = size,
@@ -31,35 +29,42 @@ mob_value_new(const uint8_t *bytes, uint32_t length, uint64_t size, MobRef *refs
         .fault = fault,
         .ref_count = ref_count,
         .refs = refs,
-        .bytes = memcpy(value + 1, bytes, length),
+        .bytes = bytes,
     };
+}
+
+static MobValue *
+with_copy(MobValue given)
+{
+    MobValue *value = g_malloc(sizeof *value + given.length);
+
+    *value = given;
+    value->bytes = memcpy(value + 1, given.bytes, given.length);
     return value;
 }
 
 static MobValue *
-with_hold(MobValue fields, MobHold hold)
+with_hold(MobValue given, MobHold hold)
 {
     MobValue *value = g_malloc(sizeof *value + sizeof hold);
 
-    *value = fields;
+    *value = given;
     memcpy(value + 1, &hold, sizeof hold);
     return value;
+}
+
+MobValue *
+mob_value_new(const uint8_t *bytes, uint32_t length, uint64_t size, MobRef *refs,
+              uint32_t ref_count, uint32_t fault)
+{
+    return with_copy(fields(bytes, length, size, refs, ref_count, fault));
 }
 
 MobValue *
 mob_value_borrow(const uint8_t *bytes, uint32_t length, uint64_t size, MobRef *refs,
                  uint32_t ref_count, uint32_t fault, MobHold hold)
 {
-    g_assert(size >= length);
-    return with_hold((MobValue){.refs_held = 1,
-                                .length = length,
-                                .size = size,
-                                .hash = XXH3_64bits(bytes, length),
-                                .fault = fault,
-                                .ref_count = ref_count,
-                                .refs = refs,
-                                .bytes = bytes},
-                     hold);
+    return with_hold(fields(bytes, length, size, refs, ref_count, fault), hold);
 }
 
 MobValue *
@@ -325,10 +330,7 @@ mob_value_parse(const uint8_t *bytes, size_t length, GError **error)
 
     if (!walk_all(&walk, length, error))
         return NULL;
-    MobValue *value = g_malloc(sizeof *value + length);
-    *value = found(&walk, length, hash_of(&walk, length));
-    value->bytes = memcpy(value + 1, bytes, length);
-    return value;
+    return with_copy(found(&walk, length, hash_of(&walk, length)));
 }
 
 MobValue *

@@ -1,7 +1,7 @@
 /* value.h: what tasks take and return.
  *
  * A value is CBOR (RFC 8949, core deterministic encoding), immutable and
- * reference counted. Two tags are ours:
+ * reference counted. Three tags are ours:
  *
  *     tag MOB_CBOR_REF   [task(16 bytes), index, owner node, owner local, path]
  *     tag MOB_CBOR_FILL  [n, fill]: n bytes that follow a rule and need not exist,

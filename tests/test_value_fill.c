@@ -232,8 +232,8 @@ Test(value, that_is_large_keeps_the_bytes_that_were_written)
 Test(value, text_with_zeros_anywhere_is_text)
 {
     static const char *const parts[] = {"a\0b", "\0\0\0",
-                                        "123456789\0\xc3\xa9\0"
-                                        "12345678\xc3",
+                                        ("123456789\0\xc3\xa9\0"
+                                         "12345678\xc3"),
                                         "\xc3\xa9\0\xc3\xa9", "1234567\xff"};
     static const size_t lengths[] = {3, 3, 22, 5, 8};
     static const uint8_t majors[] = {3, 3, 2, 3, 2};
