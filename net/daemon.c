@@ -2,7 +2,7 @@
  * the processes of its machine, notices how they end, and tells the two sides
  * of a connection that goes through it when one of them is gone.
  */
-#include "net/inside.h"
+#include "net/shared.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -58,6 +58,12 @@ find(const MobNetHost *host, MobAddress address)
     return NULL;
 }
 
+bool
+mob_daemon_has(const MobNetHost *host, MobAddress address)
+{
+    return find(host, address) != NULL;
+}
+
 void
 mob_daemon_child(MobNetHost *host, const MobBirth *birth)
 {
@@ -104,6 +110,7 @@ end(MobChild *child, const char *why)
     g_ptr_array_remove(host->daemon->children, child);
     g_free(child->why);
     g_free(child);
+    mob_shared_ended(host, address);
     mob_look_died(host, address, why);
     if (!is_of_pool)
         return;

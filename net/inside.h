@@ -117,7 +117,8 @@ struct MobNetHost {
 
     MobShim *shim;
     MobLook *look;
-    MobDaemon *daemon; /* NULL unless it is a node manager's */
+    struct MobShared *shared; /* owned; NULL: it shares no memory */
+    MobDaemon *daemon;        /* NULL unless it is a node manager's */
 };
 
 /* --- host.c --- */
@@ -158,6 +159,9 @@ void mob_peers_break(MobNetHost *host, MobAddress to);
 /* Steps for what is due: messages to oneself, resets. True if there was any. */
 bool mob_peers_settle(MobNetHost *host);
 void mob_peers_flush(MobNetHost *host);
+
+/* The line on which frames for @to leave; NULL: nobody is there. */
+MobLine *mob_peers_line(MobNetHost *host, MobAddress to);
 
 /* --- lines.c --- */
 
@@ -203,11 +207,19 @@ void mob_look_frame(MobNetHost *host, const MobFrame *frame, const uint8_t *body
 void mob_look_bite(MobNetHost *host, uint32_t number);
 /* Reports leave before what they tell of does. */
 void mob_look_flush(MobNetHost *host);
+/* Tells whether it would do nothing any more by itself but what goes on for
+ * ever; after what was to be sent has left, or could not. */
+void mob_look_rest(MobNetHost *host);
 /* Carries out what was ordered while it stood still; true if there was any. */
 bool mob_look_settle(MobNetHost *host);
 /* The connection to the controller has ended. */
 void mob_look_gone(MobNetHost *host);
 uint64_t mob_look_held(const MobNetHost *host);
+
+/* --- show.c --- */
+
+/* For what is encoded into reports: no values that are large. */
+void mob_show_init(MobPlaces *places);
 
 /* --- daemon.c --- */
 
@@ -215,6 +227,8 @@ void mob_daemon_init(MobNetHost *host, int zygote);
 void mob_daemon_free(MobNetHost *host);
 void mob_daemon_spawn(MobNetHost *host, MobAddress address);
 void mob_daemon_kill(MobNetHost *host, MobAddress address);
+/* Whether the process at @address has been started and has not ended. */
+bool mob_daemon_has(const MobNetHost *host, MobAddress address);
 /* A frame from the zygote. */
 void mob_daemon_frame(MobNetHost *host, const MobFrame *frame);
 /* The child at @address ends by itself, and says why. */

@@ -210,6 +210,24 @@ idle_at(const MobLocal *local)
     return all_rest(local) ? local->busy_at + REST_TIME / local->clock.pace : MOB_TIME_NEVER;
 }
 
+/* Who is busy with a step for long has said before it that it rests, and so has
+ * whoever has not read yet what was sent to it: they are asked, twice, so that
+ * the second time they have read what others sent the first. */
+static bool
+is_idle(MobLocal *local)
+{
+    MobTime now = mob_clock_now(&local->clock);
+
+    if (now < idle_at(local))
+        return false;
+    MobTime busy_at = local->busy_at;
+    if (mob_local_ask(local) && mob_local_ask(local) && all_rest(local) &&
+        local->busy_at == busy_at)
+        return true;
+    local->busy_at = MAX(local->busy_at, now);
+    return false;
+}
+
 static MobRunEnd
 run_until(MobControl *self, const MobUntil *until)
 {
@@ -225,7 +243,7 @@ run_until(MobControl *self, const MobUntil *until)
             return MOB_RUN_DONE;
         if (time >= until->limit)
             return MOB_RUN_LIMIT;
-        if (time >= idle_at(local))
+        if (is_idle(local))
             return MOB_RUN_IDLE;
         mob_local_want(local);
         start_drivers(local);

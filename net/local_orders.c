@@ -159,6 +159,15 @@ broadcast(MobLocal *local, const MobRule *rule, const MobLocalBox *only)
         mob_local_read(local, until);
 }
 
+bool
+mob_local_ask(MobLocal *local)
+{
+    MobRule nothing = {.verb = MOB_VERB_COUNT};
+
+    broadcast(local, &nothing, NULL);
+    return !any_awaited(local);
+}
+
 void
 mob_local_newborn(MobLocal *local, MobSight *sight)
 {

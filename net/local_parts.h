@@ -173,6 +173,9 @@ void mob_local_note(MobLocal *local, MobNote note);
 
 /* local_orders.c */
 uint32_t mob_local_order(MobLocal *local, const MobOrder *order, GError **error);
+/* Orders nothing, and waits until every process has said that it did: all that
+ * it had told before has been read by then. False: one is busy with something. */
+bool mob_local_ask(MobLocal *local);
 void mob_local_heal(MobLocal *local, uint32_t number);
 void mob_local_fault_free(void *fault);
 /* A process is born: it is told of what is in force. */

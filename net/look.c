@@ -22,7 +22,8 @@ struct MobLook {
     GPtrArray *orders; /* of GBytes: frames that came meanwhile */
     GArray *bites;     /* of uint64_t by fault number - 1: not told yet */
     bool bitten;
-    bool rests; /* as was told last */
+    bool rests;      /* as was told last */
+    MobPlaces shown; /* values in reports */
 };
 
 uint64_t
@@ -126,7 +127,9 @@ mob_look_step(MobNetHost *host, const MobInput *input)
             .note_count = host->out.notes->len,
         };
         size_t at = begin(host, MOB_FRAME_REPORT, stamp);
+        host->look->line->stream.out.places = &host->look->shown;
         mob_report_event_encode(&event, stamp, &host->look->line->stream.out);
+        host->look->line->stream.out.places = NULL;
         mob_frame_end(&host->look->line->stream.out, at);
         if (is_held(host))
             stand_still(host);
@@ -183,21 +186,26 @@ tell_bites(MobNetHost *host)
     }
 }
 
-/* Whether it would do nothing any more by itself but what goes on for ever. */
-static void
-tell_rest(MobNetHost *host)
+void
+mob_look_rest(MobNetHost *host)
 {
+    MobLook *look = host->look;
     MobTime due = MIN(mob_running_due(host), mob_shim_due(host));
 
+    if (look->line == NULL)
+        return;
     for (unsigned timer = 0; timer < MOB_TIMER_COUNT; timer++)
         if (!mob_timer_is_background((MobTimer)timer))
             due = MIN(due, host->alarms[timer]);
-    bool rests = due == MOB_TIME_NEVER;
-    if (rests == host->look->rests)
+    bool rests = due == MOB_TIME_NEVER && host->dirty->len == 0;
+    if (rests == look->rests)
         return;
-    host->look->rests = rests;
+    look->rests = rests;
     MobFrame frame = {.kind = MOB_FRAME_REST, .from = host->address, .event = rests};
-    mob_stream_put(&host->look->line->stream, &frame, NULL, 0);
+    mob_stream_put(&look->line->stream, &frame, NULL, 0);
+    mob_stream_flush(&look->line->stream);
+    if (mob_stream_has_output(&look->line->stream))
+        mob_line_touch(look->line);
 }
 
 void
@@ -209,7 +217,6 @@ mob_look_flush(MobNetHost *host)
         return;
     if (look->bitten)
         tell_bites(host);
-    tell_rest(host);
     while (mob_stream_has_output(&look->line->stream) && wait_for_controller(look->line, 100))
         ;
 }
@@ -343,6 +350,7 @@ mob_look_init(MobNetHost *host)
     host->look->held = host->birth->held;
     host->look->orders = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
     host->look->bites = g_array_new(FALSE, TRUE, sizeof(uint64_t));
+    mob_show_init(&host->look->shown);
     if (mob_str(host->birth->controller)[0] == '\0')
         return;
     int fd = mob_line_connect(mob_str(host->birth->controller));

@@ -179,6 +179,14 @@ mob_shm_fd(const MobShm *shm)
     return shm->fd;
 }
 
+void
+mob_shm_close_fd(MobShm *shm)
+{
+    if (shm->fd >= 0)
+        close(shm->fd);
+    shm->fd = -1;
+}
+
 uint64_t
 mob_shm_size(const MobShm *shm)
 {

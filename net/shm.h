@@ -40,6 +40,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(MobShm, mob_shm_unref)
 
 /* To be sent to others; it stays the region's. */
 int mob_shm_fd(const MobShm *shm);
+/* Closes it: who only reads has no need of it. */
+void mob_shm_close_fd(MobShm *shm);
 uint64_t mob_shm_size(const MobShm *shm);
 
 /* The @length bytes at @offset, to be read; NULL if they are not all inside. */

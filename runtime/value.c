@@ -86,10 +86,9 @@ mob_value_unref(MobValue *value)
     for (uint32_t i = 0; i < value->ref_count; i++)
         mob_ref_clear(&value->refs[i]);
     g_free(value->refs);
-    if (value->bytes != (const uint8_t *)(value + 1)) {
-        const MobHold *hold = (const MobHold *)(value + 1);
+    const MobHold *hold = mob_value_hold(value);
+    if (hold != NULL)
         hold->release(hold->data);
-    }
     g_free(value);
 }
 

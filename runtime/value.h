@@ -68,6 +68,14 @@ typedef struct {
     void *data;
 } MobHold;
 
+/* Where the bytes of a value are collected, if others are to see them there.
+ * Returns room for @size bytes and in @hold who is told when it is not needed
+ * any more; NULL: there is none to be had. */
+typedef struct {
+    uint8_t *(*take)(void *data, uint64_t size, MobHold *hold); /* NULL: any memory will do */
+    void *data;
+} MobRoom;
+
 /* Returns a value that holds a copy of @bytes and takes @refs (an array made
  * with g_new, and the paths in it; NULL when there are none). @size is at
  * least @length. */
@@ -92,6 +100,15 @@ mob_value_ref(MobValue *value)
 
 void mob_value_unref(MobValue *value);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MobValue, mob_value_unref)
+
+/* Who is told, or NULL if the bytes of @value are its own. */
+static inline const MobHold *
+mob_value_hold(const MobValue *value)
+{
+    const void *behind = value + 1;
+
+    return value->bytes != behind ? behind : NULL;
+}
 
 /* Checks bytes from outside: well-formed CBOR in one piece, depth and counts
  * within limits, our tags in their shapes; finds size, refs and fault.
