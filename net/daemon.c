@@ -17,7 +17,8 @@ typedef struct {
     MobRole role;
     pid_t pid;
     bool killed; /* before it was started */
-    char *why;   /* owned; it has said that it ends */
+    bool greeted;
+    char *why; /* owned; it has said that it ends */
 } MobChild;
 
 /* Two processes, one of this machine and one of another, that talk. */
@@ -62,6 +63,26 @@ bool
 mob_daemon_has(const MobNetHost *host, MobAddress address)
 {
     return find(host, address) != NULL;
+}
+
+void
+mob_daemon_greeted(MobNetHost *host, MobAddress address)
+{
+    MobChild *child = find(host, address);
+
+    if (child != NULL)
+        child->greeted = true;
+}
+
+bool
+mob_daemon_waits(const MobNetHost *host)
+{
+    const GPtrArray *children = host->daemon->children;
+
+    for (guint i = 0; i < children->len; i++)
+        if (!((const MobChild *)g_ptr_array_index(children, i))->greeted)
+            return true;
+    return false;
 }
 
 void

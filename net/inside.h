@@ -229,6 +229,10 @@ void mob_daemon_spawn(MobNetHost *host, MobAddress address);
 void mob_daemon_kill(MobNetHost *host, MobAddress address);
 /* Whether the process at @address has been started and has not ended. */
 bool mob_daemon_has(const MobNetHost *host, MobAddress address);
+/* The child at @address has connected. */
+void mob_daemon_greeted(MobNetHost *host, MobAddress address);
+/* Whether a child that was started has yet to connect. */
+bool mob_daemon_waits(const MobNetHost *host);
 /* A frame from the zygote. */
 void mob_daemon_frame(MobNetHost *host, const MobFrame *frame);
 /* The child at @address ends by itself, and says why. */

@@ -197,7 +197,8 @@ mob_look_rest(MobNetHost *host)
     for (unsigned timer = 0; timer < MOB_TIMER_COUNT; timer++)
         if (!mob_timer_is_background((MobTimer)timer))
             due = MIN(due, host->alarms[timer]);
-    bool rests = due == MOB_TIME_NEVER && host->dirty->len == 0;
+    bool rests = due == MOB_TIME_NEVER && host->dirty->len == 0 &&
+                 (host->daemon == NULL || !mob_daemon_waits(host));
     if (rests == look->rests)
         return;
     look->rests = rests;

@@ -298,6 +298,8 @@ greet(MobLine *line, const MobFrame *frame)
     line->peer = peer;
     line->stream.frame_max = MOB_FRAME_MAX;
     peer->in = line;
+    if (host->daemon != NULL)
+        mob_daemon_greeted(host, peer->address);
     return true;
 }
 
