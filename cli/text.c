@@ -73,12 +73,11 @@ write_double(GString *into, double number)
 static void
 write_tag(Writer *writer, MobCborReader *reader, int64_t tag)
 {
-    uint64_t size = 0;
-    uint64_t fill = 0;
+    MobFill fill;
     if (tag == MOB_CBOR_REF) {
         ref_name(writer->into, reader);
-    } else if (tag == MOB_CBOR_FILL && mob_cbor_read_fill(reader, &size, &fill)) {
-        mob_term_bytes(writer->into, size);
+    } else if (tag == MOB_CBOR_FILL && mob_cbor_read_fill(reader, &fill)) {
+        mob_term_bytes(writer->into, fill.size);
         g_string_append(writer->into, " of bytes");
     } else if (tag == MOB_CBOR_ERROR) {
         inner_fault(writer->into, reader);
@@ -190,17 +189,16 @@ static void json_item(MobJson *json, MobCborReader *reader);
 static void
 json_tag(MobJson *json, MobCborReader *reader, int64_t tag)
 {
-    uint64_t size = 0;
-    uint64_t fill = 0;
+    MobFill fill;
     g_autoptr(GString) text = g_string_new(NULL);
     if (tag == MOB_CBOR_REF) {
         ref_name(text, reader);
         mob_json_open(json, '{');
         mob_json_put_text(json, "ref", text->str);
         mob_json_close(json, '}');
-    } else if (tag == MOB_CBOR_FILL && mob_cbor_read_fill(reader, &size, &fill)) {
+    } else if (tag == MOB_CBOR_FILL && mob_cbor_read_fill(reader, &fill)) {
         mob_json_open(json, '{');
-        mob_json_put_uint(json, "bytes", size);
+        mob_json_put_uint(json, "bytes", fill.size);
         mob_json_close(json, '}');
     } else {
         json_item(json, reader); /* an error is the map that it is */

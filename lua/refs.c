@@ -249,8 +249,10 @@ bytes_sub(lua_State *lua)
     if (count > 64 * 1024 * 1024)
         return luaL_error(lua, "b:sub: a string of more than 64 MiB; take it in pieces");
     char *into = luaL_buffinitsize(lua, &buffer, count);
-    for (uint64_t i = 0; i < count; i++)
-        into[i] = (char)mob_fill_byte(self->fill, range[0] + i);
+    if (self->bytes != NULL)
+        memcpy(into, self->bytes + range[0], count);
+    else
+        mob_fill_write(self->fill, range[0], (uint8_t *)into, count);
     luaL_pushresultsize(&buffer, count);
     return 1;
 }
@@ -267,7 +269,7 @@ bytes_byte(lua_State *lua)
         return luaL_error(lua, "b:byte: more than 1000 results; use b:sub");
     luaL_checkstack(lua, (int)(range[1] - range[0]), NULL);
     for (uint64_t i = range[0]; i < range[1]; i++)
-        lua_pushinteger(lua, mob_fill_byte(self->fill, i));
+        lua_pushinteger(lua, self->bytes != NULL ? self->bytes[i] : mob_fill_byte(self->fill, i));
     return (int)(range[1] - range[0]);
 }
 
@@ -289,16 +291,40 @@ bytes_eq(lua_State *lua)
     return 1;
 }
 
+static int
+bytes_free(lua_State *lua)
+{
+    MobLuaBytes *self = luaL_checkudata(lua, 1, BYTES_META);
+
+    self->bytes = NULL;
+    g_clear_pointer(&self->value, mob_value_unref);
+    return 0;
+}
+
+void
+mob_lua_push_fill(lua_State *lua, const MobFill *fill, const MobValue *value)
+{
+    mob_lua_push_bytes(lua, fill->size, fill->rule);
+    MobLuaBytes *self = lua_touserdata(lua, -1);
+    if (fill->bytes == NULL)
+        return;
+    self->bytes = fill->bytes;
+    self->value = mob_value_ref((MobValue *)value);
+}
+
 void
 mob_lua_push_bytes(lua_State *lua, uint64_t size, uint64_t fill)
 {
-    static const luaL_Reg metamethods[] = {
-        {"__len", bytes_length}, {"__tostring", bytes_tostring}, {"__eq", bytes_eq}, {NULL, NULL}};
+    static const luaL_Reg metamethods[] = {{"__len", bytes_length},
+                                           {"__tostring", bytes_tostring},
+                                           {"__eq", bytes_eq},
+                                           {"__gc", bytes_free},
+                                           {NULL, NULL}};
     static const luaL_Reg methods[] = {
         {"sub", bytes_sub}, {"byte", bytes_byte}, {"len", bytes_length}, {NULL, NULL}};
     MobLuaBytes *self = lua_newuserdatauv(lua, sizeof *self, 0);
 
-    *self = (MobLuaBytes){size, fill};
+    *self = (MobLuaBytes){.size = size, .fill = fill};
     if (luaL_newmetatable(lua, BYTES_META)) {
         luaL_setfuncs(lua, metamethods, 0);
         luaL_newlib(lua, methods);

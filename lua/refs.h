@@ -9,13 +9,18 @@
 #include <lauxlib.h>
 #include <lua.h>
 
-#include "runtime/value.h"
+#include "runtime/cbor.h"
 
 struct MobLuaBody;
 
+/* Bytes that follow a rule, and perhaps a view of them as they were written
+ * out. Two are equal if size and rule are. A view keeps the value whose bytes
+ * it shows until the collector finds that nobody has it: a task may keep it. */
 typedef struct {
     uint64_t size;
     uint64_t fill;
+    const uint8_t *bytes; /* NULL: nowhere written out */
+    MobValue *value;      /* owned; that @bytes are part of */
 } MobLuaBytes;
 
 /* Pushes a new reference of the running body, with a copy of @ref. */
@@ -29,11 +34,6 @@ bool mob_lua_get_ref(lua_State *lua, int index, const MobRef **ref);
 const MobRef *mob_lua_check_ref(lua_State *lua, int index, const char *what);
 
 void mob_lua_push_bytes(lua_State *lua, uint64_t size, uint64_t fill);
+/* The same with a view of @fill's bytes, if it has any, inside @value. */
+void mob_lua_push_fill(lua_State *lua, const MobFill *fill, const MobValue *value);
 const MobLuaBytes *mob_lua_get_bytes(lua_State *lua, int index);
-
-/* The byte at @at, from 0, of the bytes that follow the rule @fill. */
-static inline uint8_t
-mob_fill_byte(uint64_t fill, uint64_t at)
-{
-    return (uint8_t)(mob_mix(fill + at / 8) >> (8 * (at % 8)));
-}

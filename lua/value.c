@@ -466,7 +466,7 @@ push_reference(Read *read)
 static void
 push_nested_error(Read *read, const uint8_t *begin)
 {
-    MobCborReader at = {begin, read->reader.end, false};
+    MobCborReader at = {begin, read->reader.end, false, .checked = true};
 
     mob_cbor_skip(&at);
     read->reader = at;
@@ -482,13 +482,12 @@ push_nested_error(Read *read, const uint8_t *begin)
 static void
 push_tagged(Read *read, int64_t tag, const uint8_t *begin)
 {
-    uint64_t size;
-    uint64_t fill;
+    MobFill fill;
 
     if (tag == MOB_CBOR_REF) {
         push_reference(read);
-    } else if (tag == MOB_CBOR_FILL && mob_cbor_read_fill(&read->reader, &size, &fill)) {
-        mob_lua_push_bytes(read->lua, size, fill);
+    } else if (tag == MOB_CBOR_FILL && mob_cbor_read_fill(&read->reader, &fill)) {
+        mob_lua_push_fill(read->lua, &fill, read->value);
     } else if (tag == MOB_CBOR_ERROR) {
         push_nested_error(read, begin);
     } else {
@@ -562,7 +561,7 @@ void
 mob_lua_push_value(lua_State *lua, const MobValue *value, MobLuaPushRef push_ref)
 {
     Read read = {.lua = lua,
-                 .reader = {value->bytes, value->bytes + value->length, false},
+                 .reader = {value->bytes, value->bytes + value->length, false, .checked = true},
                  .value = value,
                  .push_ref = push_ref};
 

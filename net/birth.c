@@ -52,6 +52,7 @@ mob_birth_child(const MobBirth *parent)
     child->refs_held = 1;
     child->node_name = mob_str_ref(parent->node_name);
     child->incarnation = 1;
+    child->store_bytes = parent->store_bytes;
     child->folder = mob_str_ref(parent->folder);
     child->controller = mob_str_ref(parent->controller);
     child->gcs = parent->gcs;

@@ -2,7 +2,7 @@
  * the processes of its machine, notices how they end, and tells the two sides
  * of a connection that goes through it when one of them is gone.
  */
-#include "net/inside.h"
+#include "net/shared.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -17,7 +17,8 @@ typedef struct {
     MobRole role;
     pid_t pid;
     bool killed; /* before it was started */
-    char *why;   /* owned; it has said that it ends */
+    bool greeted;
+    char *why; /* owned; it has said that it ends */
 } MobChild;
 
 /* Two processes, one of this machine and one of another, that talk. */
@@ -56,6 +57,32 @@ find(const MobNetHost *host, MobAddress address)
             return child;
     }
     return NULL;
+}
+
+bool
+mob_daemon_has(const MobNetHost *host, MobAddress address)
+{
+    return find(host, address) != NULL;
+}
+
+void
+mob_daemon_greeted(MobNetHost *host, MobAddress address)
+{
+    MobChild *child = find(host, address);
+
+    if (child != NULL)
+        child->greeted = true;
+}
+
+bool
+mob_daemon_waits(const MobNetHost *host)
+{
+    const GPtrArray *children = host->daemon->children;
+
+    for (guint i = 0; i < children->len; i++)
+        if (!((const MobChild *)g_ptr_array_index(children, i))->greeted)
+            return true;
+    return false;
 }
 
 void
@@ -104,6 +131,7 @@ end(MobChild *child, const char *why)
     g_ptr_array_remove(host->daemon->children, child);
     g_free(child->why);
     g_free(child);
+    mob_shared_ended(host, address);
     mob_look_died(host, address, why);
     if (!is_of_pool)
         return;

@@ -1,5 +1,5 @@
 /* host.c: see host.h. */
-#include "net/inside.h"
+#include "net/shared.h"
 
 #include "runtime/gcs.h"
 #include "runtime/node.h"
@@ -175,7 +175,9 @@ bool
 mob_nethost_finish_round(MobNetHost *host)
 {
     mob_look_flush(host);
-    return commit(host) && mob_peers_flush(host);
+    bool sent = commit(host) && mob_peers_flush(host);
+    mob_look_rest(host);
+    return sent;
 }
 
 /* Who has just sent something waits for its answer, or is given more to do. */
@@ -211,7 +213,7 @@ mob_nethost_run(MobNetHost *host)
         bool sent = mob_nethost_finish_round(host);
         if (host->over)
             break;
-        wait_for_more(host, busy, sent);
+        wait_for_more(host, busy || mob_shared_ahead(host), sent);
         mob_shim_go_on(host);
         fire_timers(host);
     }
@@ -261,6 +263,7 @@ make_process(MobNetHost *host)
         .cores = birth->cores,
         .head = birth->head,
         .gcs = birth->gcs,
+        .room = mob_shared_room(host),
     };
     return mob_node_new(host->address, &host->config, &options, MOB_LOCAL_POOL);
 }
@@ -307,6 +310,8 @@ mob_nethost_new(const MobNetHostOptions *options, GError **error)
         return NULL;
     mob_shim_init(host);
     mob_look_init(host);
+    if (host->role != MOB_ROLE_GCS)
+        host->shared = mob_shared_new(host);
     if (host->role == MOB_ROLE_NODE)
         mob_daemon_init(host, options->zygote);
     host->process = make_process(host);
@@ -331,6 +336,7 @@ mob_nethost_free(MobNetHost *host)
     mob_peers_free(host);
     mob_net_journal_free(host->journal);
     mob_outbox_clear(&host->out);
+    mob_shared_free(host->shared);
     mob_picks_free(host->picks);
     g_ptr_array_unref(host->running);
     g_ptr_array_unref(host->bundles);

@@ -121,7 +121,8 @@ struct MobNetHost {
 
     MobShim *shim;
     MobLook *look;
-    MobDaemon *daemon; /* NULL unless it is a node manager's */
+    struct MobShared *shared; /* owned; NULL: it shares no memory */
+    MobDaemon *daemon;        /* NULL unless it is a node manager's */
 };
 
 /* --- host.c --- */
@@ -176,6 +177,9 @@ bool mob_peers_settle(MobNetHost *host);
 /* Sends what is there; true if anything was. */
 bool mob_peers_flush(MobNetHost *host);
 
+/* The line on which frames for @to leave; NULL: nobody is there. */
+MobLine *mob_peers_line(MobNetHost *host, MobAddress to);
+
 /* --- lines.c --- */
 
 /* A line over @fd, which it owns, in the loop. */
@@ -220,11 +224,19 @@ void mob_look_frame(MobNetHost *host, const MobFrame *frame, const uint8_t *body
 void mob_look_bite(MobNetHost *host, uint32_t number);
 /* Reports leave before what they tell of does. */
 void mob_look_flush(MobNetHost *host);
+/* Tells whether it would do nothing any more by itself but what goes on for
+ * ever; after what was to be sent has left, or could not. */
+void mob_look_rest(MobNetHost *host);
 /* Carries out what was ordered while it stood still; true if there was any. */
 bool mob_look_settle(MobNetHost *host);
 /* The connection to the controller has ended. */
 void mob_look_gone(MobNetHost *host);
 uint64_t mob_look_held(const MobNetHost *host);
+
+/* --- show.c --- */
+
+/* For what is encoded into reports: no values that are large. */
+void mob_show_init(MobPlaces *places);
 
 /* --- daemon.c --- */
 
@@ -232,6 +244,12 @@ void mob_daemon_init(MobNetHost *host, int zygote);
 void mob_daemon_free(MobNetHost *host);
 void mob_daemon_spawn(MobNetHost *host, MobAddress address);
 void mob_daemon_kill(MobNetHost *host, MobAddress address);
+/* Whether the process at @address has been started and has not ended. */
+bool mob_daemon_has(const MobNetHost *host, MobAddress address);
+/* The child at @address has connected. */
+void mob_daemon_greeted(MobNetHost *host, MobAddress address);
+/* Whether a child that was started has yet to connect. */
+bool mob_daemon_waits(const MobNetHost *host);
 /* A frame from the zygote. */
 void mob_daemon_frame(MobNetHost *host, const MobFrame *frame);
 /* The child at @address ends by itself, and says why. */

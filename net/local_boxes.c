@@ -80,6 +80,7 @@ mob_local_birth(MobLocal *local, const MobLocalBox *box)
     birth->config = mob_birth_config(&local->options.config);
     birth->wanted = local->wanted;
     birth->held = local->held;
+    birth->store_bytes = box->machine.store_bytes;
     return birth;
 }
 
@@ -97,7 +98,6 @@ daemon_birth(MobLocal *local, const MobLocalBox *box)
         .cpu = machine->cpus,
         .memory = machine->memory,
         .customs = machine->customs != NULL ? mob_customs_ref(machine->customs) : NULL};
-    birth->store_bytes = machine->store_bytes;
     birth->cores =
         machine->cores != 0 ? machine->cores : (uint32_t)MAX(machine->cpus / MOB_UNIT, 1);
     return birth;

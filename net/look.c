@@ -23,9 +23,10 @@ struct MobLook {
     GPtrArray *orders; /* of GBytes: frames that came meanwhile */
     GArray *bites;     /* of uint64_t by fault number - 1: not told yet */
     bool bitten;
-    bool rests;    /* as was told last … */
-    uint64_t told; /* … in real time … */
-    bool moved;    /* … and there was a step since that is not background */
+    bool rests;      /* as was told last … */
+    uint64_t told;   /* … in real time … */
+    bool moved;      /* … and there was a step since that is not background */
+    MobPlaces shown; /* values in reports */
 };
 
 /* Whoever waits for the cluster to be at rest hears this often that it is not. */
@@ -130,7 +131,9 @@ tell_step(MobNetHost *host, const MobInput *input)
     };
     size_t at = begin(host, MOB_FRAME_REPORT, stamp);
 
+    host->look->line->stream.out.places = &host->look->shown;
     mob_report_event_encode(&event, stamp, &host->look->line->stream.out);
+    host->look->line->stream.out.places = NULL;
     mob_frame_end(&host->look->line->stream.out, at);
     if (is_held(host))
         stand_still(host);
@@ -228,10 +231,13 @@ tell_rest(MobNetHost *host)
     MobLook *look = host->look;
     MobTime due = MIN(mob_running_due(host), mob_shim_due(host));
 
+    if (look->line == NULL)
+        return;
     for (unsigned timer = 0; timer < MOB_TIMER_COUNT; timer++)
         if (!mob_timer_is_background((MobTimer)timer))
             due = MIN(due, host->alarms[timer]);
-    bool rests = due == MOB_TIME_NEVER;
+    bool rests = due == MOB_TIME_NEVER && host->dirty->len == 0 &&
+                 (host->daemon == NULL || !mob_daemon_waits(host));
     uint64_t real = mob_clock_read(&host->clock);
     if (rests == look->rests && !(look->moved && real >= look->told + MOVES_TIME))
         return;
@@ -250,6 +256,20 @@ on_asked(MobNetHost *host)
     mob_line_touch(host->look->line);
 }
 
+/* What was to be sent has left, as far as it did. */
+void
+mob_look_rest(MobNetHost *host)
+{
+    MobLine *line = line_of(host);
+
+    if (line == NULL)
+        return;
+    tell_rest(host);
+    mob_stream_flush(&line->stream);
+    if (mob_stream_has_output(&line->stream))
+        mob_line_touch(line);
+}
+
 void
 mob_look_flush(MobNetHost *host)
 {
@@ -259,7 +279,6 @@ mob_look_flush(MobNetHost *host)
         return;
     if (look->bitten)
         tell_bites(host);
-    tell_rest(host);
     mob_stream_flush(&look->line->stream);
     while (mob_stream_has_output(&look->line->stream) && wait_for_controller(look->line, 100))
         ;
@@ -397,6 +416,7 @@ mob_look_init(MobNetHost *host)
     host->look->held = host->birth->held;
     host->look->orders = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
     host->look->bites = g_array_new(FALSE, TRUE, sizeof(uint64_t));
+    mob_show_init(&host->look->shown);
     if (mob_str(host->birth->controller)[0] == '\0')
         return;
     int fd = mob_line_connect(mob_str(host->birth->controller));

@@ -1,5 +1,5 @@
 /* peers.c: connections; see inside.h. */
-#include "net/inside.h"
+#include "net/shared.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -59,6 +59,12 @@ line_to(MobNetHost *host, MobPeer *peer)
     hop->out = mob_line_new(host, fd, MOB_LINE_OUT, hop);
     mob_line_hello(hop->out);
     return hop->out;
+}
+
+MobLine *
+mob_peers_line(MobNetHost *host, MobAddress to)
+{
+    return line_to(host, mob_peers_get(host, to));
 }
 
 void
@@ -131,10 +137,8 @@ mob_peers_send(MobNetHost *host, MobAddress to, MobMsg *msg, uint8_t flags)
                       .to = to,
                       .clock = mob_clock_stamp(&host->clock),
                       .event = host->events};
-    size_t begin = mob_frame_begin(&line->stream.out, &frame);
-    mob_msg_encode(msg, &line->stream.out);
-    mob_frame_end(&line->stream.out, begin);
-    mob_line_touch(line);
+    if (mob_shared_put(host, line, &frame, msg))
+        mob_line_touch(line);
     mob_msg_unref(msg);
 }
 
@@ -178,6 +182,7 @@ mob_peers_flush(MobNetHost *host)
     bool any = host->dirty->len > 0;
     guint kept = 0;
 
+    mob_shared_flush(host);
     for (guint i = 0; i < host->dirty->len; i++) {
         MobLine *line = g_ptr_array_index(host->dirty, i);
         mob_stream_flush(&line->stream);
@@ -220,7 +225,7 @@ static void
 on_message(MobNetHost *host, const MobFrame *frame, const uint8_t *body)
 {
     g_autoptr(GError) error = NULL;
-    MobMsg *msg = mob_msg_decode(body, frame->length, &error);
+    MobMsg *msg = mob_shared_get(host, frame, body, &error);
 
     if (msg == NULL) {
         g_printerr("mobula: %s: a message from %u.%u is refused: %s\n", mob_str(host->birth->name),
@@ -267,6 +272,8 @@ on_frame(MobLine *line, const MobFrame *frame, const uint8_t *body)
         on_message(host, frame, body);
     } else if (frame->kind == MOB_FRAME_RESET) {
         mob_peers_reset(host, mob_peers_get(host, frame->from));
+    } else {
+        mob_shared_frame(line, frame, body);
     }
 }
 
@@ -297,6 +304,8 @@ greet(MobLine *line, const MobFrame *frame)
     line->peer = peer;
     line->stream.frame_max = MOB_FRAME_MAX;
     peer->in = line;
+    if (host->daemon != NULL)
+        mob_daemon_greeted(host, peer->address);
     return true;
 }
 
@@ -333,6 +342,7 @@ tell_resets(MobNetHost *host)
         mob_shim_forget(host, peer->address);
         if (host->daemon != NULL)
             mob_daemon_lost(host, peer->address);
+        mob_shared_reset(host, peer->address);
         if (!known)
             continue;
         MobInput input = {.kind = MOB_INPUT_RESET, .from = peer->address};
@@ -348,6 +358,7 @@ mob_peers_settle(MobNetHost *host)
 
     mob_lines_look(host);
     tell_resets(host);
+    any |= mob_shared_settle(host);
     for (guint count = host->self.length; count > 0 && (msg = g_queue_pop_head(&host->self));
          count--) {
         MobInput input = {.kind = MOB_INPUT_MESSAGE, .from = host->address, .msg = msg};

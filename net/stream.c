@@ -3,13 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 enum {
     OUT_MAX = 256 << 20,
     READ_SIZE = 256 << 10,
-    KEEP = 1 << 20, /* a buffer larger than that is given back when it is empty */
+    KEEP = 8 << 20, /* a buffer larger than that is given back when it is empty */
 };
 
 void
@@ -26,6 +25,7 @@ mob_stream_clear(MobStream *stream)
         close(stream->fd);
     mob_buf_clear(&stream->in);
     mob_buf_clear(&stream->out);
+    mob_pass_clear(&stream->pass);
     *stream = (MobStream){.fd = -1, .state = MOB_STREAM_LOST};
 }
 
@@ -67,7 +67,7 @@ mob_stream_read(MobStream *stream, size_t most)
     while (stream->state == MOB_STREAM_OPEN && taken < most) {
         size_t room = MAX((size_t)READ_SIZE, lacking(stream));
         uint8_t *at = mob_buf_grow(&stream->in, room);
-        ssize_t got = recv(stream->fd, at, room, 0);
+        ssize_t got = mob_pass_recv(&stream->pass, stream->fd, at, room);
         stream->in.length -= room - (got > 0 ? (size_t)got : 0);
         if (got == 0)
             stream->state = MOB_STREAM_ENDED;
@@ -115,8 +115,8 @@ void
 mob_stream_flush(MobStream *stream)
 {
     while (stream->state == MOB_STREAM_OPEN && mob_stream_has_output(stream)) {
-        ssize_t sent = send(stream->fd, stream->out.data + stream->out_at,
-                            stream->out.length - stream->out_at, MSG_NOSIGNAL);
+        ssize_t sent = mob_pass_send(&stream->pass, stream->fd, stream->out.data + stream->out_at,
+                                     stream->out.length - stream->out_at);
         if (sent > 0) {
             stream->out_at += (size_t)sent;
             continue;

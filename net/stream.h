@@ -7,6 +7,7 @@
 #pragma once
 
 #include "net/frame.h"
+#include "net/pass.h"
 
 typedef enum {
     MOB_STREAM_OPEN,
@@ -24,6 +25,7 @@ typedef struct {
     size_t out_max;     /* the bound */
     uint32_t frame_max; /* the longest body that is believed */
     bool garbage;       /* what came was no frame */
+    MobPass pass;
 } MobStream;
 
 /* Takes @fd, which becomes non-blocking. */
@@ -44,5 +46,11 @@ bool mob_stream_next(MobStream *stream, MobFrame *frame, const uint8_t **body);
 
 /* Appends a frame with a body that is there already. */
 void mob_stream_put(MobStream *stream, const MobFrame *frame, const void *body, size_t length);
+/* The next frame that is put takes @fd along, which stays the caller's. */
+static inline void
+mob_stream_put_fd(MobStream *stream, int fd)
+{
+    mob_pass_put(&stream->pass, fd, stream->out.length - stream->out_at);
+}
 /* Writes what the socket takes. */
 void mob_stream_flush(MobStream *stream);

@@ -20,10 +20,13 @@ mob_zeroed(size_t size)
 
 #define mob_new0(Type, count) ((Type *)mob_zeroed(sizeof(Type) * (count)))
 
+struct MobPlaces;
+
 typedef struct {
     uint8_t *data; /* owned */
     size_t length;
     size_t capacity;
+    struct MobPlaces *places; /* borrowed: where large values stand instead, see msg.h; or NULL */
 } MobBuf;
 
 static inline void

@@ -13,8 +13,7 @@
 #include <string.h>
 
 enum {
-    HEAD_MAX = 9,
-    TASK_BYTES = 16,
+    COPY_MAX = 1024 * 1024
 };
 
 /* --- writing --- */
@@ -54,7 +53,7 @@ add(MobCborWriter *writer, const void *bytes, size_t length)
 void
 mob_cbor_nil(MobCborWriter *writer)
 {
-    uint8_t head[HEAD_MAX];
+    uint8_t head[MOB_CBOR_HEAD_MAX];
 
     add(writer, head, cbor_encode_null(head, sizeof head));
 }
@@ -62,7 +61,7 @@ mob_cbor_nil(MobCborWriter *writer)
 void
 mob_cbor_bool(MobCborWriter *writer, bool value)
 {
-    uint8_t head[HEAD_MAX];
+    uint8_t head[MOB_CBOR_HEAD_MAX];
 
     add(writer, head, cbor_encode_bool(value, head, sizeof head));
 }
@@ -70,7 +69,7 @@ mob_cbor_bool(MobCborWriter *writer, bool value)
 static void
 add_uint(MobCborWriter *writer, uint64_t value)
 {
-    uint8_t head[HEAD_MAX];
+    uint8_t head[MOB_CBOR_HEAD_MAX];
 
     add(writer, head, cbor_encode_uint(value, head, sizeof head));
 }
@@ -78,7 +77,7 @@ add_uint(MobCborWriter *writer, uint64_t value)
 void
 mob_cbor_int(MobCborWriter *writer, int64_t value)
 {
-    uint8_t head[HEAD_MAX];
+    uint8_t head[MOB_CBOR_HEAD_MAX];
 
     if (value >= 0)
         add_uint(writer, (uint64_t)value);
@@ -128,7 +127,7 @@ to_half(float value, uint16_t *half)
 
 /* Writes the shortest float that equals @value; returns its length. */
 static size_t
-encode_float(double value, uint8_t head[HEAD_MAX])
+encode_float(double value, uint8_t head[MOB_CBOR_HEAD_MAX])
 {
     uint16_t half;
 
@@ -138,12 +137,12 @@ encode_float(double value, uint8_t head[HEAD_MAX])
     }
     /* Narrowing a finite number beyond the range of float is undefined. */
     if (!__builtin_isinf(value) && __builtin_fabs(value) > (double)FLT_MAX)
-        return cbor_encode_double(value, head, HEAD_MAX);
+        return cbor_encode_double(value, head, MOB_CBOR_HEAD_MAX);
     float single = (float)value;
     if ((double)single != value)
-        return cbor_encode_double(value, head, HEAD_MAX);
+        return cbor_encode_double(value, head, MOB_CBOR_HEAD_MAX);
     if (!to_half(single, &half))
-        return cbor_encode_single(single, head, HEAD_MAX);
+        return cbor_encode_single(single, head, MOB_CBOR_HEAD_MAX);
     head[0] = 0xf9;
     head[1] = (uint8_t)(half >> 8);
     head[2] = (uint8_t)half;
@@ -153,32 +152,48 @@ encode_float(double value, uint8_t head[HEAD_MAX])
 void
 mob_cbor_float(MobCborWriter *writer, double value)
 {
-    uint8_t head[HEAD_MAX];
+    uint8_t head[MOB_CBOR_HEAD_MAX];
 
     add(writer, head, encode_float(value, head));
 }
 
-/* Whether the bytes are UTF-8, zeros included. */
+/* Returns the first byte that is not ASCII, eight at a time, or @end. */
+static const char *
+skip_ascii(const char *text, const char *end)
+{
+    uint64_t word;
+
+    for (; end - text >= (ptrdiff_t)sizeof word; text += sizeof word) {
+        memcpy(&word, text, sizeof word);
+        if ((word & UINT64_C(0x8080808080808080)) != 0)
+            break;
+    }
+    while (text < end && (*text & 0x80) == 0)
+        text++;
+    return text;
+}
+
+/* Whether the bytes are UTF-8, zeros included, at which GLib stops. */
 static bool
 is_utf8(const char *text, size_t length)
 {
     const char *end = text + length;
 
-    while (text < end) {
+    for (;;) {
         const char *stop;
-        if (g_utf8_validate_len(text, (gsize)(end - text), &stop))
+        text = skip_ascii(text, end);
+        if (text == end || g_utf8_validate_len(text, (gsize)(end - text), &stop))
             return true;
-        if (stop >= end || *stop != '\0')
+        if (*stop != '\0')
             return false;
-        text = stop + 1;
+        text = stop;
     }
-    return true;
 }
 
 static void
 add_bytes(MobCborWriter *writer, const void *bytes, size_t length)
 {
-    uint8_t head[HEAD_MAX];
+    uint8_t head[MOB_CBOR_HEAD_MAX];
 
     add(writer, head, cbor_encode_bytestring_start(length, head, sizeof head));
     add(writer, bytes, length);
@@ -187,7 +202,7 @@ add_bytes(MobCborWriter *writer, const void *bytes, size_t length)
 static void
 add_text(MobCborWriter *writer, const char *text, size_t length)
 {
-    uint8_t head[HEAD_MAX];
+    uint8_t head[MOB_CBOR_HEAD_MAX];
 
     add(writer, head, cbor_encode_string_start(length, head, sizeof head));
     add(writer, text, length);
@@ -205,7 +220,7 @@ mob_cbor_string(MobCborWriter *writer, const char *text, size_t length)
 void
 mob_cbor_array(MobCborWriter *writer, size_t count)
 {
-    uint8_t head[HEAD_MAX];
+    uint8_t head[MOB_CBOR_HEAD_MAX];
 
     add(writer, head, cbor_encode_array_start(count, head, sizeof head));
 }
@@ -213,7 +228,7 @@ mob_cbor_array(MobCborWriter *writer, size_t count)
 void
 mob_cbor_map(MobCborWriter *writer, size_t count)
 {
-    uint8_t head[HEAD_MAX];
+    uint8_t head[MOB_CBOR_HEAD_MAX];
 
     add(writer, head, cbor_encode_map_start(count, head, sizeof head));
 }
@@ -221,7 +236,7 @@ mob_cbor_map(MobCborWriter *writer, size_t count)
 void
 mob_cbor_tag(MobCborWriter *writer, uint64_t tag)
 {
-    uint8_t head[HEAD_MAX];
+    uint8_t head[MOB_CBOR_HEAD_MAX];
 
     add(writer, head, cbor_encode_tag(tag, head, sizeof head));
 }
@@ -266,16 +281,30 @@ mob_cbor_fill(MobCborWriter *writer, uint64_t size, uint64_t fill)
 void
 mob_cbor_value(MobCborWriter *writer, const MobValue *value)
 {
-    add(writer, value->bytes, value->length);
-    for (uint32_t i = 0; i < value->ref_count; i++)
-        keep_ref(writer, &value->refs[i]);
-    writer->unwritten += value->size - value->length;
+    g_autoptr(MobValue) rule = mob_value_by_rule((MobValue *)value);
+
+    add(writer, rule->bytes, rule->length);
+    for (uint32_t i = 0; i < rule->ref_count; i++)
+        keep_ref(writer, &rule->refs[i]);
+    writer->unwritten += rule->size - rule->length;
+}
+
+/* A large value keeps the bytes that were written, and those are not copied. */
+static MobValue *
+make_value(MobCborWriter *writer, MobRef *refs, uint32_t count, uint32_t fault)
+{
+    uint32_t length = writer->bytes->len;
+    uint64_t size = length + writer->unwritten;
+
+    if (length < COPY_MAX)
+        return mob_value_new(writer->bytes->data, length, size, refs, count, fault);
+    uint8_t *bytes = g_realloc(g_byte_array_steal(writer->bytes, NULL), length);
+    return mob_value_borrow(bytes, length, size, refs, count, fault, (MobHold){g_free, bytes});
 }
 
 MobValue *
 mob_cbor_finish(MobCborWriter *writer, uint32_t fault)
 {
-    uint32_t length = writer->bytes->len;
     uint32_t count = 0;
     MobRef *refs = NULL;
 
@@ -283,8 +312,7 @@ mob_cbor_finish(MobCborWriter *writer, uint32_t fault)
         count = writer->refs->len;
         refs = (MobRef *)(void *)g_array_free(g_steal_pointer(&writer->refs), FALSE);
     }
-    MobValue *value =
-        mob_value_new(writer->bytes->data, length, length + writer->unwritten, refs, count, fault);
+    MobValue *value = make_value(writer, refs, count, fault);
     g_byte_array_set_size(writer->bytes, 0);
     writer->unwritten = 0;
     return value;
@@ -364,13 +392,6 @@ on_bytes(void *data, cbor_data bytes, size_t length)
 }
 
 static void
-on_text(void *data, cbor_data bytes, size_t length)
-{
-    if (is_utf8((const char *)bytes, length))
-        on_bytes(data, bytes, length);
-}
-
-static void
 on_array(void *data, size_t count)
 {
     *(MobCborItem *)data = (MobCborItem){.type = MOB_CBOR_ARRAY, .length = count};
@@ -429,7 +450,7 @@ static const struct cbor_callbacks callbacks = {
     .negint64 = on_negint64,
     .byte_string_start = on_nothing,
     .byte_string = on_bytes,
-    .string = on_text,
+    .string = on_bytes,
     .string_start = on_nothing,
     .indef_array_start = on_nothing,
     .array_start = on_array,
@@ -449,7 +470,7 @@ static const struct cbor_callbacks callbacks = {
 static bool
 head_is_shortest(const uint8_t *at, const MobCborItem *item, size_t read)
 {
-    uint8_t head[HEAD_MAX];
+    uint8_t head[MOB_CBOR_HEAD_MAX];
     uint8_t info = at[0] & 0x1f;
 
     if (item->type == MOB_CBOR_DOUBLE)
@@ -462,6 +483,12 @@ head_is_shortest(const uint8_t *at, const MobCborItem *item, size_t read)
     for (size_t i = 0; i < width; i++)
         number = number << 8 | at[1 + i];
     return width == 1 ? number >= 24 : number >> (width * 4) != 0;
+}
+
+static bool
+is_text(const uint8_t *at)
+{
+    return *at >> 5 == 3;
 }
 
 MobCborItem
@@ -479,94 +506,11 @@ mob_cbor_next(MobCborReader *reader)
     else if (item.type == MOB_CBOR_MAP)
         most = (left - result.read) / 2;
     if (result.status != CBOR_DECODER_FINISHED || item.type == MOB_CBOR_END ||
-        !head_is_shortest(reader->at, &item, result.read) || item.length > most) {
+        !head_is_shortest(reader->at, &item, result.read) || item.length > most ||
+        (is_text(reader->at) && !reader->checked && !is_utf8(item.text, item.length))) {
         reader->bad = true;
         return (MobCborItem){0};
     }
     reader->at += result.read;
     return item;
-}
-
-/* Reads a number that is at least 0 and at most @most. */
-static bool
-read_number(MobCborReader *reader, uint64_t most, uint64_t *number)
-{
-    MobCborItem item = mob_cbor_next(reader);
-
-    if (item.type != MOB_CBOR_INT || item.number < 0 || (uint64_t)item.number > most) {
-        reader->bad = true;
-        return false;
-    }
-    *number = (uint64_t)item.number;
-    return true;
-}
-
-static bool
-read_array(MobCborReader *reader, uint64_t count)
-{
-    MobCborItem item = mob_cbor_next(reader);
-
-    reader->bad |= item.type != MOB_CBOR_ARRAY || item.length != count;
-    return !reader->bad;
-}
-
-static bool
-read_string(MobCborReader *reader, uint64_t least, uint64_t most, MobCborItem *item)
-{
-    *item = mob_cbor_next(reader);
-    reader->bad |= item->type != MOB_CBOR_STRING || item->length < least || item->length > most;
-    return !reader->bad;
-}
-
-bool
-mob_cbor_read_ref(MobCborReader *reader, MobRef *ref)
-{
-    uint64_t task[2];
-    uint64_t index;
-    uint64_t node;
-    uint64_t local;
-    MobCborItem id;
-    MobCborItem path;
-
-    *ref = (MobRef){0};
-    if (!read_array(reader, 5) || !read_string(reader, TASK_BYTES, TASK_BYTES, &id) ||
-        !read_number(reader, UINT32_MAX, &index) || !read_number(reader, UINT32_MAX, &node) ||
-        !read_number(reader, UINT32_MAX, &local) || !read_string(reader, 0, MOB_STR_MAX, &path))
-        return false;
-    memcpy(task, id.text, sizeof task);
-    if ((task[0] | task[1]) == 0) {
-        reader->bad = true;
-        return false;
-    }
-    *ref = (MobRef){
-        .id = {{GUINT64_FROM_BE(task[0]), GUINT64_FROM_BE(task[1])}, (uint32_t)index, 0},
-        .owner = {(uint32_t)node, (uint32_t)local},
-        .path = mob_str_new_len(path.text, path.length),
-    };
-    return true;
-}
-
-bool
-mob_cbor_read_fill(MobCborReader *reader, uint64_t *size, uint64_t *fill)
-{
-    return read_array(reader, 2) && read_number(reader, MOB_FILL_MAX, size) &&
-           read_number(reader, INT64_MAX, fill);
-}
-
-bool
-mob_cbor_skip(MobCborReader *reader)
-{
-    /* Every count was checked against the bytes left, so this cannot overflow. */
-    for (uint64_t left = 1; left > 0; left--) {
-        MobCborItem item = mob_cbor_next(reader);
-        if (item.type == MOB_CBOR_END)
-            return false;
-        if (item.type == MOB_CBOR_ARRAY)
-            left += item.length;
-        else if (item.type == MOB_CBOR_MAP)
-            left += item.length * 2;
-        else if (item.type == MOB_CBOR_TAG)
-            left++;
-    }
-    return true;
 }

@@ -8,6 +8,10 @@
 
 #include "runtime/value.h"
 
+enum {
+    MOB_CBOR_HEAD_MAX = 9
+};
+
 typedef struct {
     GByteArray *bytes;
     GArray *refs;       /* of MobRef, owned */
@@ -28,7 +32,7 @@ void mob_cbor_tag(MobCborWriter *writer, uint64_t tag);
 void mob_cbor_ref(MobCborWriter *writer, const MobRef *ref);
 /* @size within MOB_FILL_MAX, @fill below 2^63. */
 void mob_cbor_fill(MobCborWriter *writer, uint64_t size, uint64_t fill);
-/* Copies a whole value in as the next item. */
+/* Copies a whole value in as the next item, its FILLs as rules. */
 void mob_cbor_value(MobCborWriter *writer, const MobValue *value);
 /* Returns (transfer full) what was written and empties the writer for reuse. */
 MobValue *mob_cbor_finish(MobCborWriter *writer, uint32_t fault);
@@ -56,8 +60,18 @@ typedef struct {
 typedef struct {
     const uint8_t *at;
     const uint8_t *end;
-    bool bad; /* stopped at bytes that are not acceptable */
+    bool bad;     /* stopped at bytes that are not acceptable */
+    bool checked; /* texts are known to be UTF-8, as in every MobValue: not to be read again */
 } MobCborReader;
+
+/* Bytes that follow a rule. */
+typedef struct {
+    uint64_t size;
+    uint64_t rule;
+    const uint8_t *bytes; /* written out, borrowed; NULL: only the rule is there */
+    const uint8_t *head;  /* of the number, or of the byte string in its place */
+    size_t head_length;
+} MobFill;
 
 /* Reads the next item; a count is checked against the bytes that are left. */
 MobCborItem mob_cbor_next(MobCborReader *reader);
@@ -65,6 +79,8 @@ MobCborItem mob_cbor_next(MobCborReader *reader);
 /* After the tag MOB_CBOR_REF: fills @ref (its path is owned by the caller). */
 bool mob_cbor_read_ref(MobCborReader *reader, MobRef *ref);
 /* After the tag MOB_CBOR_FILL. */
-bool mob_cbor_read_fill(MobCborReader *reader, uint64_t *size, uint64_t *fill);
+bool mob_cbor_read_fill(MobCborReader *reader, MobFill *fill);
+/* The head that the other form of @fill has there; it is as long. */
+void mob_fill_turn_head(const MobFill *fill, uint8_t head[MOB_CBOR_HEAD_MAX]);
 /* Skips one whole item; false if it is not acceptable. */
 bool mob_cbor_skip(MobCborReader *reader);

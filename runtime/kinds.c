@@ -288,22 +288,67 @@ mob_kind_print_str(const void *field, GString *into)
     g_string_append(into, mob_str(*(MobStr *const *)field));
 }
 
+/* In place of a length: the value lies elsewhere. No value is that long. */
+#define ELSEWHERE UINT32_MAX
+
+static void
+put_place(const MobWhere *place, MobBuf *into)
+{
+    uint32_t mark = ELSEWHERE;
+
+    mob_kind_put_u32(&mark, into);
+    mob_kind_put_u64(&place->region, into);
+    mob_kind_put_u64(&place->offset, into);
+    mob_kind_put_u32(&place->length, into);
+    mob_kind_put_u64(&place->hash, into);
+}
+
+static MobValue *
+get_at_place(MobWire *from)
+{
+    MobWhere place = {0};
+
+    mob_kind_get_u64(from, &place.region);
+    mob_kind_get_u64(from, &place.offset);
+    mob_kind_get_u32(from, &place.length);
+    mob_kind_get_u64(from, &place.hash);
+    MobValue *value =
+        from->places != NULL && !from->failed ? from->places->get(from->places, &place) : NULL;
+    if (value == NULL)
+        mob_wire_refuse(from, "a value does not lie where it is said to");
+    return value;
+}
+
 /* A value whose bytes are a rule is its few words: its tag says that the rest
  * is absent. No value at all is an empty one. */
 void
 mob_kind_put_value(const void *field, MobBuf *into)
 {
-    const MobValue *value = *(MobValue *const *)field;
+    MobValue *value = *(MobValue *const *)field;
+    MobWhere place;
 
-    put_blob(value != NULL ? value->bytes : NULL, value != NULL ? value->length : 0, into);
+    if (into->places == NULL || value == NULL) {
+        put_blob(value != NULL ? value->bytes : NULL, value != NULL ? value->length : 0, into);
+        return;
+    }
+    g_autoptr(MobValue) travels = into->places->put(into->places, value, &place);
+    if (travels != NULL)
+        put_blob(travels->bytes, travels->length, into);
+    else
+        put_place(&place, into);
 }
 
 void
 mob_kind_get_value(MobWire *from, void *field)
 {
-    uint32_t length;
-    const uint8_t *bytes = get_blob(from, &length);
+    uint32_t length = 0;
 
+    mob_kind_get_u32(from, &length);
+    if (length == ELSEWHERE) {
+        *(MobValue **)field = get_at_place(from);
+        return;
+    }
+    const uint8_t *bytes = length > 0 ? mob_wire_take(from, length) : NULL;
     if (bytes == NULL)
         return;
     MobValue *value = mob_value_parse(bytes, length, NULL);
@@ -355,12 +400,13 @@ mob_kind_put_slice(const void *field, MobBuf *into)
 {
     const MobSlice *slice = field;
     bool whole = slice->value != NULL && mob_value_is_sparse(slice->value);
-    bool none = slice->value == NULL && slice->bytes == NULL;
+    bool none = (slice->value == NULL && slice->bytes == NULL) ||
+                (into->places != NULL && into->places->without_pieces);
 
     mob_kind_put_u64(&slice->offset, into);
     mob_kind_put_u64(&slice->length, into);
     *mob_buf_grow(into, 1) = none ? PIECE_NONE : whole ? PIECE_WHOLE : PIECE_BYTES;
-    if (whole)
+    if (whole && !none)
         mob_kind_put_value(&slice->value, into);
     else if (!none)
         put_piece_bytes(slice, into);

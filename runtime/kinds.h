@@ -15,6 +15,7 @@ typedef struct {
     bool failed;
     MobWireError error;
     const char *problem; /* static; NULL: the bytes end too early */
+    MobPlaces *places;   /* borrowed; NULL: every value is there */
 } MobWire;
 
 typedef struct {

@@ -202,6 +202,12 @@ mob_msg_encode(const MobMsg *msg, MobBuf *into)
 MobMsg *
 mob_msg_decode(const uint8_t *data, size_t size, GError **error)
 {
+    return mob_msg_decode_with(data, size, NULL, error);
+}
+
+MobMsg *
+mob_msg_decode_with(const uint8_t *data, size_t size, MobPlaces *places, GError **error)
+{
     uint32_t type;
 
     if (size < sizeof type) {
@@ -218,7 +224,7 @@ mob_msg_decode(const uint8_t *data, size_t size, GError **error)
     }
     const MobMsgInfo *info = mob_msg_info((MobMsgType)type);
     g_autoptr(MobMsg) msg = mob_msg_new((MobMsgType)type);
-    MobWire wire = {.at = data + sizeof type, .end = data + size};
+    MobWire wire = {.at = data + sizeof type, .end = data + size, .places = places};
     mob_fields_get(info, &wire, msg);
     return mob_wire_is_done(&wire, info->name, size, error) ? g_steal_pointer(&msg) : NULL;
 }

@@ -188,6 +188,30 @@ void mob_msg_encode(const MobMsg *msg, MobBuf *into);
 /* Returns (transfer full) the message in @data, or NULL with MOB_WIRE_ERROR. */
 MobMsg *mob_msg_decode(const uint8_t *data, size_t size, GError **error);
 
+/* Where a value lies that does not travel with its message. */
+typedef struct {
+    uint64_t region; /* of memory that both ends see */
+    uint64_t offset;
+    uint32_t length;
+    uint64_t hash;
+} MobWhere;
+
+/* For hosts whose processes share memory: who puts large values there, and
+ * finds them. While a MobBuf has one, what is encoded into it asks it. */
+typedef struct MobPlaces MobPlaces;
+struct MobPlaces {
+    /* Returns (transfer full) the value that is to travel, which is @value or
+     * the same in another form; or NULL after saying where it lies. */
+    MobValue *(*put)(MobPlaces *self, MobValue *value, MobWhere *place);
+    /* Returns (transfer full) the value that lies at @place, or NULL. */
+    MobValue *(*get)(MobPlaces *self, const MobWhere *place);
+    /* Of a piece only where it begins and how long it is. */
+    bool without_pieces;
+};
+
+/* The same for a message whose values may be found through @places. */
+MobMsg *mob_msg_decode_with(const uint8_t *data, size_t size, MobPlaces *places, GError **error);
+
 /* A record alone, as it is persisted: (transfer full) in and out. A record is
  * freed with mob_record_free(). */
 void mob_record_encode(MobRecord record, const void *from, MobBuf *into);

@@ -288,7 +288,7 @@ mob_node_new(MobAddress address, const MobConfig *config, const MobNodeOptions *
     node->spread = mob_recent_new(MOB_NODE_CAUSES_MAX);
     mob_store_init(&node->store, options->store_bytes);
     g_queue_init(&node->creates);
-    mob_fetches_init(&node->fetches);
+    mob_fetches_init(&node->fetches, options->room);
     mob_pushes_init(&node->pushes);
     node->movers = g_array_new(false, false, sizeof(MobAddress));
     for (int i = 0; i < MOB_TIMER_COUNT; i++)

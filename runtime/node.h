@@ -12,6 +12,7 @@ typedef struct {
     uint32_t cores;       /* how many workers may start at once */
     bool head;
     MobAddress gcs;
+    MobRoom room; /* where objects that come from other machines are collected */
 } MobNodeOptions;
 
 /* @config is borrowed and outlives the process. The address's local is

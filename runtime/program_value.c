@@ -58,7 +58,7 @@ mob_program_unwrap(MobulaTask *task, const MobulaValue *value)
 static MobCborReader
 reader_of(const MobulaValue *value)
 {
-    return (MobCborReader){value->at, value->at + value->length, false};
+    return (MobCborReader){value->at, value->at + value->length, false, .checked = true};
 }
 
 static MobCborItem

@@ -17,9 +17,9 @@ free_fetch(void *data)
 }
 
 void
-mob_fetches_init(MobFetches *fetches)
+mob_fetches_init(MobFetches *fetches, MobRoom room)
 {
-    *fetches = (MobFetches){.rows = mob_table_new()};
+    *fetches = (MobFetches){.rows = mob_table_new(), .room = room};
 }
 
 void
@@ -41,6 +41,7 @@ mob_fetches_add(MobFetches *fetches, const MobRef *ref)
 
     fetch->ref = mob_ref_copy(ref);
     fetch->order = ++fetches->orders;
+    fetch->room = fetches->room;
     fetch->waiters = g_array_new(false, false, sizeof(MobWaiter));
     fetch->leases = g_ptr_array_new();
     fetch->sources = g_array_new(false, false, sizeof(MobSource));
@@ -244,9 +245,21 @@ void
 mob_fetch_drop_pieces(MobFetch *fetch)
 {
     g_clear_pointer(&fetch->value, mob_value_unref);
-    g_clear_pointer(&fetch->bytes, g_free);
+    if (fetch->bytes != NULL)
+        fetch->hold.release(fetch->hold.data);
+    fetch->bytes = NULL;
     g_clear_pointer(&fetch->got, g_free);
     fetch->received = 0;
+}
+
+static uint8_t *
+take_room(MobFetch *fetch)
+{
+    if (fetch->room.take != NULL)
+        return fetch->room.take(fetch->room.data, fetch->size, &fetch->hold);
+    uint8_t *bytes = g_try_malloc(fetch->size);
+    fetch->hold = (MobHold){g_free, bytes};
+    return bytes;
 }
 
 /* Keeps the bytes of the piece; false if they are not there. */
@@ -265,7 +278,7 @@ keep_bytes(MobFetch *fetch, const MobChunk *chunk)
     if (data == NULL || length != chunk->piece.length)
         return false;
     if (fetch->bytes == NULL)
-        fetch->bytes = g_try_malloc(fetch->size);
+        fetch->bytes = take_room(fetch);
     if (fetch->bytes == NULL)
         return false;
     memcpy(fetch->bytes + chunk->offset, data, length);
@@ -297,8 +310,11 @@ mob_fetch_finish(MobFetch *fetch)
     g_autoptr(MobValue) value = g_steal_pointer(&fetch->value);
 
     g_assert(fetch->received == fetch->size);
-    if (value == NULL && fetch->bytes != NULL)
-        value = mob_value_parse(fetch->bytes, fetch->size, NULL);
+    if (value == NULL && fetch->bytes != NULL) {
+        value = mob_value_parse_in_place(fetch->bytes, fetch->size, 0, fetch->hold, NULL);
+        if (value != NULL)
+            fetch->bytes = NULL; /* they are the value's */
+    }
     if (value == NULL || value->size != fetch->size || value->hash != fetch->hash)
         return NULL;
     return g_steal_pointer(&value);

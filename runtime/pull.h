@@ -54,11 +54,13 @@ typedef struct {
     MobNodeId source;    /* ACTIVE: who was asked */
     uint64_t push;       /* ACTIVE: whose pieces count; 0: the next that comes */
     MobTime progress_at; /* ACTIVE: of the last piece; QUEUED, LOOKING: since when */
-    MobTime lost_at;   /* LOOKING: since when nobody is known to have it; MOB_TIME_NEVER: not so */
-    bool ask_owner;    /* the connection to the owner broke */
-    bool ask_source;   /* the connection to the source broke */
-    MobValue *value;   /* owned; the whole value, in a simulation */
-    uint8_t *bytes;    /* owned; else what has arrived of it */
+    MobTime lost_at; /* LOOKING: since when nobody is known to have it; MOB_TIME_NEVER: not so */
+    bool ask_owner;  /* the connection to the owner broke */
+    bool ask_source; /* the connection to the source broke */
+    MobValue *value; /* owned; the whole value, in a simulation */
+    uint8_t *bytes;  /* owned, see @hold; else what has arrived of it */
+    MobHold hold;    /* who is told when @bytes are not needed any more */
+    MobRoom room;
     uint8_t *got;      /* owned; a bit per piece */
     uint64_t received; /* bytes */
     uint64_t chunk;    /* size of a piece */
@@ -69,9 +71,10 @@ typedef struct {
     uint64_t orders;
     uint32_t active;
     uint32_t queued;
+    MobRoom room; /* where values are collected */
 } MobFetches;
 
-void mob_fetches_init(MobFetches *fetches);
+void mob_fetches_init(MobFetches *fetches, MobRoom room);
 void mob_fetches_clear(MobFetches *fetches);
 
 MobFetch *mob_fetches_get(const MobFetches *fetches, MobObjectId object);

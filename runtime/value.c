@@ -1,8 +1,9 @@
 /* value.c: see value.h.
  *
- * A value is one block: the struct and its bytes behind it. Bytes from outside
- * become a value only through mob_value_parse(), which walks them once and
- * recurses at most MOB_VALUE_DEPTH_MAX deep.
+ * A value is one block: the struct and its bytes behind it, or a MobHold in
+ * their place. Bytes from outside become a value only through
+ * mob_value_parse() and its kin, which walk them once and recurse at most
+ * MOB_VALUE_DEPTH_MAX deep.
  */
 #include "runtime/value.h"
 
@@ -15,14 +16,12 @@
 #include "runtime/cbor.h"
 #include "runtime/fault.h"
 
-MobValue *
-mob_value_new(const uint8_t *bytes, uint32_t length, uint64_t size, MobRef *refs,
-              uint32_t ref_count, uint32_t fault)
+static MobValue
+fields(const uint8_t *bytes, uint32_t length, uint64_t size, MobRef *refs, uint32_t ref_count,
+       uint32_t fault)
 {
     g_assert(size >= length);
-    MobValue *value = g_malloc(sizeof *value + length);
-
-    *value = (MobValue){
+    return (MobValue){
         .refs_held = 1,
         .length = length,
         .size = size,
@@ -30,10 +29,42 @@ mob_value_new(const uint8_t *bytes, uint32_t length, uint64_t size, MobRef *refs
         .fault = fault,
         .ref_count = ref_count,
         .refs = refs,
-        .bytes = (uint8_t *)(value + 1),
+        .bytes = bytes,
     };
-    memcpy(value->bytes, bytes, length);
+}
+
+static MobValue *
+with_copy(MobValue given)
+{
+    MobValue *value = g_malloc(sizeof *value + given.length);
+
+    *value = given;
+    value->bytes = memcpy(value + 1, given.bytes, given.length);
     return value;
+}
+
+static MobValue *
+with_hold(MobValue given, MobHold hold)
+{
+    MobValue *value = g_malloc(sizeof *value + sizeof hold);
+
+    *value = given;
+    memcpy(value + 1, &hold, sizeof hold);
+    return value;
+}
+
+MobValue *
+mob_value_new(const uint8_t *bytes, uint32_t length, uint64_t size, MobRef *refs,
+              uint32_t ref_count, uint32_t fault)
+{
+    return with_copy(fields(bytes, length, size, refs, ref_count, fault));
+}
+
+MobValue *
+mob_value_borrow(const uint8_t *bytes, uint32_t length, uint64_t size, MobRef *refs,
+                 uint32_t ref_count, uint32_t fault, MobHold hold)
+{
+    return with_hold(fields(bytes, length, size, refs, ref_count, fault), hold);
 }
 
 MobValue *
@@ -55,6 +86,9 @@ mob_value_unref(MobValue *value)
     for (uint32_t i = 0; i < value->ref_count; i++)
         mob_ref_clear(&value->refs[i]);
     g_free(value->refs);
+    const MobHold *hold = mob_value_hold(value);
+    if (hold != NULL)
+        hold->release(hold->data);
     g_free(value);
 }
 
@@ -68,10 +102,15 @@ mob_ref_clear(MobRef *ref)
 /* --- parsing --- */
 
 typedef struct {
+    const uint8_t *begin;
     MobCborReader reader;
-    GArray *refs; /* of MobRef, owned; NULL until there is one */
-    uint64_t unwritten;
+    GArray *refs;        /* of MobRef, owned; NULL until there is one */
+    uint64_t filled;     /* bytes that FILLs stand for */
+    uint64_t unwritten;  /* those of them that are not there */
     const char *problem; /* static; NULL while all is well */
+    /* Once a FILL was met that is written out, the hash goes piece by piece. */
+    XXH3_state_t *pieces;  /* borrowed; set up when @hashed is */
+    const uint8_t *hashed; /* up to here; NULL: nothing so far */
 } Walk;
 
 static bool walk_item(Walk *walk, uint32_t depth);
@@ -97,16 +136,35 @@ walk_ref(Walk *walk)
     return true;
 }
 
+/* Hashes the rule instead of the bytes that are written out. */
+static void
+hash_rule(Walk *walk, const MobFill *fill)
+{
+    uint8_t head[MOB_CBOR_HEAD_MAX];
+
+    if (walk->hashed == NULL) {
+        XXH3_64bits_reset(walk->pieces);
+        walk->hashed = walk->begin;
+    }
+    XXH3_64bits_update(walk->pieces, walk->hashed, (size_t)(fill->head - walk->hashed));
+    mob_fill_turn_head(fill, head);
+    XXH3_64bits_update(walk->pieces, head, fill->head_length);
+    walk->hashed = fill->bytes + fill->size;
+}
+
 static bool
 walk_fill(Walk *walk)
 {
-    uint64_t size;
-    uint64_t fill;
+    MobFill fill;
 
-    if (!mob_cbor_read_fill(&walk->reader, &size, &fill) ||
-        __builtin_add_overflow(walk->unwritten, size, &walk->unwritten) ||
-        walk->unwritten > MOB_FILL_MAX)
+    if (!mob_cbor_read_fill(&walk->reader, &fill) ||
+        __builtin_add_overflow(walk->filled, fill.size, &walk->filled) ||
+        walk->filled > MOB_FILL_MAX)
         return refuse(walk, "a rule for bytes in it is malformed or makes too many");
+    if (fill.bytes == NULL)
+        walk->unwritten += fill.size;
+    else if (walk->pieces != NULL)
+        hash_rule(walk, &fill);
     return true;
 }
 
@@ -222,23 +280,70 @@ fault_of(MobCborReader reader)
     return item.type == MOB_CBOR_TAG && item.number == MOB_CBOR_ERROR ? peek_fault(reader) : 0;
 }
 
+/* Walks all of the bytes; false, with @error, if they are not a value. */
+static bool
+walk_all(Walk *walk, size_t length, GError **error)
+{
+    bool ok = length < UINT32_MAX ? walk_item(walk, 0) : refuse(walk, "it is too long");
+
+    if (ok && walk->reader.at != walk->reader.end)
+        ok = refuse(walk, "bytes follow its end");
+    if (!ok) {
+        clear_refs(walk->refs);
+        g_set_error(error, MOB_VALUE_ERROR, 0, "this is not a value: %s", walk->problem);
+    }
+    return ok;
+}
+
+static uint64_t
+hash_of(const Walk *walk, size_t length)
+{
+    if (walk->hashed == NULL)
+        return XXH3_64bits(walk->begin, length);
+    XXH3_64bits_update(walk->pieces, walk->hashed, (size_t)(walk->reader.end - walk->hashed));
+    return XXH3_64bits_digest(walk->pieces);
+}
+
+static MobValue
+found(Walk *walk, size_t length, uint64_t hash)
+{
+    uint32_t count = walk->refs != NULL ? walk->refs->len : 0;
+
+    return (MobValue){
+        .refs_held = 1,
+        .length = (uint32_t)length,
+        .size = length + walk->unwritten,
+        .hash = hash,
+        .fault = fault_of((MobCborReader){walk->begin, walk->begin + length, false, true}),
+        .ref_count = count,
+        .refs = count > 0 ? (MobRef *)(void *)g_array_free(walk->refs, FALSE) : NULL,
+        .bytes = walk->begin,
+    };
+}
+
 MobValue *
 mob_value_parse(const uint8_t *bytes, size_t length, GError **error)
 {
-    Walk walk = {.reader = {bytes, bytes + length, false}};
-    bool ok = length < UINT32_MAX ? walk_item(&walk, 0) : refuse(&walk, "it is too long");
+    XXH3_state_t pieces;
+    Walk walk = {.begin = bytes, .reader = {bytes, bytes + length, false}, .pieces = &pieces};
 
-    if (ok && walk.reader.at != walk.reader.end)
-        ok = refuse(&walk, "bytes follow its end");
-    if (!ok) {
-        clear_refs(walk.refs);
-        g_set_error(error, MOB_VALUE_ERROR, 0, "this is not a value: %s", walk.problem);
+    if (!walk_all(&walk, length, error))
         return NULL;
-    }
-    uint32_t count = walk.refs != NULL ? walk.refs->len : 0;
-    MobRef *refs = walk.refs != NULL ? (MobRef *)(void *)g_array_free(walk.refs, FALSE) : NULL;
-    return mob_value_new(bytes, (uint32_t)length, length + walk.unwritten, refs, count,
-                         fault_of((MobCborReader){bytes, bytes + length, false}));
+    return with_copy(found(&walk, length, hash_of(&walk, length)));
+}
+
+MobValue *
+mob_value_parse_in_place(const uint8_t *bytes, size_t length, uint64_t hash, MobHold hold,
+                         GError **error)
+{
+    XXH3_state_t pieces;
+    Walk walk = {.begin = bytes,
+                 .reader = {bytes, bytes + length, false, .checked = hash != 0},
+                 .pieces = hash == 0 ? &pieces : NULL};
+
+    if (!walk_all(&walk, length, error))
+        return NULL;
+    return with_hold(found(&walk, length, hash != 0 ? hash : hash_of(&walk, length)), hold);
 }
 
 /* --- arguments --- */

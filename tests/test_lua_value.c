@@ -134,6 +134,13 @@ Test(lua_value, values_come_back_as_they_were)
     lua_close(lua.lua);
 }
 
+static int
+push_bytes(lua_State *lua)
+{
+    mob_lua_push_bytes(lua, (uint64_t)lua_tointeger(lua, 1), (uint64_t)lua_tointeger(lua, 2));
+    return 1;
+}
+
 Test(lua_value, bytes_are_a_rule_until_somebody_looks)
 {
     Lua lua;
@@ -164,6 +171,69 @@ Test(lua_value, bytes_are_a_rule_until_somebody_looks)
                                (unsigned)(mob_mix(3 + i / 8) >> 8 * (i % 8) & 0xff),
                                i < 16 ? '\t' : '\n');
     cr_assert_str_eq(printed, expected->str);
+}
+
+static void
+count(void *data)
+{
+    ++*(int *)data;
+}
+
+/* The value of @expression, written out to @bytes, which the value then uses. */
+static MobValue *
+write_out(Lua *lua, const char *expression, uint8_t **bytes, int *released)
+{
+    g_autofree char *text = g_strconcat("return ", expression, NULL);
+
+    cr_assert_eq(mob_lua_sandbox_load(lua->lua, "x", text, strlen(text)), LUA_OK);
+    lua_call(lua->lua, 0, 1);
+    g_autoptr(MobValue) rule = mob_lua_to_value(lua->lua, -1, "it");
+    lua_settop(lua->lua, 0);
+    *bytes = g_malloc(rule->size);
+    mob_value_write_out(rule, *bytes);
+    return mob_value_parse_in_place(*bytes, rule->size, rule->hash, (MobHold){count, released},
+                                    NULL);
+}
+
+Test(lua_value, bytes_that_are_written_out_are_seen_where_they_are)
+{
+    static const char text[] =
+        "local v, rule, n = ...\n"
+        "local b = v.b\n"
+        "assert(#b == n and b == rule and rule == b and tostring(b) == tostring(rule))\n"
+        "assert(b:byte(1) == 99 and b:sub(1, 1) == 'c', 'what was changed there is seen')\n"
+        "assert(b:sub(2) == rule:sub(2) and b:sub(5000, 9000) == rule:sub(5000, 9000))\n"
+        "assert(b:byte(-1) == rule:byte(-1) and b:sub(3, 2) == '' and b:len() == n)\n"
+        "assert(b ~= v.other and #v.other == n)\n"
+        "return b\n";
+    Lua lua;
+    g_autofree uint8_t *bytes = NULL;
+    int released = 0;
+
+    open_lua(&lua);
+    lua_pushcfunction(lua.lua, push_bytes);
+    lua_setglobal(lua.lua, "bytes");
+    MobValue *value =
+        write_out(&lua, "{ b = bytes(100000, 3), other = bytes(100000, 4) }", &bytes, &released);
+    cr_assert_eq(value->bytes, bytes);
+    uint8_t *first = memchr(bytes, mob_fill_byte(3, 0), value->length);
+    cr_assert_eq(first[1], mob_fill_byte(3, 1));
+    *first = 99;
+    cr_assert_eq(mob_lua_sandbox_load(lua.lua, "x", text, strlen(text)), LUA_OK);
+    mob_lua_push_value(lua.lua, value, NULL);
+    mob_lua_push_bytes(lua.lua, 100000, 3);
+    lua_pushinteger(lua.lua, 100000);
+    mob_value_unref(value);
+    cr_assert_eq(lua_pcall(lua.lua, 3, 1, 0), LUA_OK, "%s", lua_tostring(lua.lua, -1));
+
+    g_autoptr(MobValue) back = mob_lua_to_value(lua.lua, -1, "it");
+    cr_assert_lt(back->length, 32, "it goes on as its rule");
+    lua_gc(lua.lua, LUA_GCCOLLECT);
+    cr_assert_eq(released, 0, "somebody has it");
+    lua_settop(lua.lua, 0);
+    lua_gc(lua.lua, LUA_GCCOLLECT);
+    cr_assert_eq(released, 1);
+    lua_close(lua.lua);
 }
 
 Test(lua_value, errors_travel_inside_values)

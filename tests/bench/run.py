@@ -3,7 +3,7 @@
 
     run.py BUILD [GROUP...] [--runs N] [--quick]
 
-Groups are many-tasks, master, real, memory, start-up, seeds, journal and all; table
+Groups are many-tasks, master, real, memory, start-up, seeds, journal, shm and all; table
 measures nothing and shows what there is. What a benchmark program prints, one JSON object a line, is passed on; the results
 are collected in BUILD/bench.json, from run to run. Rates are per second of CPU
 time of a process that is pinned to one core, medians over --runs runs; where
@@ -171,8 +171,20 @@ def journal(bench):
                                     for sample in samples), None, "times")
 
 
+def shm(bench):
+    for mib in (100, 800):
+        samples = [bench.run("bench_shm", mib, 3 if bench.scale > 1 else 9)
+                   for _ in range(bench.runs)]
+        size = f"{mib} MiB"
+        bench.row(f"put of {size} against memcpy, bytes", median(samples, "put_ratio"), 0.8, "times")
+        bench.row(f"the same, m.bytes, at {median(samples, 'put_rule_gbps'):.1f} GB/s",
+                  median(samples, "put_rule_ratio"), 0.8, "times")
+        bench.row(f"get of {size} in shared memory", median(samples, "get_us") / 1000, 1, "ms",
+                  at_most=True)
+
+
 GROUPS = {"many-tasks": many_tasks, "master": master, "real": real, "memory": memory,
-          "start-up": start_up, "seeds": seeds, "journal": journal}
+          "start-up": start_up, "seeds": seeds, "journal": journal, "shm": shm}
 
 
 def cpu_name():

@@ -1,7 +1,8 @@
 /* fuzz_value.c: whatever somebody calls a value is refused or is one.
  *
  * The encoding is deterministic: what is accepted and written again item by
- * item is the same bytes. Errors are read and told.
+ * item is the same bytes. Errors are read and told. Bytes of a rule are written
+ * out and made a rule again, and it stays the same value.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -44,6 +45,26 @@ copy_items(MobCborReader *from, MobCborWriter *into)
     }
 }
 
+enum {
+    WRITTEN_MAX = 1 << 16
+};
+
+static void
+write_out_and_back(MobValue *value)
+{
+    if (value->size > WRITTEN_MAX)
+        return;
+    uint8_t *bytes = g_malloc(value->size);
+    mob_value_write_out(value, bytes);
+    MobValue *whole = mob_value_parse(bytes, value->size, NULL);
+    g_assert(whole->length == value->size && whole->hash == value->hash);
+    MobValue *rule = mob_value_by_rule(whole);
+    g_assert(rule->size == value->size && rule->hash == value->hash);
+    mob_value_unref(rule);
+    mob_value_unref(whole);
+    g_free(bytes);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -61,6 +82,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     /* A byte string that is UTF-8 becomes text; its length stays. */
     g_assert(writer.bytes->len == size);
     mob_cbor_clear(&writer);
+    write_out_and_back(value);
 
     GString *text = g_string_new(NULL);
     mob_fault_report(value, text);
@@ -74,6 +96,13 @@ fuzz_seed(uint64_t *state, MobBuf *into)
 {
     MobValue *value = generate_value(state);
 
-    mob_buf_add(into, value->bytes, value->length);
+    if (value->size <= WRITTEN_MAX && generate_below(state, 2) == 0) {
+        uint8_t *bytes = g_malloc(value->size);
+        mob_value_write_out(value, bytes);
+        mob_buf_add(into, bytes, value->size);
+        g_free(bytes);
+    } else {
+        mob_buf_add(into, value->bytes, value->length);
+    }
     mob_value_unref(value);
 }
