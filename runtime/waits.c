@@ -341,6 +341,38 @@ start_waiting(MobStep *step, const MobCall *call)
     exec->deadline = MOB_TIME_NEVER;
 }
 
+static bool
+are_all_ours(const MobWorker *worker, const MobCall *call)
+{
+    for (uint32_t i = 0; i < call->ref_count; i++)
+        if (!mob_address_eq(call->refs[i].owner, worker->base.address))
+            return false;
+    return true;
+}
+
+/* Whoever waits for one of many after the other mostly finds it there. Of what
+ * is ours nobody is asked, so those behind need not even be looked at. */
+static bool
+is_over_at_once(MobStep *step, const MobCall *call)
+{
+    uint32_t enough = MIN(call->count, call->ref_count);
+    MobAnswer answer = {0};
+
+    if (call->kind != MOB_CALL_WAIT || !are_all_ours(step->worker, call))
+        return false;
+    answer.ready = g_new(uint32_t, MAX(1, enough));
+    for (uint32_t i = 0; i < call->ref_count && answer.ready_count < enough; i++) {
+        const MobRow *row = mob_row_find(step->worker, call->refs[i].id);
+        if (row != NULL && mob_row_is_available(row))
+            answer.ready[answer.ready_count++] = i;
+    }
+    if (answer.ready_count < enough)
+        mob_answer_clear(&answer);
+    else
+        mob_calls_resume(step, answer);
+    return answer.ready != NULL;
+}
+
 void
 mob_waits_on_call(MobStep *step, const MobCall *call)
 {
@@ -350,6 +382,8 @@ mob_waits_on_call(MobStep *step, const MobCall *call)
         mob_calls_resume(step, (MobAnswer){0});
         return;
     }
+    if (is_over_at_once(step, call))
+        return;
     start_waiting(step, call);
     mark_rows(step);
     look_at_rows(step);

@@ -37,7 +37,8 @@ fill_msg(uint64_t *state, void *field)
 static bool
 is_about_task(MobNoteKind kind)
 {
-    return kind >= MOB_NOTE_TASK_SUBMITTED && kind <= MOB_NOTE_TASK_CANCELLED;
+    return (kind >= MOB_NOTE_TASK_SUBMITTED && kind <= MOB_NOTE_TASK_CANCELLED) ||
+           kind == MOB_NOTE_TASK_HANDED_BACK;
 }
 
 void

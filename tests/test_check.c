@@ -86,6 +86,45 @@ starts_elsewhere(MobProcess *self, const MobInput *input, MobOutbox *out)
 }
 
 static void
+hand_back(MobOutbox *out, MobNoteKind when)
+{
+    const MobNote *note = find_note(out, when);
+    if (note != NULL)
+        lie(out, (MobNote){.kind = MOB_NOTE_TASK_HANDED_BACK,
+                           .spec = note->spec,
+                           .attempt = note->attempt});
+}
+
+static void
+hands_back_what_it_has_started(MobProcess *self, const MobInput *input, MobOutbox *out)
+{
+    go_on(self, input, out);
+    hand_back(out, MOB_NOTE_TASK_RUNNING);
+}
+
+static void
+hands_back_what_it_starts(MobProcess *self, const MobInput *input, MobOutbox *out)
+{
+    go_on(self, input, out);
+    hand_back(out, MOB_NOTE_TASK_LEASED);
+}
+
+static void
+hands_back_what_nobody_sent(MobProcess *self, const MobInput *input, MobOutbox *out)
+{
+    go_on(self, input, out);
+    hand_back(out, MOB_NOTE_TASK_SUBMITTED);
+}
+
+Test(check, what_is_handed_back_was_sent_and_not_started)
+{
+    expect("I25", "and has started", &(Plot){main_small, .worker = hands_back_what_it_has_started});
+    expect("I25", "where nobody has sent it",
+           &(Plot){main_small, .worker = hands_back_what_it_starts});
+    expect("I25", "and was not sent", &(Plot){main_small, .worker = hands_back_what_nobody_sent});
+}
+
+static void
 forgets_a_task(MobProcess *self, const MobInput *input, MobOutbox *out)
 {
     go_on(self, input, out);

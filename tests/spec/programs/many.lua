@@ -422,13 +422,11 @@ end
 
 -- --- many of one kind, of which some are sent ahead ---
 
--- Most end at once. Some compute for long, some wait for another of the kind,
--- some return what they have put.
+-- Most end at once. Some compute for long, some wait for another of the kind.
 local one
 one = m.remote("one", function(i, deep, bytes)
   if i % 7 == 3 then m.compute("4ms") elseif i % 2 == 0 then m.compute("100us") end
   if i % 5 == 2 and deep > 0 then return m.get(one.remote(i, deep - 1, bytes)) end
-  if i % 11 == 4 then return { box = m.put { n = i, data = m.bytes(bytes, i) } } end
   return { n = i, data = m.bytes(i % 13 == 1 and bytes or 10, i) }
 end, FOREVER)
 
@@ -441,10 +439,6 @@ function W.crowd(keep, bytes)
   end
   for i, r in ipairs(refs) do
     local v = i % 6 == 0 and m.try(r) or i % 6 ~= 0 and m.get(r) or { n = i }
-    if v.box then
-      keep(v.box)
-      v = i % 6 == 0 and m.try(v.box) or i % 6 ~= 0 and m.get(v.box) or { n = i }
-    end
     s = s + v.n
   end
   return s
