@@ -46,7 +46,8 @@ typedef enum {
     MOB_FLAG_FRAMES = 1 << 17,
     MOB_FLAG_EVENTS = 1 << 18,
     MOB_FLAG_BODY_LIMIT = 1 << 19,
-    MOB_FLAG_ALWAYS = 1 << 20, /* --color, --ascii, --help */
+    MOB_FLAG_CLUSTER = 1 << 20,
+    MOB_FLAG_ALWAYS = 1 << 21, /* --color, --ascii, --help */
 } MobFlag;
 
 enum {
@@ -67,7 +68,8 @@ typedef struct {
     char *junit;
     char *frames; /* the tasks to watch, "" for all */
     int jobs;
-    int pace; /* of a real cluster, see net/clock.h */
+    int pace;    /* of a real cluster, see net/clock.h */
+    int cluster; /* 0 unless given */
     int verbose;
     gboolean json;
     gboolean plain;

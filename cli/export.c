@@ -39,6 +39,7 @@ export_lineage(MobCli *cli, const char *db)
     bool to_stdout = flags->out == NULL || strcmp(flags->out, "-") == 0;
     MobLineageOptions options = {
         .db = db,
+        .run = flags->cluster,
         .output = to_stdout ? NULL : flags->out,
         .dot = flags->dot,
         .at = flags->at,

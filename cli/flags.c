@@ -42,6 +42,8 @@ static const FlagInfo flags[] = {
      "a body that computes longer without a call loops; default: 2s"},
     {MOB_FLAG_AT, "at", 0, G_OPTION_ARG_STRING, AT(at), "TIME|@EVENT",
      "the moment: 28.6ms, 1.5s, @57"},
+    {MOB_FLAG_CLUSTER, "cluster", 0, G_OPTION_ARG_INT, AT(cluster), "N",
+     "of a file that makes several; default: the last"},
     {MOB_FLAG_DOT, "dot", 0, G_OPTION_ARG_NONE, AT(dot), NULL, "DOT, whatever the file is called"},
     {MOB_FLAG_FRAMES, "frames", 0, G_OPTION_ARG_CALLBACK, 0, "[T1,T2]",
      "one picture for each change (of these tasks), all with one layout"},
@@ -235,6 +237,10 @@ check_values(MobTerm *term, MobFlags *into)
          into->body_limit < BODY_LIMIT_MIN)) {
         mob_term_complain(term, "--body-limit %s: a time is expected, 200ms or more: 10s, 1min",
                           into->body_limit_text);
+        return false;
+    }
+    if (into->cluster < 0) {
+        mob_term_complain(term, "--cluster %d: they are numbered from 1", into->cluster);
         return false;
     }
     if (into->jobs < 0) {

@@ -42,7 +42,8 @@ static const MobCommand commands[] = {
      MOB_FLAG_SEED | MOB_FLAG_LIMIT | MOB_FLAG_QUIET | MOB_FLAG_VERBOSE | MOB_FLAG_BODY_LIMIT,
      "Runs a file twice under different conditions; both must give the same trace.",
      "check scenarios/kill-task-2.lua\ncheck scenarios/spot-fleet.lua --seed 7", mob_cli_check},
-    {"export", "lineage [RUN-FOLDER]", MOB_FLAG_OUT | MOB_FLAG_DOT | MOB_FLAG_AT | MOB_FLAG_FRAMES,
+    {"export", "lineage [RUN-FOLDER]",
+     MOB_FLAG_OUT | MOB_FLAG_DOT | MOB_FLAG_AT | MOB_FLAG_FRAMES | MOB_FLAG_CLUSTER,
      "Draws what a run computed, lost and replayed; the newest run unless one is given.",
      "export lineage -o lineage.svg\nexport lineage --at 28.6ms -o lost.pdf\n"
      "export lineage --frames T1,T2 -o frames/\nexport lineage --dot",

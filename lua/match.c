@@ -50,6 +50,7 @@ static const char *const match_words[] = {
     MOB_EVENT_FIELDS(FIELD)
 #undef FIELD
         "count",
+    "hold",
     NULL,
 };
 
@@ -461,6 +462,10 @@ read_tests(lua_State *lua, MobMatch *match, int index)
             luaL_error(lua, "count is how many such events must come: a whole number from 1");
         match->count = (uint32_t)count;
     }
+    lua_pop(lua, 1);
+    /* Every process stands still where it is awaited, in both worlds: hold says so, and no more. */
+    if (lua_getfield(lua, index, "hold") != LUA_TNIL && !lua_isboolean(lua, -1))
+        luaL_error(lua, "hold is true or false");
     lua_pop(lua, 1);
 }
 

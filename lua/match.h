@@ -44,6 +44,8 @@ typedef struct {
     const MobEvent *event;
 } MobFact;
 
+/* Besides fields a match may say `count = n`, the n-th such event, and `hold = true`: the process
+ * stands still until the story goes on, as it does anyway. */
 typedef struct MobMatch MobMatch;
 
 /* Compiles the table at @index, whose [1] is the event's name unless @name

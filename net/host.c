@@ -190,7 +190,9 @@ mob_nethost_run(MobNetHost *host)
         finish_round(host);
         if (host->over)
             break;
-        mob_loop_wait(host->loop, busy || mob_shared_ahead(host) ? 0 : wait_until(host));
+        if (!busy)
+            mob_shared_ahead(host);
+        mob_loop_wait(host->loop, busy ? 0 : wait_until(host));
         mob_shim_go_on(host);
         fire_timers(host);
     }

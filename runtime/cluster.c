@@ -52,11 +52,16 @@ fullness(int64_t total, int64_t available)
     return (uint32_t)MIN(used * 1000 / total, 1000);
 }
 
+uint32_t
+mob_cluster_fullness(const MobResources *total, const MobResources *available)
+{
+    return MAX(fullness(total->cpu, available->cpu), fullness(total->memory, available->memory));
+}
+
 static void
 rate(MobPeer *peer)
 {
-    peer->score = MAX(fullness(peer->total.cpu, peer->available.cpu),
-                      fullness(peer->total.memory, peer->available.memory));
+    peer->score = mob_cluster_fullness(&peer->total, &peer->available);
 }
 
 static void

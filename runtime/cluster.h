@@ -6,9 +6,11 @@
  * while, because a lease that came to nothing changes nothing there that would
  * be published.
  *
- * Death is final: a node or worker that was said to be dead stays dead,
- * whatever comes later. Nodes are kept for ever, in the order of joining;
- * of the dead workers of live nodes, the newest hundred thousand.
+ * A node that does not follow the view knows of dead nodes alone; one that
+ * does, of every node that there ever was, itself included. Nodes are kept for
+ * ever, the living in the order of joining; of the dead workers of live nodes,
+ * the newest hundred thousand. Death is final: a node or worker that was said
+ * to be dead stays dead, whatever comes later.
  */
 #pragma once
 
@@ -31,7 +33,7 @@ typedef struct {
 
 typedef struct {
     MobNodeId self;
-    uint32_t self_index; /* of the own peer, UINT32_MAX until it is known */
+    uint32_t self_index; /* of the own peer, UINT32_MAX until the view has come */
     uint32_t alive_count;
     GArray *peers;           /* of MobPeer, in the order of joining */
     MobTable *places;        /* node -> index in peers + 1 */
@@ -76,6 +78,9 @@ bool mob_cluster_bury(MobCluster *cluster, MobAddress worker, MobStr *reason);
 bool mob_cluster_is_dead_node(const MobCluster *cluster, MobNodeId node);
 /* Whether the process is known to have died, alone or with its node. */
 bool mob_cluster_is_dead(const MobCluster *cluster, MobAddress process);
+
+/* How full a machine is by its fullest resource, 1/1000. */
+uint32_t mob_cluster_fullness(const MobResources *total, const MobResources *available);
 
 /* Fills @views with what is known of every node, (transfer full). */
 void mob_cluster_views(const MobCluster *cluster, MobViews *views);

@@ -149,7 +149,7 @@ on_message(Gcs *gcs, const MobInput *input, MobOutbox *out)
         handler(gcs, input, out);
     /* Its manager is there, so what was lost with a connection can be said again. */
     if (node != NULL && node->resync && node->view.alive && input->from.local == MOB_LOCAL_NODE)
-        mob_gcs_resync(gcs, node, out);
+        mob_gcs_resync(gcs, node, input, out);
 }
 
 /* The connection to a node broke; it may be dead or not, the probes will tell. */

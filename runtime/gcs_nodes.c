@@ -7,11 +7,11 @@
  * whenever it says something. A Fence that is lost takes its connection along,
  * and then the node registers once more.
  *
- * One message to all nodes is one message, shared. Nodes that join at about
- * the same time are welcomed and made known together, because n joins told one
- * by one to n nodes would be n times n messages. For the same reason the view
- * of everybody's resources goes only to the nodes that follow it: those that
- * have owners of their own and so place tasks on others.
+ * Who is dead, all must know; who lives and has what, only some: gcs_view.c.
+ *
+ * A node registers again when no answer comes. If the connection holds, the
+ * answer is on its way and is not repeated; if it broke, the node is told all
+ * anew (resync).
  */
 #include "runtime/gcs_parts.h"
 
@@ -29,41 +29,15 @@ node_at(const Gcs *gcs, guint i)
     return g_ptr_array_index(gcs->nodes, i);
 }
 
-static MobAddress
-manager_of(const GcsNode *node)
-{
-    return mob_node_address(node->view.node.v);
-}
-
 void
 mob_gcs_publish(Gcs *gcs, MobMsg *msg, MobOutbox *out)
 {
     for (guint i = 0; i < gcs->nodes->len; i++) {
         const GcsNode *node = node_at(gcs, i);
         if (node->view.alive)
-            mob_send(out, manager_of(node), mob_msg_ref(msg));
+            mob_send(out, mob_gcs_manager(node), mob_msg_ref(msg));
     }
     mob_msg_unref(msg);
-}
-
-static MobViews
-copy_all_views(const Gcs *gcs)
-{
-    MobViews views = {g_new0(MobView, gcs->nodes->len), gcs->nodes->len};
-
-    for (guint i = 0; i < gcs->nodes->len; i++)
-        mob_view_copy(&views.items[i], &node_at(gcs, i)->view);
-    return views;
-}
-
-static MobMsg *
-node_changed(const GcsNode *node)
-{
-    MobNodeChanged *msg = mob_node_changed_new();
-
-    msg->views = (MobViews){g_new0(MobView, 1), 1};
-    mob_view_copy(msg->views.items, &node->view);
-    return &msg->base;
 }
 
 static void
@@ -115,22 +89,6 @@ set_health_timer(const Gcs *gcs, const MobInput *input, MobOutbox *out)
     mob_set_timer(out, MOB_TIMER_HEALTH, input->now + MAX(gcs->config->health_period, 1));
 }
 
-static MobMsg *
-welcome_message(const Gcs *gcs)
-{
-    MobNodeRegistered *msg = mob_node_registered_new();
-
-    msg->views = copy_all_views(gcs);
-    msg->version = gcs->version;
-    return &msg->base;
-}
-
-static void
-welcome(Gcs *gcs, const GcsNode *node, MobOutbox *out)
-{
-    mob_send(out, manager_of(node), welcome_message(gcs));
-}
-
 /* Takes @node out of the living, for good. */
 static void
 bury(Gcs *gcs, GcsNode *node, MobStr *reason, MobNoteKind note, MobOutbox *out)
@@ -148,7 +106,7 @@ bury(Gcs *gcs, GcsNode *node, MobStr *reason, MobNoteKind note, MobOutbox *out)
                             .node = node->view.node,
                             .label = mob_str(node->view.name),
                             .reason = mob_str(reason)});
-    mob_gcs_publish(gcs, node_changed(node), out);
+    mob_gcs_publish(gcs, mob_gcs_node_changed(node), out);
     mob_gcs_node_of_drivers_died(gcs, node->view.node, out);
 }
 
@@ -164,7 +122,7 @@ refuse_node(MobAddress to, MobStr *reason, MobOutbox *out)
 void
 mob_gcs_fence(const GcsNode *node, MobOutbox *out)
 {
-    refuse_node(manager_of(node), mob_str_ref(node->view.reason), out);
+    refuse_node(mob_gcs_manager(node), mob_str_ref(node->view.reason), out);
 }
 
 /* If it lives after all, it is to stop. */
@@ -215,41 +173,27 @@ join(Gcs *gcs, const MobRegisterNode *msg, const MobInput *input, MobOutbox *out
                             .node = msg->node,
                             .label = mob_str(node->view.name)});
     node->newcomer = true;
+    node->follows = msg->follows;
     if (gcs->join_pending)
         return;
     gcs->join_pending = true;
     mob_set_timer(out, MOB_TIMER_JOIN, input->now + MAX(gcs->config->join_window, 1));
 }
 
-static MobViews
-copy_newcomers(const Gcs *gcs)
-{
-    MobViews views = {0};
-
-    for (guint i = 0; i < gcs->nodes->len; i++)
-        views.count += node_at(gcs, i)->newcomer;
-    views.items = g_new0(MobView, views.count);
-    uint32_t at = 0;
-    for (guint i = 0; i < gcs->nodes->len; i++)
-        if (node_at(gcs, i)->newcomer)
-            mob_view_copy(&views.items[at++], &node_at(gcs, i)->view);
-    return views;
-}
-
 static MobMsg *
-worker_died(const GcsDeadWorker *dead)
+worker_died(const Gcs *gcs, const GcsDeadWorker *dead)
 {
+    const GcsNode *home = mob_gcs_find_node(gcs, dead->worker.node);
     MobWorkerDied *msg = mob_worker_died_new();
 
     msg->worker = dead->worker;
+    msg->machine = home != NULL ? mob_str_ref(home->view.name) : NULL;
     msg->reason = mob_str_ref(dead->reason);
     return &msg->base;
 }
 
-/* The workers that have died, but for those of dead nodes: that a node is dead
- * says it of its workers as well. */
-static void
-tell_the_dead(const Gcs *gcs, const GcsNode *node, MobOutbox *out)
+void
+mob_gcs_tell_the_dead(const Gcs *gcs, const GcsNode *node, MobOutbox *out)
 {
     size_t at = 0;
     const GcsDeadWorker *dead;
@@ -257,30 +201,8 @@ tell_the_dead(const Gcs *gcs, const GcsNode *node, MobOutbox *out)
     while ((dead = mob_table_next(gcs->dead_workers, &at))) {
         const GcsNode *home = mob_gcs_find_node(gcs, dead->worker.node);
         if (home != NULL && home->view.alive)
-            mob_send(out, manager_of(node), worker_died(dead));
+            mob_send(out, mob_gcs_manager(node), worker_died(gcs, dead));
     }
-}
-
-void
-mob_gcs_on_join_timer(Gcs *gcs, const MobInput *input, MobOutbox *out)
-{
-    MobMsg *hello = welcome_message(gcs);
-    MobNodeChanged *news = mob_node_changed_new();
-
-    gcs->join_pending = false;
-    news->views = copy_newcomers(gcs);
-    gcs->quiet_until = MAX(gcs->quiet_until, input->now) +
-                       news->views.count * gcs->alive * gcs->config->join_grace;
-    for (guint i = 0; i < gcs->nodes->len; i++) {
-        GcsNode *node = node_at(gcs, i);
-        if (node->view.alive)
-            mob_send(out, manager_of(node), mob_msg_ref(node->newcomer ? hello : &news->base));
-        if (node->view.alive && node->newcomer)
-            tell_the_dead(gcs, node, out); /* references to what they owned may come its way */
-        node->newcomer = false;
-    }
-    mob_msg_unref(hello);
-    mob_msg_unref(&news->base);
 }
 
 void
@@ -291,9 +213,8 @@ mob_gcs_on_register_node(Gcs *gcs, const MobInput *input, MobOutbox *out)
 
     if (input->from.local != MOB_LOCAL_NODE || input->from.node != msg->node.v || msg->node.v == 0)
         return;         /* nobody registers another */
-    if (node != NULL) { /* the answer was lost or is late */
-        if (!node->resync && !node->newcomer)
-            welcome(gcs, node, out);
+    if (node != NULL) { /* the answer is under way, or is given anew after this (resync) */
+        node->follows |= msg->follows;
         return;
     }
     if (msg->name == NULL || !amounts_are_sane(&msg->total)) {
@@ -365,83 +286,10 @@ mob_gcs_on_health_timer(Gcs *gcs, const MobInput *input, MobOutbox *out)
     declare_the_silent_dead(gcs, out);
     if (gcs->alive == 0)
         return;
-    if (input->now >= gcs->quiet_until)
-        probe(gcs, input, out);
-    else
+    if (mob_gcs_wires_are_full(gcs, input)) /* a probe would come too late */
         set_health_timer(gcs, input, out);
-}
-
-/* --- what nodes have --- */
-
-static void
-set_view_timer(Gcs *gcs, const MobInput *input, MobOutbox *out)
-{
-    if (gcs->view_pending)
-        return;
-    gcs->view_pending = true;
-    mob_set_timer(out, MOB_TIMER_VIEW, input->now + MAX(gcs->config->view_period, 1));
-}
-
-void
-mob_gcs_on_report_resources(Gcs *gcs, const MobInput *input, MobOutbox *out)
-{
-    const MobReportResources *msg = mob_report_resources(input->msg);
-    GcsNode *node = mob_gcs_find_node(gcs, input->from.node);
-
-    if (node == NULL || input->from.local != MOB_LOCAL_NODE)
-        return; /* it will register */
-    bool drains = msg->draining != node->view.draining;
-    if (msg->follows && !node->follows) {
-        node->follows = true;
-        MobResourceView *all = mob_resource_view_new();
-        all->version = gcs->version;
-        all->views = copy_all_views(gcs);
-        mob_send(out, input->from, all);
-    }
-    if (!drains && mob_resources_eq(&node->view.available, &msg->available))
-        return;
-    mob_resources_clear(&node->view.available);
-    node->view.available = mob_resources_copy(&msg->available);
-    node->view.draining = msg->draining;
-    node->changed = true;
-    set_view_timer(gcs, input, out);
-    if (drains)
-        mob_gcs_publish(gcs, node_changed(node), out);
-}
-
-/* Copies the views of the nodes that changed, and forgets that they did. */
-static MobViews
-take_changed_views(Gcs *gcs)
-{
-    MobViews views = {0};
-
-    for (guint i = 0; i < gcs->nodes->len; i++)
-        views.count += node_at(gcs, i)->changed;
-    views.items = g_new0(MobView, views.count);
-    uint32_t at = 0;
-    for (guint i = 0; i < gcs->nodes->len; i++) {
-        GcsNode *node = node_at(gcs, i);
-        if (node->changed)
-            mob_view_copy(&views.items[at++], &node->view);
-        node->changed = false;
-    }
-    return views;
-}
-
-void
-mob_gcs_on_view_timer(Gcs *gcs, const MobInput *input, MobOutbox *out)
-{
-    MobResourceView *msg = mob_resource_view_new();
-
-    gcs->view_pending = false;
-    msg->version = ++gcs->version;
-    msg->views = take_changed_views(gcs);
-    for (guint i = 0; i < gcs->nodes->len; i++) {
-        const GcsNode *node = node_at(gcs, i);
-        if (node->view.alive && node->follows)
-            mob_send(out, manager_of(node), mob_msg_ref(&msg->base));
-    }
-    mob_msg_unref(&msg->base);
+    else
+        probe(gcs, input, out);
 }
 
 /* --- workers that died --- */
@@ -504,18 +352,18 @@ mob_gcs_on_worker_died(Gcs *gcs, const MobInput *input, MobOutbox *out)
         return;
     const GcsDeadWorker *dead = add_dead_worker(gcs, msg->worker, mob_str_ref(msg->reason));
     persist_dead_worker(dead, out);
-    mob_gcs_publish(gcs, worker_died(dead), out);
+    mob_gcs_publish(gcs, worker_died(gcs, dead), out);
     mob_gcs_driver_died(gcs, msg->worker, out);
 }
 
 /* --- after a broken connection, and after a restart --- */
 
 void
-mob_gcs_resync(Gcs *gcs, GcsNode *node, MobOutbox *out)
+mob_gcs_resync(Gcs *gcs, GcsNode *node, const MobInput *input, MobOutbox *out)
 {
     node->resync = false;
-    welcome(gcs, node, out);
-    tell_the_dead(gcs, node, out);
+    mob_gcs_welcome(gcs, node, input, out);
+    mob_gcs_tell_the_dead(gcs, node, out);
     mob_gcs_resync_jobs(gcs, node, out);
 }
 
@@ -524,7 +372,7 @@ mob_gcs_resume_nodes(Gcs *gcs, const MobInput *input, MobOutbox *out)
 {
     MobGcsRestarted *msg = mob_gcs_restarted_new();
 
-    msg->views = copy_all_views(gcs);
+    msg->views = mob_gcs_dead_views(gcs);
     mob_gcs_publish(gcs, &msg->base, out);
     for (guint i = 0; i < gcs->nodes->len; i++)
         if (!node_at(gcs, i)->view.alive)

@@ -15,7 +15,7 @@ typedef struct {
     MobView view;
     uint64_t answered; /* the newest round of probes that it answered */
     bool newcomer;     /* not welcomed yet */
-    bool follows;      /* it places tasks on others, and gets the resource view */
+    bool follows;      /* it places tasks on others: it is told who is there and has what */
     bool changed;      /* since the last resource view was published */
     bool resync;       /* something sent to it may be lost: tell it again when it speaks */
 } GcsNode;
@@ -48,7 +48,7 @@ typedef struct {
     uint64_t version;       /* of the resource view */
     bool view_pending;      /* the timer that publishes it is set */
     bool join_pending;      /* the timer that welcomes newcomers is set */
-    MobTime quiet_until;    /* no probes before: the news of a join fills the wires */
+    MobTime wires_free;     /* when the network card will have sent the views up to now */
     MobTable *dead_workers; /* address -> GcsDeadWorker, owned */
     MobTable *jobs;         /* address of the driver -> GcsJob, owned */
     uint32_t last_job;      /* the highest number that was given out */
@@ -58,6 +58,12 @@ typedef struct {
 } Gcs;
 
 /* --- gcs_nodes.c --- */
+static inline MobAddress
+mob_gcs_manager(const GcsNode *node)
+{
+    return mob_node_address(node->view.node.v);
+}
+
 GcsNode *mob_gcs_find_node(const Gcs *gcs, uint32_t node);
 /* Sends @msg (transfer full) to every live node. */
 void mob_gcs_publish(Gcs *gcs, MobMsg *msg, MobOutbox *out);
@@ -67,19 +73,30 @@ bool mob_gcs_load_dead_worker(Gcs *gcs, const MobPersisted *record);
 /* Greets the nodes that an earlier life knew, and probes them. */
 void mob_gcs_resume_nodes(Gcs *gcs, const MobInput *input, MobOutbox *out);
 /* Tells @node again what may have been lost on the way to it. */
-void mob_gcs_resync(Gcs *gcs, GcsNode *node, MobOutbox *out);
+void mob_gcs_resync(Gcs *gcs, GcsNode *node, const MobInput *input, MobOutbox *out);
+/* Tells @node of the workers that have died, but for those of dead nodes: that a
+ * node is dead says it of its workers as well. */
+void mob_gcs_tell_the_dead(const Gcs *gcs, const GcsNode *node, MobOutbox *out);
 bool mob_gcs_worker_is_dead(const Gcs *gcs, MobAddress worker);
 void mob_gcs_fence(const GcsNode *node, MobOutbox *out);
 void mob_gcs_on_register_node(Gcs *gcs, const MobInput *input, MobOutbox *out);
 void mob_gcs_on_unregister_node(Gcs *gcs, const MobInput *input, MobOutbox *out);
 void mob_gcs_on_health_reply(Gcs *gcs, const MobInput *input, MobOutbox *out);
-void mob_gcs_on_report_resources(Gcs *gcs, const MobInput *input, MobOutbox *out);
 void mob_gcs_on_worker_died(Gcs *gcs, const MobInput *input, MobOutbox *out);
 void mob_gcs_on_health_timer(Gcs *gcs, const MobInput *input, MobOutbox *out);
-void mob_gcs_on_join_timer(Gcs *gcs, const MobInput *input, MobOutbox *out);
-void mob_gcs_on_view_timer(Gcs *gcs, const MobInput *input, MobOutbox *out);
 void mob_gcs_dump_nodes(const Gcs *gcs, GString *into);
 void mob_gcs_free_nodes(Gcs *gcs);
+
+/* --- gcs_view.c --- */
+MobViews mob_gcs_dead_views(const Gcs *gcs);
+/* Says what has become of @node. */
+MobMsg *mob_gcs_node_changed(const GcsNode *node);
+void mob_gcs_welcome(Gcs *gcs, const GcsNode *node, const MobInput *input, MobOutbox *out);
+/* So much was sent that a probe would come too late. */
+bool mob_gcs_wires_are_full(const Gcs *gcs, const MobInput *input);
+void mob_gcs_on_join_timer(Gcs *gcs, const MobInput *input, MobOutbox *out);
+void mob_gcs_on_report_resources(Gcs *gcs, const MobInput *input, MobOutbox *out);
+void mob_gcs_on_view_timer(Gcs *gcs, const MobInput *input, MobOutbox *out);
 
 /* --- gcs_jobs.c --- */
 bool mob_gcs_load_job(Gcs *gcs, const MobPersisted *record);

@@ -138,12 +138,22 @@ on_reset(MobNode *node, const MobInput *in, MobOutbox *out)
         mob_node_wake(node, MOB_TIMER_RETRY, in->now + node->config->retry_delay, out);
 }
 
+static bool
+has_more_room(MobNode *node)
+{
+    bool more = node->room_due || node->store.roomier;
+
+    node->store.roomier = node->room_due = false;
+    return more;
+}
+
 /* Does what this step has made possible, until nothing is left of it. */
 static void
 settle(MobNode *node, const MobInput *in, MobOutbox *out)
 {
-    while (!node->gone && (node->room_due || node->admit_due || node->schedule_due)) {
-        if (node->room_due)
+    while (!node->gone &&
+           (node->room_due || node->store.roomier || node->admit_due || node->schedule_due)) {
+        if (has_more_room(node))
             mob_node_use_room(node, in, out);
         if (node->admit_due)
             mob_node_admit(node, in, out);
@@ -266,6 +276,7 @@ mob_node_new(MobAddress address, const MobConfig *config, const MobNodeOptions *
     node->name = mob_str_ref(options->name);
     node->cores = MAX(options->cores, 1);
     node->head = options->head;
+    node->follows = options->head;
     node->lost_gcs_at = MOB_TIME_NEVER;
     node->reported = mob_resources_copy(&options->total);
     node->untold = mob_table_new();

@@ -31,8 +31,11 @@ typedef struct {
     uint32_t leases_waiting;
     uint32_t workers;       /* registered and not known dead, drivers included */
     uint32_t pulls;         /* under way */
+    uint32_t pulls_queued;  /* that wait for room */
+    bool places;            /* it takes new leases, and waits for no news to do so */
     MobResources total;     /* borrowed */
     MobResources available; /* borrowed; CPU below zero after a blocked worker went on */
+    MobResources headroom;  /* borrowed; total, less what is promised to leases that wait */
 } MobNodeStats;
 
 void mob_node_stats(const MobProcess *process, MobNodeStats *stats);
@@ -55,8 +58,26 @@ typedef struct {
     MobLeaseId lease;
     MobAddress worker;  /* nobody: the lease is queued */
     MobResources needs; /* borrowed */
-    bool blocked;       /* its CPU is lent */
-    bool holds;         /* the resources are taken, though a worker may still be starting */
+    MobStrategy strategy;
+    const MobStr *place; /* borrowed; of node affinity */
+    bool waits;          /* nothing is promised yet */
+    bool ready;          /* its arguments are here and pinned; it waits for resources */
+    bool blocked;        /* its CPU is lent */
+    bool holds;          /* the resources are taken, though a worker may still be starting */
 } MobLeaseInfo;
 
 bool mob_node_next_lease(const MobProcess *process, size_t *at, MobLeaseInfo *lease);
+
+typedef struct {
+    MobObjectId object;
+    uint64_t size;     /* 0: not known */
+    uint64_t received; /* bytes */
+    uint32_t wish;     /* the lower the sooner; see MobWish */
+    bool active;       /* a node was asked for it */
+    bool queued;       /* it waits for room */
+} MobFetchInfo;
+
+/* Walks what is wanted from other nodes, oldest first. */
+bool mob_node_next_fetch(const MobProcess *process, size_t *at, MobFetchInfo *fetch);
+/* False if the node does not want @object. */
+bool mob_node_find_fetch(const MobProcess *process, MobObjectId object, MobFetchInfo *fetch);

@@ -83,6 +83,7 @@ mob_node_stop_fetch(MobNode *node, MobFetch *fetch, MobOutbox *out)
         !mob_cluster_is_dead_node(&node->cluster, fetch->source))
         send_received(fetch->source, fetch->ref.id, fetch->push, 0, true, out);
     drop_unfinished(node, fetch, out);
+    node->room_due |= fetch->stage == MOB_FETCH_QUEUED; /* the next one may be smaller */
     mob_fetches_set_stage(&node->fetches, fetch, MOB_FETCH_LOOKING);
     fetch->push = 0;
 }
@@ -99,6 +100,7 @@ mob_node_review(MobNode *node, MobFetch *fetch, MobOutbox *out)
 {
     if (mob_fetch_wish(fetch) == MOB_WISH_NONE)
         mob_node_stop_fetch(node, fetch, out);
+    node->room_due |= fetch->stage == MOB_FETCH_QUEUED; /* another may be wanted more now */
     if (!mob_fetch_is_wanted(fetch))
         remove_fetch(node, fetch, out);
 }
@@ -298,7 +300,6 @@ mob_node_on_chunk_received(MobNode *node, const MobInput *in, MobOutbox *out)
         return;
     mob_pushes_on_received(&node->pushes, &node->store, node->config, (MobNodeId){in->from.node},
                            mob_chunk_received(in->msg), out);
-    node->room_due |= node->creates.length > 0 || node->fetches.queued > 0;
 }
 
 void

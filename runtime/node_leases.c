@@ -6,6 +6,10 @@
  * it waits here, and is placed again when something here is given back or the
  * view of the others changes; of many that ask for the same only the first is
  * looked at.
+ *
+ * A node that has had no owners knows nothing of the others. With the first
+ * request, or the first driver, it begins to follow the view; until that comes
+ * it takes what no other could do better.
  */
 #include "runtime/node_parts.h"
 
@@ -119,7 +123,7 @@ refuse_for_ever(MobNode *node, MobLease *lease, const MobInput *in, MobOutbox *o
 static bool
 is_settled(MobNode *node, const MobInput *in, MobOutbox *out)
 {
-    MobTime settled = node->known_at + node->cluster.debts_last;
+    MobTime settled = node->joined_at + node->config->join_settle;
 
     if (in->now >= settled)
         return true;
@@ -133,6 +137,27 @@ may_promise(const MobNode *node, const MobLease *lease)
     return !node->draining && mob_leases_may_promise(&node->leases, &lease->spec->needs);
 }
 
+/* The view of the others is on its way. */
+static bool
+awaits_view(const MobNode *node)
+{
+    return node->registered && node->cluster.self_index == UINT32_MAX;
+}
+
+/* Whether a request that fits is to run here although nothing is known of the
+ * others: none could be better, or there is no GCS that could tell of any. */
+static bool
+needs_no_other(const MobNode *node, const MobTaskSpec *spec)
+{
+    const MobLeases *leases = &node->leases;
+
+    if (spec->strategy == MOB_STRATEGY_AFFINITY)
+        return mob_str_eq(spec->node, node->name);
+    return !awaits_view(node) ||
+           (spec->strategy == MOB_STRATEGY_DEFAULT &&
+            mob_policy_packs(node->config, &leases->total, &leases->available));
+}
+
 /* Decides on a WAITING lease; false if it has to go on waiting. */
 static bool
 place(MobNode *node, MobLease *lease, const MobInput *in, MobOutbox *out)
@@ -140,12 +165,18 @@ place(MobNode *node, MobLease *lease, const MobInput *in, MobOutbox *out)
     MobPlaceRequest request = {lease->spec, may_promise(node, lease)};
     MobNodeId target;
 
-    if (node->known_at == 0 || node->cluster.self_index == UINT32_MAX)
-        return false; /* nothing is known of any node yet */
+    if (node->known_at == 0)
+        return false;
     mob_cluster_set_self(&node->cluster, &node->leases.available, node->draining);
     if (lease->near_args && request.local_ok && lease->spec->strategy == MOB_STRATEGY_DEFAULT) {
         promise(node, lease, in, out); /* leases kept idle here must not send it from its data */
         return true;
+    }
+    if (node->cluster.self_index == UINT32_MAX) {
+        bool here = request.local_ok && needs_no_other(node, lease->spec);
+        if (here)
+            promise(node, lease, in, out);
+        return here;
     }
     switch (mob_policy_place(&node->policy, node->config, &node->cluster, &request, in->picks,
                              &target)) {
@@ -242,6 +273,8 @@ reclaim(MobNode *node, MobOutbox *out)
 static void
 seek_room(MobNode *node, MobOutbox *out)
 {
+    if (awaits_view(node))
+        return; /* there may be room elsewhere */
     reclaim(node, out);
     if (mob_leases_waiting(&node->leases) > 0 && node->cluster.debts_due != MOB_TIME_NEVER)
         mob_node_wake(node, MOB_TIMER_SCHEDULE, node->cluster.debts_due, out);
@@ -296,17 +329,6 @@ is_sane(const MobRequestLease *request, MobAddress from)
            spec->needs.memory >= 0;
 }
 
-/* From its first placement on a node needs to know what the others have. */
-static void
-follow_view(MobNode *node)
-{
-    if (node->follows)
-        return;
-    node->follows = true;
-    node->report_due = true;
-    node->reported_at = 0; /* at once */
-}
-
 void
 mob_node_on_request_lease(MobNode *node, const MobInput *in, MobOutbox *out)
 {
@@ -323,7 +345,7 @@ mob_node_on_request_lease(MobNode *node, const MobInput *in, MobOutbox *out)
         send_away(node, lease, new_reply(lease, MOB_LEASE_REJECTED), out);
         return;
     }
-    follow_view(node);
+    mob_node_follow(node);
     mob_cluster_settle(&node->cluster, in->now);
     if (lease->shape->waiting.first != lease || !place(node, lease, in, out))
         seek_room(node, out);

@@ -15,8 +15,13 @@ mob_node_stats(const MobProcess *process, MobNodeStats *stats)
         .leases_waiting = (uint32_t)(mob_table_count(node->leases.by_id) - node->leases.held.count),
         .workers = node->workers.registered,
         .pulls = node->fetches.active,
+        .pulls_queued = node->fetches.queued,
+        .places = node->known_at != 0 &&
+                  (node->cluster.self_index != UINT32_MAX || !node->follows) && !node->draining &&
+                  !node->gone,
         .total = node->leases.total,
         .available = node->leases.available,
+        .headroom = node->leases.headroom,
     };
 }
 
@@ -51,9 +56,46 @@ mob_node_next_lease(const MobProcess *process, size_t *at, MobLeaseInfo *info)
         .lease = lease->id,
         .worker = lease->worker != NULL ? lease->worker->address : (MobAddress){0},
         .needs = lease->spec->needs,
+        .strategy = (MobStrategy)lease->spec->strategy,
+        .place = lease->spec->node,
+        .waits = lease->stage == MOB_STAGE_WAITING,
+        .ready = lease->stage == MOB_STAGE_READY,
         .blocked = lease->blocked,
         .holds = lease->stage == MOB_STAGE_STARTING || lease->stage == MOB_STAGE_HELD};
     return true;
+}
+
+static MobFetchInfo
+fetch_info(const MobFetch *fetch)
+{
+    return (MobFetchInfo){.object = fetch->ref.id,
+                          .size = fetch->size,
+                          .received = fetch->received,
+                          .wish = mob_fetch_wish(fetch),
+                          .active = fetch->stage == MOB_FETCH_ACTIVE,
+                          .queued = fetch->stage == MOB_FETCH_QUEUED};
+}
+
+bool
+mob_node_next_fetch(const MobProcess *process, size_t *at, MobFetchInfo *info)
+{
+    const MobNode *node = (const MobNode *)process;
+    const MobFetch *fetch = mob_table_next(node->fetches.rows, at);
+
+    if (fetch != NULL)
+        *info = fetch_info(fetch);
+    return fetch != NULL;
+}
+
+bool
+mob_node_find_fetch(const MobProcess *process, MobObjectId object, MobFetchInfo *info)
+{
+    const MobNode *node = (const MobNode *)process;
+    const MobFetch *fetch = mob_fetches_get(&node->fetches, object);
+
+    if (fetch != NULL)
+        *info = fetch_info(fetch);
+    return fetch != NULL;
 }
 
 static const char *

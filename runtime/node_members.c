@@ -17,6 +17,7 @@ register_node(MobNode *node, const MobInput *in, MobOutbox *out)
     request->total = mob_resources_copy(&node->leases.total);
     request->store_bytes = node->store.capacity;
     request->head = node->head;
+    request->follows = node->follows;
     mob_send(out, node->gcs, request);
     node->ask_gcs = true;
     mob_node_wake(node, MOB_TIMER_REGISTER, in->now + node->config->register_retry, out);
@@ -78,26 +79,25 @@ drop_the_dead(MobNode *node, const MobInput *in, MobOutbox *out)
     node->schedule_due = true;
 }
 
-/* The GCS tells of a node in one message of its own, which is passed on. If that
- * was lost with the connection, it is found in what the GCS says afterwards, and
- * the workers have to hear of it too. */
-static void
-pass_on_late(MobNode *node, const MobView *view, MobOutbox *out)
+void
+mob_node_follow(MobNode *node)
 {
-    MobNodeChanged *news = mob_node_changed_new();
-
-    news->views = (MobViews){g_new0(MobView, 1), 1};
-    mob_view_copy(news->views.items, view);
-    mob_node_pass_on(node, &news->base, out);
-    mob_msg_unref(&news->base);
+    if (node->follows)
+        return;
+    node->follows = true;
+    node->report_due = true;
+    node->reported_at = 0; /* at once */
 }
 
-/* False if this node itself is dead. */
+/* NodeChanged is passed on as it is. Of what is first heard by another message,
+ * because this node has only begun to follow or because a connection broke, the
+ * workers are told in a roll of their own. False if this node itself is dead. */
 static bool
 learn(MobNode *node, const MobViews *views, const MobInput *in, MobOutbox *out)
 {
     bool late = in->msg->type != MOB_MSG_NODE_CHANGED && node->known_at != 0; /* else: welcomed */
     bool died = false;
+    bool unheard = false;
 
     for (uint32_t i = 0; i < views->count; i++) {
         const MobView *view = &views->items[i];
@@ -110,12 +110,15 @@ learn(MobNode *node, const MobViews *views, const MobInput *in, MobOutbox *out)
             mob_pushes_drop_node(&node->pushes, &node->store, view->node);
             died = true;
         }
+        if (news == MOB_PEER_JOINED)
+            node->joined_at = in->now;
         if (news != MOB_PEER_DIED && news != MOB_PEER_JOINED)
             continue;
         g_clear_pointer(&node->welcome, mob_msg_unref);
-        if (late)
-            pass_on_late(node, view, out);
+        unheard = late;
     }
+    if (unheard)
+        mob_node_call_roll(node, out);
     if (died)
         drop_the_dead(node, in, out);
     if (mob_leases_waiting(&node->leases) > 0)
@@ -141,7 +144,8 @@ mob_node_on_node_registered(MobNode *node, const MobInput *in, MobOutbox *out)
     if (!learn(node, &registered->views, in, out))
         return;
     /* It takes a new node for idle; what it knows of an old one may be stale. */
-    node->report_due = node->known_at != 0 || node->draining;
+    bool begins = node->follows && node->cluster.self_index == UINT32_MAX;
+    node->report_due = node->known_at != 0 || node->draining || begins;
     if (node->known_at == 0) {
         node->known_at = MAX(in->now, 1);
         mob_node_welcome_early(node, out);
@@ -239,6 +243,7 @@ mob_node_announce_death(MobNode *node, MobAddress worker, MobStr *reason, const 
     MobWorkerDied *died = mob_worker_died_new();
 
     died->worker = worker;
+    died->machine = mob_str_ref(node->name);
     died->reason = mob_str_ref(reason);
     mob_table_add(node->untold, mob_key_address(worker), died);
     if (node->registered)

@@ -116,7 +116,6 @@ mob_node_drop_copy(MobNode *node, MobCopy *copy, MobDrop why, MobOutbox *out)
     if (why == MOB_DROP_ROOM || why == MOB_DROP_FAULT)
         mob_node_moved(node, copy, false);
     mob_store_remove(&node->store, copy);
-    node->room_due = true;
 }
 
 void
@@ -124,7 +123,6 @@ mob_node_unpin(MobNode *node, MobCopy *copy, MobOutbox *out)
 {
     if (mob_store_unpin(&node->store, copy))
         mob_node_drop_copy(node, copy, (MobDrop)copy->why, out);
-    node->room_due = true;
 }
 
 void
@@ -161,6 +159,9 @@ store_primary(MobNode *node, const MobRef *ref, MobValue *value, MobAddress make
     copy = mob_store_create(&node->store, ref, value->size, value->hash);
     copy->maker = maker;
     mob_store_seal(&node->store, copy, value, true);
+    /* That it had gone may still be on its way, and come behind the reply of the task. */
+    if (mob_store_was_gone(copy))
+        mob_node_moved(node, copy, true);
     if (fetch != NULL)
         mob_node_fetched(node, fetch, copy, value, out);
 }
@@ -231,7 +232,6 @@ mob_node_use_room(MobNode *node, const MobInput *in, MobOutbox *out)
     MobCreate *create;
     MobFetch *fetch;
 
-    node->room_due = false;
     node->room_at = in->now;
     while ((create = g_queue_peek_head(&node->creates)) != NULL &&
            mob_store_has_room(&node->store, create->value->size)) {

@@ -52,10 +52,11 @@ typedef struct {
     /* the GCS */
     bool registered;     /* and the connection has held since */
     bool ask_gcs;        /* register at the next TIMER_REGISTER */
-    MobTime known_at;    /* when the cluster was first known; 0: not yet */
+    MobTime known_at;    /* when the GCS first answered; 0: not yet */
+    MobTime joined_at;   /* when it last heard of a node that joined */
     MobTime lost_gcs_at; /* MOB_TIME_NEVER: it is there */
     MobTime reported_at;
-    bool follows;          /* owners here ask for leases: it needs the resource view */
+    bool follows;          /* owners are here: it needs to know who is there and has what */
     bool report_due;       /* even if the resources are as reported */
     MobResources reported; /* what the GCS was told last */
     MobTable *untold;      /* worker -> MobMsg (WorkerDied), owned: until the GCS says it itself */
@@ -78,7 +79,7 @@ typedef struct {
     MobTime room_at;    /* when something in the store last went or became free to go */
 
     /* what has become possible in this step */
-    bool room_due;
+    bool room_due; /* somebody else may have the room; see also store.roomier */
     bool admit_due;
     bool schedule_due;
     bool reclaiming; /* some owners were asked to give leases back */
@@ -127,12 +128,16 @@ void mob_node_announce_death(MobNode *node, MobAddress worker, MobStr *reason, c
                              MobOutbox *out);
 /* Reports, and leaves, if it is time. */
 void mob_node_report(MobNode *node, const MobInput *in, MobOutbox *out);
+/* Asks the GCS for the resource view, from now on. */
+void mob_node_follow(MobNode *node);
 void mob_node_leave_if_done(MobNode *node, MobOutbox *out);
 
 /* --- node_workers.c --- */
 
 /* The GCS has answered for the first time: so have those that came before. */
 void mob_node_welcome_early(MobNode *node, MobOutbox *out);
+/* Tells the workers anew which nodes there are. */
+void mob_node_call_roll(MobNode *node, MobOutbox *out);
 void mob_node_on_register_worker(MobNode *node, const MobInput *in, MobOutbox *out);
 void mob_node_on_exit_refused(MobNode *node, const MobInput *in, MobOutbox *out);
 void mob_node_on_worker_blocked(MobNode *node, const MobInput *in, MobOutbox *out);

@@ -12,17 +12,38 @@ mob_node_pass_on(MobNode *node, const MobMsg *msg, MobOutbox *out)
             mob_send(out, worker->address, mob_msg_ref((MobMsg *)msg));
 }
 
-/* What a worker must know: all nodes, and who has died of late. Those that
- * start together share one message. */
 static void
-welcome(MobNode *node, MobAddress worker, MobOutbox *out)
+add_self(const MobNode *node, MobViews *views)
+{
+    views->items = g_renew(MobView, views->items, views->count + 1);
+    views->items[views->count++] = (MobView){
+        .node = node->self,
+        .name = mob_str_ref(node->name),
+        .alive = true,
+        .total = mob_resources_copy(&node->leases.total),
+        .available = mob_resources_copy(&node->leases.available),
+    };
+}
+
+/* The nodes that are known here, and this one. Workers share one message. */
+static void
+send_roll(MobNode *node, MobAddress worker, MobOutbox *out)
 {
     if (node->welcome == NULL) {
         MobWorkerRegistered *registered = mob_worker_registered_new();
         mob_cluster_views(&node->cluster, &registered->views);
+        if (node->cluster.self_index == UINT32_MAX)
+            add_self(node, &registered->views);
         node->welcome = &registered->base;
     }
     mob_send(out, worker, mob_msg_ref(node->welcome));
+}
+
+/* What a worker must know: all nodes, and who has died of late. */
+static void
+welcome(MobNode *node, MobAddress worker, MobOutbox *out)
+{
+    send_roll(node, worker, out);
     for (uint32_t i = 0; i < node->deaths->len; i++)
         mob_send(out, worker, mob_msg_ref(g_ptr_array_index(node->deaths, i)));
 }
@@ -84,6 +105,8 @@ mob_node_on_register_worker(MobNode *node, const MobInput *in, MobOutbox *out)
         return; /* of another machine, or given up already */
     if (worker == NULL)
         worker = mob_workers_add_driver(&node->workers, in->from);
+    if (mob_register_worker(in->msg)->driver)
+        mob_node_follow(node); /* it will have tasks to place */
     if (worker->stage == MOB_WORKER_DYING)
         return;
     if (node->known_at != 0) /* before the GCS has answered there is nothing to tell */
@@ -97,16 +120,28 @@ mob_node_on_register_worker(MobNode *node, const MobInput *in, MobOutbox *out)
     clear_welcome(node);
 }
 
-void
-mob_node_welcome_early(MobNode *node, MobOutbox *out)
+static void
+to_all(MobNode *node, void (*send)(MobNode *, MobAddress, MobOutbox *), MobOutbox *out)
 {
     const MobLocalWorker *worker;
     size_t at = 0;
 
     while ((worker = mob_table_next(node->workers.all, &at)) != NULL)
         if (worker->registered && worker->stage != MOB_WORKER_DYING)
-            welcome(node, worker->address, out);
+            send(node, worker->address, out);
     clear_welcome(node);
+}
+
+void
+mob_node_welcome_early(MobNode *node, MobOutbox *out)
+{
+    to_all(node, welcome, out);
+}
+
+void
+mob_node_call_roll(MobNode *node, MobOutbox *out)
+{
+    to_all(node, send_roll, out);
 }
 
 void

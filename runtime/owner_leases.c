@@ -110,6 +110,20 @@ shape_of(MobStep *step, const MobTask *task)
     return shape;
 }
 
+/* Of tasks that have been waiting since long nothing is in the cache: what the
+ * next one needs is fetched while this one is sent. */
+static void
+fetch_next(const MobTask *next)
+{
+    for (size_t at = 0; at < sizeof *next->spec; at += 64)
+        __builtin_prefetch((const char *)next->spec + at);
+    __builtin_prefetch(next->spec->path);
+    if (next->next != NULL) {
+        __builtin_prefetch(next->next);
+        __builtin_prefetch(&next->next->lease);
+    }
+}
+
 static MobTask *
 take_task(MobShape *shape)
 {
@@ -119,6 +133,8 @@ take_task(MobShape *shape)
     shape->first = task->next;
     if (shape->first == NULL)
         shape->last = NULL;
+    else
+        fetch_next(shape->first);
     task->next = NULL;
     shape->queued--;
     return task;
@@ -196,7 +212,7 @@ nearest_node(MobWorker *worker, const MobShape *shape)
     for (uint32_t i = 0; i < places.count; i++) {
         const MobPeerNode *peer = mob_worker_peer(worker, (MobNodeId){places.node[i]});
         bool ours = places.node[i] == worker->manager.node;
-        if (peer == NULL || !peer->alive || places.bytes[i] < best ||
+        if ((peer != NULL && !peer->alive) || places.bytes[i] < best ||
             (places.bytes[i] == best && !ours))
             continue;
         best = places.bytes[i];

@@ -54,6 +54,12 @@ score(const Choice *choice, const MobPeer *peer)
     return peer->score < choice->config->spread_threshold ? 0 : peer->score;
 }
 
+bool
+mob_policy_packs(const MobConfig *config, const MobResources *total, const MobResources *available)
+{
+    return mob_cluster_fullness(total, available) < config->spread_threshold;
+}
+
 static MobPlace
 go_to(const Choice *choice, const MobPeer *peer)
 {

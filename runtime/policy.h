@@ -35,6 +35,10 @@ typedef struct {
 MobPlace mob_policy_place(MobPolicy *policy, const MobConfig *config, const MobCluster *cluster,
                           const MobPlaceRequest *request, MobPicks *picks, MobNodeId *target);
 
+/* Whether a machine is so empty that tasks are packed there, and no other is better. */
+bool mob_policy_packs(const MobConfig *config, const MobResources *total,
+                      const MobResources *available);
+
 /* Appends why no node can ever take the task: what was asked for, and what the
  * largest node has. */
 void mob_policy_explain_never(const MobCluster *cluster, const MobTaskSpec *spec, GString *into);

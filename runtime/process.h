@@ -206,12 +206,23 @@ mob_note(MobOutbox *out, MobNote note)
         mob_note_keep(out, &note);
 }
 
+/* How soon a message arrives: what is fetched at one distance says at the next
+ * where more is. */
+typedef enum {
+    MOB_AHEAD_FAR,
+    MOB_AHEAD_NEAR,
+    MOB_AHEAD_NEXT,
+} MobAhead;
+
 typedef struct {
     const char *name; /* "gcs", "node", "worker" */
     void (*step)(MobProcess *self, const MobInput *input, MobOutbox *out);
     /* Appends the whole state, in a fixed order, for people and for tests. */
     void (*dump)(const MobProcess *self, GString *into);
     void (*free)(MobProcess *self);
+    /* Brings into the cache what a step with @msg is going to read. For speed
+     * alone: it changes nothing. May be NULL. */
+    void (*ahead)(const MobProcess *self, const MobMsg *msg, MobAhead how_near);
 } MobProcessClass;
 
 struct MobProcess {

@@ -16,6 +16,7 @@ mob_recover_later(MobStep *step, MobRow *row)
 {
     g_assert(row->owned);
     g_array_append_vals(step->worker->lost, &row->ref.id, 1);
+    step->worker->unfinished = true;
 }
 
 static void

@@ -135,6 +135,8 @@ mob_row_hold(MobStep *step, MobRow *row)
 
     row->local++;
     exec->held_live++;
+    if (exec->held == NULL)
+        exec->held = g_array_new(FALSE, FALSE, sizeof(MobObjectId));
     if (exec->held->len > 256 && exec->held->len / 4 > exec->held_live)
         compact_held(step->worker);
     g_array_append_vals(exec->held, &row->ref.id, 1);
@@ -163,6 +165,8 @@ mob_row_drop_all(MobStep *step)
 {
     GArray *held = step->worker->exec.held;
 
+    if (held == NULL)
+        return;
     for (uint32_t i = 0; i < held->len; i++)
         mob_row_drop(step, g_array_index(held, MobObjectId, i));
     g_assert(step->worker->exec.held_live == 0);

@@ -72,7 +72,7 @@ rows_kept(const MobWorker *worker)
     GPtrArray *kept = g_ptr_array_new();
     const GArray *held = worker->exec.held;
 
-    for (guint i = 0; i < held->len; i++) {
+    for (guint i = 0; held != NULL && i < held->len; i++) {
         MobRow *row = mob_row_find(worker, g_array_index(held, MobObjectId, i));
         if (must_be_registered(row) && !g_ptr_array_find(kept, row, NULL))
             g_ptr_array_add(kept, row);
@@ -169,7 +169,7 @@ hand_over(MobStep *step)
     MobExec *exec = &step->worker->exec;
     uint32_t handed = walk_handed(step, false, 0);
 
-    if (handed + exec->held->len == 0) {
+    if (handed == 0 && (exec->held == NULL || exec->held->len == 0)) {
         send_reply(step); /* most tasks have seen no reference at all */
         return;
     }

@@ -173,6 +173,8 @@ mob_state_on_fault(State *state, const MobNote *note)
         fault->to_at = state->now;
         return;
     }
+    if (g_strcmp0(note->reason, "heal") == 0)
+        return; /* of one that was given before we looked on */
     fault = mob_state_alloc(state, sizeof *fault);
     *fault = (MobStateFault){
         .number = (uint32_t)note->bytes,

@@ -93,10 +93,12 @@ settle(MobStore *store, MobCopy *copy)
 {
     bool idle = copy->value != NULL && !copy->primary && copy->pins == 0 && copy->reads == 0;
 
-    if (copy->idle && !idle)
+    if (copy->idle && !idle) {
         unlist(store, copy);
-    else if (!copy->idle && idle)
+    } else if (!copy->idle && idle) {
         list(store, copy);
+        store->roomier = true;
+    }
 }
 
 bool
@@ -215,6 +217,7 @@ mob_store_remove(MobStore *store, MobCopy *copy)
         unlist(store, copy);
     leave_owner(copy);
     store->used -= copy->size;
+    store->roomier = true;
     mob_table_take(store->copies, mob_key_object(copy->ref.id));
     free_copy(copy);
 }
@@ -248,6 +251,17 @@ remember_gone(MobOwnerRow *row, MobObjectId object)
     else
         g_array_index(row->gone, MobObjectId, row->gone_next) = object;
     row->gone_next = (row->gone_next + 1) % GONE_MAX;
+}
+
+bool
+mob_store_was_gone(const MobCopy *copy)
+{
+    const GArray *gone = copy->owner->gone;
+
+    for (uint32_t i = 0; gone != NULL && i < gone->len; i++)
+        if (mob_object_eq(g_array_index(gone, MobObjectId, i), copy->ref.id))
+            return true;
+    return false;
 }
 
 static void

@@ -54,6 +54,7 @@ typedef struct {
     uint64_t capacity;
     uint64_t used;
     uint64_t evictable;
+    bool roomier; /* something went or may go: set here, taken back by who looks */
 } MobStore;
 
 void mob_store_init(MobStore *store, uint64_t capacity);
@@ -92,6 +93,8 @@ MobOwnerRow *mob_store_owner(MobStore *store, MobAddress owner, bool add);
 bool mob_store_moved(const MobCopy *copy, bool here);
 /* Notes for the owner of @ref that there is no copy; true if its row was not listed. */
 bool mob_store_missing(MobStore *store, const MobRef *ref);
+/* Whether the owner of @copy was told lately that there is none. */
+bool mob_store_was_gone(const MobCopy *copy);
 /* Puts all that is so into the moves, after a connection broke. */
 void mob_store_tell_again(MobStore *store, MobOwnerRow *row);
 /* Forgets what the owner was told; its copies must be gone. */

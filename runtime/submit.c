@@ -111,10 +111,12 @@ args_are_there(MobStep *step, MobTask *task)
 {
     fill_in(step, task);
     const MobValue *failed = failed_argument(task);
-    if (failed != NULL)
-        g_ptr_array_add(step->worker->doomed, task);
-    else
+    if (failed == NULL) {
         mob_own_leases_enqueue(step, task);
+        return;
+    }
+    g_ptr_array_add(step->worker->doomed, task);
+    step->worker->unfinished = true;
 }
 
 /* A task whose argument is an error fails without running. The tasks behind it
@@ -292,7 +294,7 @@ mob_submit_attempt_failed(MobStep *step, MobTask *task, MobFaultKind kind, const
 /* References of third owners in the results come with a registration of ours.
  * They are counted until the results have been taken in. */
 static void
-remember_tokens(MobStep *step, const MobTaskReply *reply, GArray *inner)
+remember_tokens(MobStep *step, const MobTaskReply *reply, GArray **inner)
 {
     MobAddress self = step->worker->base.address;
     uint64_t token = reply->token + reply->borrowed.count;
@@ -306,7 +308,9 @@ remember_tokens(MobStep *step, const MobTaskReply *reply, GArray *inner)
                 continue;
             MobRow *row = mob_row_of(step->worker, &refs[k]);
             mob_borrow_remember(row, self, step->input->from, token++);
-            g_array_append_vals(inner, &refs[k].id, 1);
+            if (*inner == NULL)
+                *inner = g_array_new(FALSE, FALSE, sizeof(MobObjectId));
+            g_array_append_vals(*inner, &refs[k].id, 1);
             row->contained++;
         }
     }
@@ -467,6 +471,37 @@ ended(MobStep *step, MobTask *task, const MobTaskReply *reply)
     mob_own_leases_task_over(step, lease);
 }
 
+static void
+fetch(const void *what, size_t size)
+{
+    for (size_t at = 0; at < size; at += 64)
+        __builtin_prefetch((const char *)what + at);
+}
+
+void
+mob_submit_ahead(const MobProcess *self, const MobMsg *msg, MobAhead how_near)
+{
+    if (msg->type != MOB_MSG_TASK_REPLY)
+        return;
+    const MobWorker *worker = (const MobWorker *)self;
+    const MobTaskReply *reply = mob_task_reply(msg);
+    MobObjectId result = mob_object_return(reply->task, 1);
+
+    if (how_near == MOB_AHEAD_FAR) {
+        mob_table_prefetch(worker->tasks, mob_key_task(reply->task));
+        mob_table_prefetch(worker->rows, mob_key_object(result));
+        return;
+    }
+    const MobTask *task = find_task(worker, reply->task);
+    if (task != NULL && how_near == MOB_AHEAD_NEAR) {
+        fetch(task, sizeof *task);
+        fetch(mob_row_find(worker, result), sizeof(MobRow));
+    } else if (task != NULL) {
+        fetch(task->lease, sizeof *task->lease);
+        fetch(task->spec, sizeof *task->spec);
+    }
+}
+
 void
 mob_submit_on_reply(MobStep *step)
 {
@@ -474,11 +509,8 @@ mob_submit_on_reply(MobStep *step)
     MobTask *task = task_of_reply(step, reply);
     g_autoptr(GArray) inner = NULL;
 
-    if (reply->results.count > 0 || reply->borrowed.count > 0) {
-        inner = g_array_new(FALSE, FALSE, sizeof(MobObjectId));
-        remember_tokens(step, reply, inner);
-        add_borrowers(step, reply);
-    }
+    remember_tokens(step, reply, &inner);
+    add_borrowers(step, reply);
     if (task != NULL) {
         if (reply->refused)
             refused(step, task);

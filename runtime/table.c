@@ -219,6 +219,13 @@ unindex(MobTable *table, MobKey key)
     return entry;
 }
 
+void
+mob_table_prefetch(const MobTable *table, MobKey key)
+{
+    if (table->index != NULL)
+        __builtin_prefetch(&table->index[hash_key(key) & (table->capacity * 2 - 1)]);
+}
+
 void *
 mob_table_take(MobTable *table, MobKey key)
 {

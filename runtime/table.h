@@ -27,6 +27,9 @@ void mob_table_add(MobTable *table, MobKey key, void *value);
 /* Returns the value under @key, or NULL. */
 void *mob_table_get(const MobTable *table, MobKey key);
 
+/* Where only the search for @key is wanted in the cache. */
+void mob_table_prefetch(const MobTable *table, MobKey key);
+
 /* Removes @key and returns the value it had, or NULL. */
 void *mob_table_take(MobTable *table, MobKey key);
 

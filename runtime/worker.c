@@ -7,87 +7,6 @@ enum {
     REMOVED_MAX = 1024 /* removed borrowers that are remembered, should they be added late */
 };
 
-/* --- whom we know --- */
-
-static MobPeerNode *
-add_peer(MobWorker *worker, const MobView *view)
-{
-    MobPeerNode *peer = g_new0(MobPeerNode, 1);
-
-    peer->node = view->node;
-    peer->name = mob_str_ref(view->name);
-    peer->alive = true;
-    mob_table_add(worker->nodes, mob_key_word(view->node.v), peer);
-    return peer;
-}
-
-static const MobViews *
-roll_of(const MobWorker *worker)
-{
-    static const MobViews none = {0};
-
-    return worker->roll != NULL ? &mob_worker_registered(worker->roll)->views : &none;
-}
-
-MobPeerNode *
-mob_worker_peer(MobWorker *worker, MobNodeId node)
-{
-    MobPeerNode *peer = mob_table_get(worker->nodes, mob_key_word(node.v));
-    const MobViews *roll = roll_of(worker);
-
-    for (uint32_t i = 0; peer == NULL && i < roll->count; i++)
-        if (roll->items[i].node.v == node.v)
-            peer = add_peer(worker, &roll->items[i]);
-    return peer;
-}
-
-MobPeerNode *
-mob_worker_peer_by_name(MobWorker *worker, const MobStr *name)
-{
-    const MobViews *roll = roll_of(worker);
-    MobPeerNode *peer;
-    MobPeerNode *found = NULL;
-    size_t at = 0;
-
-    for (uint32_t i = 0; i < roll->count; i++)
-        if (mob_str_eq(roll->items[i].name, name))
-            mob_worker_peer(worker, roll->items[i].node);
-    while ((peer = mob_table_next(worker->nodes, &at)))
-        if (peer->alive && mob_str_eq(peer->name, name) &&
-            (found == NULL || peer->node.v > found->node.v))
-            found = peer;
-    return found;
-}
-
-bool
-mob_worker_is_dead(const MobWorker *worker, MobAddress process)
-{
-    if (worker->dead_nodes > 0) {
-        const MobPeerNode *peer = mob_table_get(worker->nodes, mob_key_word(process.node));
-        if (peer != NULL && !peer->alive)
-            return true;
-    }
-    return worker->dead_workers > 0 &&
-           mob_table_get(worker->dead, mob_key_address(process)) != NULL;
-}
-
-void
-mob_worker_name(MobWorker *worker, MobAddress process, GString *into)
-{
-    const MobPeerNode *peer = mob_worker_peer(worker, (MobNodeId){process.node});
-
-    if (mob_address_eq(process, worker->gcs))
-        g_string_append(into, "gcs");
-    else if (process.local >= MOB_LOCAL_WORKER && process.local < MOB_LOCAL_POOL)
-        g_string_append(into, "driver");
-    else if (peer == NULL)
-        g_string_append_printf(into, "node %u", process.node);
-    else
-        g_string_append(into, mob_str(peer->name));
-    if (process.local >= MOB_LOCAL_POOL)
-        g_string_append_printf(into, "/w%u", process.local - MOB_LOCAL_POOL);
-}
-
 MobValue *
 mob_worker_fault(MobStep *step, MobFaultKind kind, const MobTask *task, MobAddress where,
                  const char *message, const MobValue *cause)
@@ -131,73 +50,6 @@ mob_worker_pull(MobStep *step, const MobRef *ref, bool wait)
     mob_send(step->out, step->worker->manager, get);
 }
 
-/* --- nodes and workers come and go --- */
-
-static void
-node_died(MobStep *step, MobPeerNode *peer)
-{
-    MobNodeId node = peer->node;
-    g_autofree char *why =
-        g_strdup_printf("%s died: %s", mob_str(peer->name), mob_str(peer->reason));
-
-    mob_objects_on_node_dead(step, node);
-    mob_own_leases_on_node_dead(step, node);
-    mob_objects_on_owner_dead(step, (MobAddress){0}, node, why);
-    mob_borrow_on_dead(step, (MobAddress){0}, node);
-}
-
-/* Takes in what is said of a node; true if it is news that it is dead. */
-static bool
-learn(MobWorker *worker, const MobView *view)
-{
-    MobPeerNode *peer = mob_worker_peer(worker, view->node);
-
-    if (peer == NULL) {
-        peer = add_peer(worker, view);
-        worker->alive_nodes++;
-    }
-    if (!peer->alive || view->alive)
-        return false; /* death is final */
-    peer->alive = false;
-    peer->reason = mob_str_ref(view->reason);
-    worker->alive_nodes--;
-    worker->dead_nodes++;
-    return true;
-}
-
-static void
-learn_all(MobStep *step, const MobViews *views)
-{
-    uint32_t before = step->worker->alive_nodes;
-
-    for (uint32_t i = 0; i < views->count; i++)
-        if (learn(step->worker, &views->items[i]))
-            node_died(step, mob_worker_peer(step->worker, views->items[i].node));
-    if (step->worker->alive_nodes > before)
-        mob_own_leases_pump_all(step);
-}
-
-/* The roll is shared with the other workers of the machine; only those on it
- * that are dead already are taken down one by one. */
-static void
-take_roll(MobStep *step)
-{
-    MobWorker *worker = step->worker;
-    const MobViews *views = &mob_worker_registered(step->input->msg)->views;
-
-    if (worker->roll != NULL) { /* said again: no more than news */
-        learn_all(step, views);
-        return;
-    }
-    worker->roll = mob_msg_ref((MobMsg *)step->input->msg);
-    worker->alive_nodes = 0;
-    for (uint32_t i = 0; i < views->count; i++) {
-        worker->alive_nodes++;
-        if (!views->items[i].alive && learn(worker, &views->items[i]))
-            node_died(step, mob_worker_peer(worker, views->items[i].node));
-    }
-}
-
 static void
 ask_again_everywhere(MobStep *step, MobAddress peer)
 {
@@ -206,43 +58,6 @@ ask_again_everywhere(MobStep *step, MobAddress peer)
     mob_recover_again(step, peer);
     mob_borrow_again(step, peer);
     mob_exec_again(step, peer);
-}
-
-static void
-on_node_changed(MobStep *step)
-{
-    const MobViews *views = &mob_node_changed(step->input->msg)->views;
-
-    learn_all(step, views);
-    for (uint32_t i = 0; i < views->count; i++)
-        if (!views->items[i].alive) { /* registrations with its processes are settled */
-            size_t at = 0;
-            MobRegistration *registration;
-            g_autoptr(GArray) owners = g_array_new(FALSE, FALSE, sizeof(MobAddress));
-            while ((registration = mob_table_next(step->worker->registrations, &at)))
-                if (registration->owner.node == views->items[i].node.v)
-                    g_array_append_vals(owners, &registration->owner, 1);
-            for (guint k = 0; k < owners->len; k++)
-                mob_borrow_again(step, g_array_index(owners, MobAddress, k));
-        }
-}
-
-static void
-on_worker_died(MobStep *step)
-{
-    MobWorker *worker = step->worker;
-    const MobWorkerDied *news = mob_worker_died(step->input->msg);
-    MobKey key = mob_key_address(news->worker);
-
-    if (mob_address_eq(news->worker, worker->base.address) ||
-        mob_table_get(worker->dead, key) != NULL)
-        return;
-    mob_table_add(worker->dead, key, worker);
-    worker->dead_workers++;
-    mob_own_leases_on_worker_dead(step, news->worker, mob_str(news->reason));
-    mob_objects_on_owner_dead(step, news->worker, (MobNodeId){0}, mob_str(news->reason));
-    mob_borrow_on_dead(step, news->worker, (MobNodeId){0});
-    mob_borrow_again(step, news->worker);
 }
 
 /* --- broken connections --- */
@@ -356,7 +171,7 @@ start_main_if_ready(MobStep *step)
 static void
 on_registered(MobStep *step)
 {
-    take_roll(step);
+    mob_worker_take_roll(step);
     step->worker->registered = true;
     start_main_if_ready(step);
 }
@@ -420,8 +235,8 @@ static const Handler on_message[MOB_MSG_COUNT] = {
     [MOB_MSG_KV_PUT_REPLY] = on_kv_put_reply,
     [MOB_MSG_KV_GET_REPLY] = mob_exec_on_bundle,
     [MOB_MSG_JOB_FINISHED] = on_job_finished,
-    [MOB_MSG_NODE_CHANGED] = on_node_changed,
-    [MOB_MSG_WORKER_DIED] = on_worker_died,
+    [MOB_MSG_NODE_CHANGED] = mob_worker_on_node_changed,
+    [MOB_MSG_WORKER_DIED] = mob_worker_on_worker_died,
     [MOB_MSG_EXIT_WORKER] = on_exit_worker,
     [MOB_MSG_OBJECT_STORED] = mob_exec_on_stored,
     [MOB_MSG_OBJECT_HERE] = on_object_here,
@@ -509,7 +324,8 @@ worker_step(MobProcess *self, const MobInput *input, MobOutbox *out)
     MobStep step = {(MobWorker *)self, input, out};
 
     dispatch(&step);
-    while (step.worker->lost->len + step.worker->doomed->len > 0) {
+    while (step.worker->unfinished) {
+        step.worker->unfinished = false;
         mob_recover_run(&step);
         mob_submit_fail_doomed(&step);
     }
@@ -533,7 +349,7 @@ worker_free(MobProcess *self)
     MobWorker *worker = (MobWorker *)self;
 
     mob_exec_clear(&worker->exec);
-    g_array_unref(worker->exec.held);
+    g_clear_pointer(&worker->exec.held, g_array_unref);
     g_array_unref(worker->exec.registering);
     mob_table_free_full(worker->shapes, (GDestroyNotify)mob_shape_free);
     mob_table_free_full(worker->leases, g_free);
@@ -561,7 +377,8 @@ worker_free(MobProcess *self)
     g_free(worker);
 }
 
-static const MobProcessClass worker_class = {"worker", worker_step, mob_worker_dump, worker_free};
+static const MobProcessClass worker_class = {"worker", worker_step, mob_worker_dump, worker_free,
+                                             mob_submit_ahead};
 
 MobProcess *
 mob_worker_new(MobAddress address, const MobConfig *config, const MobWorkerOptions *options)
@@ -585,7 +402,6 @@ mob_worker_new(MobAddress address, const MobConfig *config, const MobWorkerOptio
     worker->unverified = g_array_new(FALSE, FALSE, sizeof(MobToken));
     worker->settling = g_array_new(FALSE, FALSE, sizeof(MobObjectId));
     worker->doomed = g_ptr_array_new();
-    worker->exec.held = g_array_new(FALSE, FALSE, sizeof(MobObjectId));
     worker->exec.registering = g_array_new(FALSE, FALSE, sizeof(MobObjectId));
     if (options->driver) {
         worker->root = options->root;

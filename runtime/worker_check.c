@@ -205,7 +205,7 @@ count_list(const MobOwnLease *lease, MobOwnLeaseState state)
 }
 
 static bool
-shape_is_sound(const MobShape *shape, GString *why)
+shape_is_sound(const MobWorker *worker, const MobShape *shape, GString *why)
 {
     uint32_t queued = 0;
 
@@ -215,6 +215,11 @@ shape_is_sound(const MobShape *shape, GString *why)
     EXPECT(queued == shape->queued, "%u tasks wait, %u are counted", queued, shape->queued);
     EXPECT(count_list(shape->asked, MOB_OWN_ASKED) == shape->requests, "requests are miscounted");
     EXPECT(shape->ending + shape->users == 0, "a shape is still in use");
+    EXPECT(worker->closing || queued == 0 || shape->idle == NULL,
+           "a task waits for a lease, and one is idle");
+    EXPECT(worker->closing || queued <= shape->requests ||
+               shape->requests >= MAX(1, worker->alive_nodes),
+           "a task waits for a lease that nobody asks for");
     return true;
 }
 
@@ -238,7 +243,7 @@ leases_are_sound(const MobWorker *worker, const TaskSums *tasks, GString *why)
     }
     at = 0;
     while ((shape = mob_table_next(worker->shapes, &at))) {
-        if (!shape_is_sound(shape, why))
+        if (!shape_is_sound(worker, shape, why))
             return false;
         queued += shape->queued;
         idle += count_list(shape->idle, MOB_OWN_IDLE);

@@ -15,8 +15,9 @@
  *     results.c  its end: results to the store, references handed over, the reply
  *     calls.c    what a body asks for: submit, put, output
  *     waits.c    get and wait
+ *     worker_nodes.c  the machines and workers it knows of; who is told of deaths
  *
- * worker.c dispatches, and tells the parts of deaths and broken connections.
+ * worker.c dispatches, and tells the parts of broken connections.
  *
  * Invariants, quoted by assertions:
  *  W1  A row is gone exactly when nothing counts on it: no local, submitted,
@@ -183,7 +184,7 @@ typedef struct {
     uint32_t puts;
     uint32_t missing; /* what the present phase still waits for */
     bool bundle_missing;
-    GArray *held; /* of MobObjectId, in order of acquisition: W4 */
+    GArray *held; /* of MobObjectId, in order of acquisition: W4; NULL until there is one */
     uint32_t held_live;
 
     /* the call that the body is stopped at, if it waits */
@@ -246,17 +247,18 @@ struct MobWorker {
     bool driver;
     bool registered;
 
-    MobTable *rows;        /* object -> MobRow, owned */
-    MobTable *tasks;       /* task -> MobTask, owned */
-    MobTable *shapes;      /* key -> MobShape, owned */
-    MobTable *leases;      /* lease -> MobOwnLease, owned */
-    MobMsg *roll;          /* WorkerRegistered: the nodes at that time; shared with other workers */
-    MobTable *nodes;       /* node -> MobPeerNode, owned: those that joined or died since, or
-                            * were looked up */
-    uint32_t dead_nodes;   /* how many of those are dead */
-    MobTable *dead;        /* address of a dead worker -> itself (not NULL) */
-    uint32_t dead_workers; /* how many: asked for every message, so not of the table */
-    MobRecent *removed;    /* registrar, token: borrowers that were removed */
+    MobTable *rows;   /* object -> MobRow, owned */
+    MobTable *tasks;  /* task -> MobTask, owned */
+    MobTable *shapes; /* key -> MobShape, owned */
+    MobTable *leases; /* lease -> MobOwnLease, owned */
+    MobMsg
+        *roll; /* the newest WorkerRegistered: the nodes at that time; shared with other workers */
+    MobTable *nodes;         /* node -> MobPeerNode, owned: those that joined or died since, or
+                              * were looked up */
+    uint32_t dead_nodes;     /* how many of those are dead */
+    MobTable *dead;          /* address of a dead worker -> itself (not NULL) */
+    uint32_t dead_workers;   /* how many: asked for every message, so not of the table */
+    MobRecent *removed;      /* registrar, token: borrowers that were removed */
     MobTable *registrations; /* registrar, token -> MobRegistration, owned */
     GArray *unverified;      /* of MobToken: VerifyBorrower (borrower: who asks) that came before
                               * the news of the registrar's death */
@@ -269,6 +271,7 @@ struct MobWorker {
     MobStr *bundle_used_id; /* … and its id, owned */
     GArray *broken;         /* of MobBroken, by time */
     GArray *lost;           /* of MobObjectId: to be recovered in this step */
+    bool unfinished;        /* something has been added to doomed or lost */
     uint32_t alive_nodes;
     uint64_t next_lease;
     uint64_t next_token;
@@ -353,6 +356,8 @@ void mob_objects_again(MobStep *step, MobAddress peer); /* after a reset */
 /* Takes spec and args; adds the rows of what it returns. */
 MobTask *mob_submit(MobStep *step, MobTaskSpec *spec, MobArgs *args);
 void mob_submit_arg_ready(MobStep *step, MobTask *task);
+/* See MobProcessClass. */
+void mob_submit_ahead(const MobProcess *self, const MobMsg *msg, MobAhead how_near);
 void mob_submit_on_reply(MobStep *step);
 /* The newest attempt ended without a reply: run it again or fail it. */
 void mob_submit_attempt_failed(MobStep *step, MobTask *task, MobFaultKind kind, const char *why,
@@ -468,18 +473,24 @@ void mob_waits_registered(MobStep *step);
 
 void mob_worker_dump(const MobProcess *process, GString *into);
 
-/* --- worker.c --- */
+/* --- worker_nodes.c --- */
 
 /* NULL for a node that nobody has told us of. */
 MobPeerNode *mob_worker_peer(MobWorker *worker, MobNodeId node);
 /* The newest live node of that name, or NULL. */
 MobPeerNode *mob_worker_peer_by_name(MobWorker *worker, const MobStr *name);
 bool mob_worker_is_dead(const MobWorker *worker, MobAddress process);
+/* "n2/w0" */
+void mob_worker_name(MobWorker *worker, MobAddress process, GString *into);
+void mob_worker_take_roll(MobStep *step);
+void mob_worker_on_node_changed(MobStep *step);
+void mob_worker_on_worker_died(MobStep *step);
+
+/* --- worker.c --- */
+
 /* After retry_delay, ask @peer again what it has not answered. */
 void mob_worker_retry(MobStep *step, MobAddress peer);
 /* (transfer full) an error value about @task (may be NULL) on @where (may be nobody). */
 MobValue *mob_worker_fault(MobStep *step, MobFaultKind kind, const MobTask *task, MobAddress where,
                            const char *message, const MobValue *cause);
-/* "n2/w0" */
-void mob_worker_name(MobWorker *worker, MobAddress process, GString *into);
 void mob_worker_pull(MobStep *step, const MobRef *ref, bool wait); /* GetObject */

@@ -28,16 +28,16 @@ local function run(who)
   return c, job
 end
 
--- The worker called: the value is lost although its copy was not.
-local c, job = run "the worker"
+-- The driver called, and the worker dies: nothing happens.
+local c, job = run "the driver"
+assert.are.equal(8 * 1024 * 1024, job:result())
+print("the driver called: " .. job:result() .. " bytes")
+
+-- The worker called, and the same worker dies: the value is lost although its copy was not.
+c, job = run "the worker"
 assert.error_is(job, "OwnerDiedError")
 assert.are.equal("n1", c.state.tasks { name = "caller" }[1].node)
 assert.are.equal("n2", c.state.tasks { name = "make" }[1].node)
 assert.are.equal(0, c.state.store.used, "the orphaned copy is freed")
 assert.are.equal(0, #c.state.tasks { replayed = true }, "nobody is left who could redo it")
 print("the worker called: " .. job:error():report())
-
--- The driver called, and the same worker dies: nothing happens.
-c, job = run "the driver"
-assert.are.equal(8 * 1024 * 1024, job:result())
-print("the driver called: " .. job:result() .. " bytes")

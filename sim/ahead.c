@@ -8,6 +8,7 @@ enum {
     FETCH_CONN = 12,
     FETCH_PLACE = 8,
     FETCH_PROCESS = 4,
+    FETCH_KEPT = 2,
 };
 
 enum {
@@ -37,6 +38,8 @@ fetch_result(const MobMsg *msg)
 {
     if (msg->type == MOB_MSG_TASK_REPLY && mob_task_reply(msg)->results.count > 0)
         fetch(mob_task_reply(msg)->results.items[0].value, sizeof(MobValue));
+    else if (msg->type == MOB_MSG_PUSH_TASK && mob_push_task(msg)->spec != NULL)
+        fetch(mob_push_task(msg)->spec->path, LINE);
 }
 
 static const MobPlace *
@@ -45,6 +48,19 @@ receiver(const MobSlot *slot)
     const MobConn *conn = slot->subject;
 
     return conn->end[!slot->end].place;
+}
+
+/* What the receiver keeps about the message. */
+static void
+fetch_kept(const MobSlot *slot, MobAhead how_near)
+{
+    const MobMsg *msg = slot->what;
+    const MobPlace *place = receiver(slot);
+
+    /* Of most other messages the receiver is not in the cache itself yet. */
+    if (msg->type == MOB_MSG_TASK_REPLY && place != NULL && place->process != NULL &&
+        place->process->class->ahead != NULL)
+        place->process->class->ahead(place->process, msg, how_near);
 }
 
 static const MobSlot *
@@ -75,14 +91,17 @@ mob_look_ahead(const MobWorld *world, MobLane lane)
         place = receiver(slot);
         if (place != NULL)
             fetch(place, 2 * LINE);
+        fetch_kept(slot, MOB_AHEAD_FAR);
     }
     slot = message_at(world, lane, FETCH_PROCESS);
     if (slot != NULL) {
         fetch_result(slot->what);
         place = receiver(slot);
-        if (place != NULL) {
+        if (place != NULL)
             fetch(place->process, PROCESS_SIZE);
-            fetch(place->hosted, sizeof(GPtrArray));
-        }
+        fetch_kept(slot, MOB_AHEAD_NEAR);
     }
+    slot = message_at(world, lane, FETCH_KEPT);
+    if (slot != NULL)
+        fetch_kept(slot, MOB_AHEAD_NEXT);
 }

@@ -4,7 +4,8 @@
  * that arrives touches a slot, a connection, itself, a place and a process,
  * each of which says where the next one is: one miss after the other. The
  * lanes of the queue tell which messages will arrive next, so each of these
- * steps is taken in advance, for another message each.
+ * steps is taken in advance, for another message each. What a process keeps
+ * about a message it fetches itself (MobProcessClass.ahead).
  *
  * Nothing here changes what happens.
  */

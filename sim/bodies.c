@@ -7,13 +7,11 @@
 MobHosted *
 mob_bodies_find(const MobPlace *place, uint64_t id)
 {
-    /* Few at a time, and the newest is the one that is asked for. */
-    for (guint i = place->hosted->len; i > 0; i--) {
-        MobHosted *hosted = g_ptr_array_index(place->hosted, i - 1);
-        if (hosted->id.v == id)
-            return hosted;
-    }
-    return NULL;
+    MobHosted *hosted = place->hosted;
+
+    while (hosted != NULL && hosted->id.v != id)
+        hosted = hosted->next;
+    return hosted;
 }
 
 static MobHosted *
@@ -59,6 +57,16 @@ keep_bundle(MobPlace *place, MobValue *bundle)
     place->bundle = bundle;
 }
 
+static MobHosted **
+end_of(MobPlace *place)
+{
+    MobHosted **link = &place->hosted;
+
+    while (*link != NULL)
+        link = &(*link)->next;
+    return link;
+}
+
 void
 mob_bodies_start(MobWorld *world, MobPlace *place, MobEffect *effect)
 {
@@ -81,7 +89,7 @@ mob_bodies_start(MobWorld *world, MobPlace *place, MobEffect *effect)
     keep_bundle(place, effect->bundle);
     hosted->body =
         world->loader->start(world->loader, &hosted->context, effect->bundle, hosted->args);
-    g_ptr_array_add(place->hosted, hosted);
+    *end_of(place) = hosted;
     run(world, hosted, &(MobAnswer){0});
 }
 
@@ -170,23 +178,28 @@ mob_bodies_end(MobWorld *world, MobPlace *place, const MobEffect *effect)
     MobHosted *hosted = get(place, effect->body);
 
     stop(world, hosted);
-    g_ptr_array_remove(place->hosted, hosted);
+    MobHosted **link = &place->hosted;
+    while (*link != hosted)
+        link = &(*link)->next;
+    *link = hosted->next;
     hosted_free(hosted);
 }
 
 void
 mob_bodies_stop(MobWorld *world, MobPlace *place)
 {
-    for (guint i = 0; i < place->hosted->len; i++)
-        stop(world, g_ptr_array_index(place->hosted, i));
+    for (MobHosted *hosted = place->hosted; hosted != NULL; hosted = hosted->next)
+        stop(world, hosted);
 }
 
 void
 mob_bodies_clear(MobWorld *world, MobPlace *place)
 {
-    for (guint i = 0; i < place->hosted->len; i++)
-        hosted_free(g_ptr_array_index(place->hosted, i));
-    g_ptr_array_set_size(place->hosted, 0);
+    while (place->hosted != NULL) {
+        MobHosted *hosted = place->hosted;
+        place->hosted = hosted->next;
+        hosted_free(hosted);
+    }
     for (guint i = 0; i < place->bundles->len; i++)
         mob_value_unref(g_ptr_array_index(place->bundles, i));
     place->bundle = NULL;

@@ -75,6 +75,29 @@ check_node_at_rest(MobCheck *check, const MobProcess *node, const char *name, bo
         mob_check_fail(check, "I6", "no leak", "%s still pulls %u objects", name, stats.pulls);
 }
 
+/* What an owner counts as its leases and what node managers keep for it agree. */
+static void
+check_owned_leases(MobCheck *check, const MobProcess *worker, const char *name)
+{
+    size_t at = 0;
+    MobProcInfo info;
+    const MobProcess *process;
+    MobWorkerStats stats;
+    uint32_t kept = 0;
+
+    mob_worker_stats(worker, &stats);
+    while ((process = mob_world_next_process(check->world, &at, &info))) {
+        size_t next = 0;
+        MobLeaseInfo lease;
+        while (info.role == MOB_ROLE_NODE && mob_node_next_lease(process, &next, &lease))
+            kept += mob_address_eq(lease.lease.owner, worker->address);
+    }
+    if (kept != stats.leases)
+        mob_check_fail(check, "I25", "task conservation",
+                       "%s counts %u leases, and the node managers keep %u for it", name,
+                       stats.leases, kept);
+}
+
 /* Every job has ended, whether it answered or its driver died. */
 static bool
 jobs_are_over(const MobState *state)
@@ -106,6 +129,7 @@ mob_check_at_rest(MobCheck *check, bool drained)
         } else if (info.role == MOB_ROLE_WORKER || info.role == MOB_ROLE_DRIVER) {
             mob_check_worker(check, process);
             check_rows(check, process, info.name, drained);
+            check_owned_leases(check, process, info.name);
         }
     }
     check->credit = 0;
@@ -132,32 +156,15 @@ root_of(const MobValue *value, GStringChunk *text, const char **message, bool *t
     return kind;
 }
 
-/* Whether something that happened in this run excuses an error of this kind. */
+/* A time-out further up excuses everything: the program asked for it. */
 static bool
 is_licensed(const MobCheck *check, MobFaultKind kind, bool timed_out)
 {
-    if (timed_out)
-        return true;
-    switch (kind) {
-    case MOB_FAULT_WORKER_CRASHED:
-    case MOB_FAULT_NODE_DIED:
-    case MOB_FAULT_OWNER_DIED:
-    case MOB_FAULT_OBJECT_LOST:
-    case MOB_FAULT_RECONSTRUCTION:
-    case MOB_FAULT_FETCH_TIMED_OUT:
-        return check->kills > 0 || check->network_faults || check->evictions > 0;
-    case MOB_FAULT_STORE_FULL:
-    case MOB_FAULT_UNSCHEDULABLE:
-        return true; /* the program asked for more than there is */
-    case MOB_FAULT_NONE:
-    case MOB_FAULT_TASK:
-    case MOB_FAULT_GET_TIMEOUT:
-    case MOB_FAULT_DEADLOCK:
-    case MOB_FAULT_CANCELLED:
-    case MOB_FAULT_COUNT:
-        break;
-    }
-    return false;
+    bool of_the_cluster = kind != MOB_FAULT_NONE && kind != MOB_FAULT_TASK &&
+                          kind != MOB_FAULT_GET_TIMEOUT && kind != MOB_FAULT_DEADLOCK &&
+                          kind != MOB_FAULT_CANCELLED;
+
+    return timed_out || (of_the_cluster && mob_check_is_licensed(check, kind));
 }
 
 static bool

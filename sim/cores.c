@@ -115,8 +115,7 @@ mob_cores_drop(MobWorld *world, MobHosted *hosted)
 void
 mob_cores_park(MobWorld *world, MobPlace *place)
 {
-    for (guint i = 0; i < place->hosted->len; i++) {
-        MobHosted *hosted = g_ptr_array_index(place->hosted, i);
+    for (MobHosted *hosted = place->hosted; hosted != NULL; hosted = hosted->next) {
         if (hosted->computing)
             hosted->left = take_out(world, hosted);
     }
@@ -125,8 +124,7 @@ mob_cores_park(MobWorld *world, MobPlace *place)
 void
 mob_cores_unpark(MobWorld *world, MobPlace *place)
 {
-    for (guint i = 0; i < place->hosted->len; i++) {
-        MobHosted *hosted = g_ptr_array_index(place->hosted, i);
+    for (MobHosted *hosted = place->hosted; hosted != NULL; hosted = hosted->next) {
         if (hosted->computing)
             add(world, hosted, hosted->left);
     }

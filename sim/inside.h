@@ -22,6 +22,7 @@
 #include "runtime/link.h"
 #include "runtime/node.h"
 #include "runtime/worker.h"
+#include "sim/cast.h"
 #include "sim/journal.h"
 #include "sim/queue.h"
 #include "sim/world.h"
@@ -34,21 +35,6 @@ typedef struct MobConn MobConn;
 typedef struct MobFaultRun MobFaultRun;
 
 __extension__ typedef unsigned __int128 MobWide;
-
-/* Who plays the parts. Tests and benchmarks put in processes of their own. */
-typedef struct {
-    MobProcess *(*gcs)(MobAddress address, const MobConfig *config);
-    MobProcess *(*node)(MobAddress address, const MobConfig *config, const MobNodeOptions *options,
-                        uint32_t first_worker);
-    MobProcess *(*worker)(MobAddress address, const MobConfig *config,
-                          const MobWorkerOptions *options);
-    /* What the driver's main has returned, once the driver is finished; else NULL. */
-    const MobValue *(*result)(const MobProcess *driver);
-    void (*explain)(const MobProcess *worker, GString *into);
-} MobCast;
-
-/* Like mob_world_new(), with other actors; @cast is borrowed. */
-MobWorld *mob_world_new_with(const MobWorldOptions *options, const MobCast *cast);
 
 /* The kinds of slots in the queue. Those up to MOB_AT_EVICT are inputs. */
 typedef enum {
@@ -71,7 +57,7 @@ typedef enum {
 
 /* What is special about a message under way: bits of its slot's flags. */
 enum {
-    MOB_FLAG_TAKEN_IN = 1,   /* it has queued at the receiving network card */
+    MOB_FLAG_TAKEN_IN = 1,   /* it has queued at the receiving network card, or behind what has */
     MOB_FLAG_LOSE_IT = 2,    /* the connection breaks when it arrives */
     MOB_FLAG_LOSE_REPLY = 4, /* the connection breaks when it has been handled */
     MOB_FLAG_STRAY = 8,      /* its connection is broken already; it arrives all the same */
@@ -111,8 +97,8 @@ struct MobPlace {
     MobTable *conns;   /* peer -> MobConn, each holding a reference */
     uint32_t paused;   /* by so many faults */
     uint32_t job;      /* of a driver; else 0 */
-    bool serving;      /* an MOB_AT_SERVE pends */
-    GPtrArray *hosted; /* of MobHosted, owned */
+    MobHandle serve;   /* pending MOB_AT_SERVE; foreground if anything in the inbox is */
+    MobHosted *hosted; /* owned, oldest first: few at a time, of a worker one */
     MobInbox inbox;
     MobPicks *picks; /* owned */
     const char *name;
@@ -164,6 +150,7 @@ struct MobBox {
 
 struct MobHosted {
     MobBodyId id;
+    MobHosted *next; /* of the same place */
     MobPlace *place;
     MobBody *body;     /* owned */
     MobTaskSpec *spec; /* owned */

@@ -385,6 +385,7 @@ comes_later(MobWorld *world, const MobEntry *entry, MobSlot *slot)
     }
     if (at <= world->now)
         return false;
+    slot->flags |= MOB_FLAG_TAKEN_IN; /* it has its place: what comes behind does not put it off */
     mob_queue_push_aged(&world->queue, at, mob_net_tie(world, conn, slot->end, at), entry->seq,
                         slot);
     return true;

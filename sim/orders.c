@@ -32,12 +32,12 @@ address_of(const MobTarget *target)
 }
 
 static void
-note_fault(MobWorld *world, const MobFaultRun *fault, const char *what)
+note_fault(MobWorld *world, const MobFaultRun *fault)
 {
-    g_autofree char *text = g_strconcat(what, fault->text, NULL);
+    g_autofree char *text = g_strconcat(fault->healed ? "heal " : "", fault->text, NULL);
     MobNote note = {
         .kind = MOB_NOTE_FAULT,
-        .reason = mob_verb_name(fault->verb),
+        .reason = fault->healed ? "heal" : mob_verb_name(fault->verb),
         .text = mob_world_text(world, text),
         .line = fault->line,
         .bytes = fault->number,
@@ -82,7 +82,7 @@ kill_box(MobWorld *world, MobFaultRun *fault, MobBox *box, GError **error)
         const MobPlace *place = g_ptr_array_index(world->places, i);
         fault->bites += place->life->box == box && place->state == MOB_PLACE_LIVE;
     }
-    note_fault(world, fault, "");
+    note_fault(world, fault);
     note_node_died(world, box, "killed");
     if (had_gcs)
         note_gcs_died(world);
@@ -96,7 +96,7 @@ kill_place(MobWorld *world, MobFaultRun *fault, MobPlace *place, GError **error)
     if (place->state == MOB_PLACE_DEAD)
         return refuse(error, "is already dead", place->name);
     fault->bites++;
-    note_fault(world, fault, "");
+    note_fault(world, fault);
     if (place->role == MOB_ROLE_NODE)
         note_node_died(world, place->life->box, "its node manager was killed");
     else if (place->role == MOB_ROLE_GCS)
@@ -128,7 +128,7 @@ do_restart(MobWorld *world, const MobOrder *order, MobFaultRun *fault, GError **
     if (box != NULL) {
         if (box->alive && box->life->manager->state != MOB_PLACE_DEAD)
             return refuse(error, "is alive; only a dead machine can be restarted", box->name);
-        note_fault(world, fault, "");
+        note_fault(world, fault);
         mob_box_restart(world, box, order->wipe);
     } else if (place->role != MOB_ROLE_GCS) {
         return refuse(error, "cannot be restarted; only machines and gcs can", place->name);
@@ -137,7 +137,7 @@ do_restart(MobWorld *world, const MobOrder *order, MobFaultRun *fault, GError **
     } else if (!place->life->box->alive) {
         return refuse(error, "is on a machine that is dead; restart that", place->name);
     } else {
-        note_fault(world, fault, "");
+        note_fault(world, fault);
         if (order->wipe)
             mob_journal_wipe(mob_place_journal(fault->target.place));
         mob_gcs_start(world);
@@ -211,7 +211,7 @@ do_pause(MobWorld *world, const MobOrder *order, MobFaultRun *fault, GError **er
 {
     if (is_dead(&fault->target))
         return refuse(error, "is dead and cannot be paused", order->target);
-    note_fault(world, fault, "");
+    note_fault(world, fault);
     fault->life = mob_target_box(&fault->target)->life;
     for_each(world, &fault->target, fault, pause_place);
     return true;
@@ -236,7 +236,7 @@ do_slow(MobWorld *world, const MobOrder *order, MobFaultRun *fault, GError **err
 
     if (!box->alive)
         return refuse(error, "is dead and cannot be slowed down", order->target);
-    note_fault(world, fault, "");
+    note_fault(world, fault);
     fault->speed_ppm = order->speed_ppm;
     fault->bites += box->shares->len;
     mob_cores_set_speed(world, box, order->speed_ppm);
@@ -249,7 +249,7 @@ static bool
 do_block(MobWorld *world, const MobOrder *order, MobFaultRun *fault, GError **error)
 {
     world->blocking++;
-    note_fault(world, fault, "");
+    note_fault(world, fault);
     return true;
 }
 
@@ -265,7 +265,7 @@ do_link(MobWorld *world, const MobOrder *order, MobFaultRun *fault, GError **err
         fault->link.ns_per_byte = mob_link_rate(order->bps);
     fault->link.loss_ppm = order->loss_ppm;
     world->linking++;
-    note_fault(world, fault, "");
+    note_fault(world, fault);
     return true;
 }
 
@@ -284,7 +284,7 @@ do_rpc(MobWorld *world, const MobOrder *order, MobFaultRun *fault, GError **erro
     fault->times = order->times;
     fault->chance_ppm = order->chance_ppm;
     world->tripping++;
-    note_fault(world, fault, "");
+    note_fault(world, fault);
     return true;
 }
 
@@ -309,7 +309,7 @@ to_manager(MobWorld *world, const MobOrder *order, MobFaultRun *fault, MobHappen
     MobSlot slot = {.kind = (uint8_t)kind, .foreground = true, .subject = manager};
     if (kind == MOB_AT_EVICT)
         slot.what = g_memdup2(&order->object, sizeof order->object);
-    note_fault(world, fault, "");
+    note_fault(world, fault);
     mob_world_schedule(world, world->now, mob_address_word(manager->address), slot);
     fault->bites++;
     return true;
@@ -335,7 +335,7 @@ do_join(MobWorld *world, const MobOrder *order, MobFaultRun *fault, GError **err
         mob_place_named(world, order->machine->name) != NULL)
         return refuse(error, "exists already; a machine that joins needs a new name",
                       order->machine->name);
-    note_fault(world, fault, "");
+    note_fault(world, fault);
     mob_box_new(world, order->machine);
     fault->bites++;
     return true;
@@ -428,7 +428,7 @@ mob_faults_heal(MobWorld *world, uint32_t number)
     default:
         return; /* what has happened has happened */
     }
-    note_fault(world, fault, "heal ");
+    note_fault(world, fault);
     world->busy_at = world->now;
     mob_world_settle(world);
 }

@@ -98,7 +98,6 @@ mob_place_new(MobWorld *world, MobLife *life, MobAddress address, MobRole role, 
     place->cost = cost_of(&world->config, role);
     place->picks = mob_picks_new(&world->pick_config);
     place->conns = mob_table_new();
-    place->hosted = g_ptr_array_new();
     place->bundles = g_ptr_array_new();
     for (unsigned timer = 0; timer < MOB_TIMER_COUNT; timer++)
         place->alarms[timer].at = MOB_TIME_NEVER;
@@ -252,7 +251,6 @@ mob_place_free(MobPlace *place)
 {
     g_assert(place->process == NULL);
     mob_table_free(place->conns);
-    g_ptr_array_unref(place->hosted);
     g_ptr_array_unref(place->bundles);
     g_free(place);
 }

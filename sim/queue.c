@@ -362,6 +362,7 @@ mob_inbox_put(MobInbox *inbox, const MobSlot *slot)
     if (inbox->count == inbox->capacity)
         inbox_grow(inbox);
     inbox->slots[(inbox->head + inbox->count++) & (inbox->capacity - 1)] = *slot;
+    inbox->foreground += slot->foreground;
 }
 
 const MobSlot *
@@ -378,5 +379,6 @@ mob_inbox_take(MobInbox *inbox, MobSlot *slot)
     *slot = inbox->slots[inbox->head];
     inbox->head = (inbox->head + 1) & (inbox->capacity - 1);
     inbox->count--;
+    inbox->foreground -= slot->foreground;
     return true;
 }

@@ -123,6 +123,7 @@ typedef struct {
     uint32_t capacity;
     uint32_t head;
     uint32_t count;
+    uint32_t foreground; /* of these, how many are */
 } MobInbox;
 
 void mob_inbox_put(MobInbox *inbox, const MobSlot *slot);

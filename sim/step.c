@@ -413,12 +413,13 @@ mob_world_pump(MobWorld *world, MobPlace *place)
 {
     const MobSlot *next = mob_inbox_peek(&place->inbox);
 
-    if (place->serving || place->paused > 0 || next == NULL)
+    if (place->serve != 0 || place->paused > 0 || next == NULL)
         return;
-    place->serving = true;
     MobTime takes = next->kind == MOB_AT_MESSAGE ? place->cost : 0;
-    MobSlot slot = {.kind = MOB_AT_SERVE, .foreground = next->foreground, .subject = place};
-    mob_world_schedule(world, world->now + takes, mob_address_word(place->address), slot);
+    MobSlot slot = {
+        .kind = MOB_AT_SERVE, .foreground = place->inbox.foreground > 0, .subject = place};
+    place->serve =
+        mob_world_schedule(world, world->now + takes, mob_address_word(place->address), slot);
 }
 
 static void
@@ -426,7 +427,7 @@ on_serve(MobWorld *world, MobPlace *place)
 {
     MobSlot slot;
 
-    place->serving = false;
+    place->serve = 0;
     if (place->paused > 0 || place->state != MOB_PLACE_LIVE)
         return;
     if (mob_inbox_take(&place->inbox, &slot))
@@ -441,13 +442,15 @@ mob_world_receive(MobWorld *world, MobPlace *place, MobSlot *slot)
         mob_world_discard(world, slot);
         return;
     }
-    bool waits = place->serving || place->paused > 0 || place->inbox.count > 0 ||
+    bool waits = place->serve != 0 || place->paused > 0 || place->inbox.count > 0 ||
                  (place->cost > 0 && slot->kind == MOB_AT_MESSAGE);
     if (!waits) {
         take(world, place, slot);
         return;
     }
     mob_inbox_put(&place->inbox, slot);
+    if (place->serve != 0 && slot->foreground) /* it may wait behind what is not */
+        mob_queue_set_foreground(&world->queue, place->serve, true);
     mob_world_pump(world, place);
 }
 

@@ -189,6 +189,8 @@ init_wires(MobWorld *world, const MobWorldOptions *options)
         .jitter = options->jitter == MOB_TIME_NEVER ? 0 : options->jitter,
         .rto = config->rto,
     };
+    if (options->bps != 0) /* the GCS reckons with it */
+        world->config.bandwidth = MAX(options->bps / 1000000, 1);
     world->rate = mob_link_rate(options->bps != 0 ? options->bps : config->bandwidth * 1000000);
 }
 

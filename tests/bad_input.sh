@@ -222,10 +222,12 @@ says "called in loop_spec.lua:4 has run"
 says 'that was in loop_spec.lua, "1 searches", seed 0'
 # What takes long and calls now and then does not loop.
 printf 'local m = require "mobula"\nfunction m.main()\n  for i = 1, 100 do
-    for j = 1, 500000 do end
+    for j = 1, 1500000 do end
     m.sleep("1ms")
   end\nend\n' >loop.lua
 run 0 run loop.lua --body-limit 200ms
+run 0 run loop.lua --body-limit 800ms -v
+! grep -q "no oracle" err || problem "the oracle took the calls for one long loop"
 run 2 run loop.lua --body-limit 1ms
 says "--body-limit 1ms"
 ends "a body that loops is ended, wherever it is, and named with file and line"

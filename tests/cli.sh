@@ -118,6 +118,8 @@ ask runs/claims/0 "with recursive chain(seq) as (
   where kind in ('decide.resubmit', 'task.submitted', 'node.declared_dead', 'node.died')
   order by seq, n"
 answers "task.submitted:T1 task.submitted:T2 node.died:n1 node.declared_dead:n1 decide.resubmit:T1"
+ask runs/claims/0 "select e.kind from copies c join events e on e.seq = c.to_seq and e.kind = 'node.died'"
+answers node.died
 ask runs/claims/0 "select count(*) from because where cause >= seq"
 answers 0
 ends "run.db has the claims, what the faults touched, and why a task ran again"
@@ -207,6 +209,10 @@ says "the end: the run was over at"
 run 0 export lineage runs/good -o c.svg
 cmp -s a.svg c.svg || problem "the newest run of a file is not found in its folder"
 rm c.svg
+run 0 export lineage --cluster 1 -o one.svg
+cmp -s a.svg one.svg || problem "the only cluster is not the first"
+run 2 export lineage --cluster 2 -o two.svg
+says "has no cluster 2"
 run 2 export lineage -o nowhere/a.svg
 says "cannot write nowhere/a.svg: No such file or directory"
 run 2 export lineage --at nonsense -o c.svg

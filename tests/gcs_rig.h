@@ -75,6 +75,7 @@ registers(Rig *rig, uint32_t node, const char *name)
     msg->name = mob_str_new(name);
     msg->total.cpu = 4 * MOB_UNIT;
     msg->head = node == HEAD;
+    msg->follows = node == HEAD;
     rig_give(rig, manager(node), msg);
 }
 
@@ -132,7 +133,7 @@ report(Rig *rig, uint32_t node, int64_t cpu, bool draining)
 
     msg->available.cpu = cpu;
     msg->draining = draining;
-    msg->follows = node != HEAD;
+    msg->follows = node != N1;
     rig_give(rig, manager(node), msg);
 }
 

@@ -61,5 +61,20 @@ else
     echo "not ok $count - the README opens with the story"
     diff wanted story | sed 's/^/# /'
 fi
+# The questions of course/run-db.md, and their answers.
+awk '/^```/ { fence = !fence; if (fence && /sql/) question = ++n; else if (fence) question = 0; next }
+    fence { print > (question ? "question" n : "answer" n) }' "$source/course/run-db.md"
+for question in question*; do
+    number=${question#question}
+    count=$((count + 1))
+    sqlite3 runs/kill-task-2/0/run.db <"$question" >answer 2>&1
+    if cmp -s answer "answer$number"; then
+        echo "ok $count - question $number of course/run-db.md"
+    else
+        bad=$((bad + 1))
+        echo "not ok $count - question $number of course/run-db.md"
+        diff "answer$number" answer | sed 's/^/# /'
+    fi
+done
 echo "1..$count"
 [ "$count" -gt 0 ] && [ "$bad" = 0 ]

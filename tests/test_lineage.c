@@ -321,7 +321,7 @@ Test(lineage, what_cannot_be_drawn_is_an_error_that_says_why)
         {{.db = place.db, .output = strange}, ".svg, .dot, .png and .pdf"},
         {{.db = place.db, .output = nowhere}, "cannot write"},
         {{.db = place.db, .output = good, .at = "noon"}, "28.6ms"},
-        {{.db = place.db, .output = good, .run = 9}, "no run 9"},
+        {{.db = place.db, .output = good, .run = 9}, "no cluster 9"},
         {{.db = empty.db, .output = good}, "nothing to draw"},
     };
 

@@ -334,6 +334,26 @@ Test(network, a_network_card_sends_and_takes_in_one_byte_after_the_other)
              "22.100 message put 2 from 3.0\n22.100 message 3 from 3.0\n");
 }
 
+Test(network, a_small_message_that_waits_for_its_turn_is_not_passed_by_those_behind_it)
+{
+    MobWorldOptions options;
+    fake_options(&options);
+    options.config.bandwidth = 8000; /* a byte a nanosecond */
+    g_autoptr(MobWorld) world = start(&options);
+
+    /* What n2 sends waits behind what n1 has sent; the small one too. */
+    plan(world, addr(2, 0), 10 * MOB_MS, addr(1, 0), 1, 1000000);
+    plan(world, addr(3, 0), 10 * MOB_MS, addr(1, 0), 2, 1200000);
+    plan(world, addr(3, 0), 10 * MOB_MS, addr(1, 0), 3, 0);
+    plan(world, addr(3, 0), 10 * MOB_MS, addr(1, 0), 4, 200000);
+    plan(world, addr(3, 0), 10 * MOB_MS, addr(1, 0), 5, 200000);
+    run_until(world, 15 * MOB_MS);
+    cr_heard(world, addr(1, 0),
+             "11.100 message put 1 from 2.0\n12.300 message put 2 from 3.0\n"
+             "12.300 message 3 from 3.0\n12.500 message put 4 from 3.0\n"
+             "12.700 message put 5 from 3.0\n");
+}
+
 Test(network, a_link_may_be_slow_and_far)
 {
     g_autoptr(MobWorld) world = start_plain();

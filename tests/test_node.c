@@ -159,6 +159,109 @@ Test(node, says_at_once_what_no_node_can_ever_do)
     cr_assert_not_null(rig_effect(&rig, MOB_EFFECT_SPAWN, 0));
 }
 
+/* --- a node that has not had any owners --- */
+
+/* n1 with 4 CPUs, registered, that knows of nobody. */
+static void
+init_stranger(Rig *rig)
+{
+    g_autoptr(MobStr) name = mob_str_new("n1");
+    MobNodeOptions options = {
+        .name = name, .total = {.cpu = 4 * MOB_UNIT}, .store_bytes = 1000, .cores = 4, .gcs = GCS};
+
+    rig_open(rig);
+    rig_start(rig, mob_node_new(mob_node_address(SELF), &rig->config, &options, WORKER0));
+    cr_assert_not(mob_register_node(rig_sent(rig, GCS, MOB_MSG_REGISTER_NODE, 0))->follows);
+    rig_give(rig, GCS, mob_node_registered_new());
+    cr_assert_eq(rig->out.effects->len, 0);
+    rig->now = MOB_SECOND;
+}
+
+static void
+show_view(Rig *rig, int cpus)
+{
+    MobResourceView *view = mob_resource_view_new();
+
+    view->views = (MobViews){g_new(MobView, 2), 2};
+    for (uint32_t i = 0; i < 2; i++)
+        view->views.items[i] = rig_view(i + 1, i == 0 ? 4 : cpus, true);
+    rig_give(rig, GCS, view);
+}
+
+Test(node, follows_the_view_from_its_first_owner_on_and_waits_for_it)
+{
+    g_auto(Rig) rig;
+    init_stranger(&rig);
+
+    rig_give(&rig, OTHER, rig_request(OTHER, 1, 2 * MOB_UNIT));
+    cr_assert(mob_report_resources(rig_sent(&rig, GCS, MOB_MSG_REPORT_RESOURCES, 0))->follows);
+    cr_assert_not_null(rig_effect(&rig, MOB_EFFECT_SPAWN, 0), "none could be better");
+    rig_register(&rig, rig_worker(0), false);
+    const MobMsg *welcome = rig_sent(&rig, rig_worker(0), MOB_MSG_WORKER_REGISTERED, 0);
+    cr_assert_eq(mob_worker_registered(welcome)->views.count, 1);
+    cr_assert_str_eq(mob_str(mob_worker_registered(welcome)->views.items[0].name), "n1");
+
+    rig_give(&rig, OTHER, rig_request(OTHER, 2, MOB_UNIT));
+    rig_give(&rig, OTHER, rig_request(OTHER, 3, 8 * MOB_UNIT));
+    cr_assert_null(rig_effect(&rig, MOB_EFFECT_SPAWN, 0), "another may be better");
+    cr_assert_null(reply_to(&rig, OTHER));
+    cr_assert_null(rig_sent(&rig, OTHER, MOB_MSG_RECLAIM_LEASE, 0), "there may be room elsewhere");
+    show_view(&rig, 16);
+    cr_assert_eq(rig_count(&rig, MOB_MSG_LEASE_REPLY), 2);
+    for (int i = 0; i < 2; i++)
+        cr_assert_eq(
+            mob_lease_reply(rig_sent(&rig, OTHER, MOB_MSG_LEASE_REPLY, (guint)i))->retry_at.v, 2);
+    welcome = rig_sent(&rig, rig_worker(0), MOB_MSG_WORKER_REGISTERED, 0);
+    cr_assert_eq(mob_worker_registered(welcome)->views.count, 2, "its workers hear of them too");
+}
+
+Test(node, follows_the_view_as_soon_as_a_driver_is_here)
+{
+    g_auto(Rig) rig;
+    init_stranger(&rig);
+
+    rig_register(&rig, DRIVER, true);
+    cr_assert(mob_report_resources(rig_sent(&rig, GCS, MOB_MSG_REPORT_RESOURCES, 0))->follows);
+}
+
+Test(node, without_the_gcs_runs_here_what_fits)
+{
+    g_auto(Rig) rig;
+    init_stranger(&rig);
+
+    rig_reset(&rig, GCS);
+    for (unsigned number = 1; number <= 5; number++) {
+        MobRequestLease *request = rig_request(OTHER, number, MOB_UNIT);
+        if (number == 2) {
+            request->spec->strategy = MOB_STRATEGY_AFFINITY;
+            request->spec->node = mob_str_new("n2");
+        }
+        rig_give(&rig, OTHER, request);
+        cr_assert_eq(rig_effect(&rig, MOB_EFFECT_SPAWN, 0) != NULL, number != 2);
+    }
+    rig_give(&rig, OTHER, rig_request(OTHER, 6, MOB_UNIT));
+    cr_assert_null(rig_effect(&rig, MOB_EFFECT_SPAWN, 0), "it is full");
+}
+
+Test(node, says_that_nobody_can_ever_do_it_only_when_no_more_nodes_join)
+{
+    g_auto(Rig) rig;
+    init_stranger(&rig);
+
+    rig_give(&rig, DRIVER, rig_request(DRIVER, 1, 16 * MOB_UNIT));
+    show_view(&rig, 8);
+    cr_assert_null(reply_to(&rig, DRIVER));
+    MobNodeChanged *joined = mob_node_changed_new();
+    joined->views = (MobViews){g_new(MobView, 1), 1};
+    joined->views.items[0] = rig_view(3, 8, true);
+    rig.now += rig.config.join_settle - 1;
+    rig_give(&rig, GCS, joined);
+    rig_timer(&rig, MOB_TIMER_SCHEDULE, rig.now + 1);
+    cr_assert_null(reply_to(&rig, DRIVER), "one has just joined");
+    rig_timer(&rig, MOB_TIMER_SCHEDULE, rig.now + rig.config.join_settle);
+    cr_assert_eq(reply_to(&rig, DRIVER)->answer, MOB_LEASE_CANCELLED);
+}
+
 Test(node, takes_the_cpu_of_a_blocked_worker_and_gives_it_back)
 {
     g_auto(Rig) rig;

@@ -349,6 +349,21 @@ Test(node_objects, a_get_that_finds_no_room_is_an_error_in_the_end)
     cr_assert_eq(here_to(&rig, DRIVER)->value->fault, MOB_FAULT_STORE_FULL);
 }
 
+Test(node_objects, what_waits_for_room_takes_that_of_a_copy_that_has_just_come)
+{
+    g_auto(Rig) rig;
+    rig_init(&rig, 2, 1000, 2);
+    rig_register(&rig, DRIVER, true);
+    rig_get(&rig, DRIVER, 1, OTHER);
+    rig_locations(&rig, OTHER, 1, 600, hash_of(600, 1), 2);
+    rig_get(&rig, DRIVER, 2, OTHER);
+    rig_locations(&rig, OTHER, 2, 500, hash_of(500, 2), 2);
+    cr_assert_eq(rig_count(&rig, MOB_MSG_PULL), 0, "it waits for room");
+    rig_chunk(&rig, 2, 1, 600, 1, 1, 0);
+    cr_assert_eq(rig_note(&rig, MOB_NOTE_OBJECT_EVICTED)->object.task.lo, 1);
+    cr_assert_eq(rig_count(&rig, MOB_MSG_PULL), 1);
+}
+
 Test(node_objects, a_wish_that_is_cancelled_stops_the_transfer)
 {
     g_auto(Rig) rig;

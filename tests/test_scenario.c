@@ -48,6 +48,8 @@ Test(scenario, clusters_are_described_in_three_ways)
          "assert.are.equal(0, c.state.nodes.head.cpus)",
          MOB_OUTCOME_OK, NULL},
         {"sim.cluster {}", MOB_OUTCOME_BAD_INPUT, "case.lua:2: a cluster needs nodes"},
+        {"sim.cluster { nodes = 1 }:on('task.running', { hold = 'yes' }, print)",
+         MOB_OUTCOME_BAD_INPUT, "hold is true or false"},
         {"sim.cluster { nodes = 0 }", MOB_OUTCOME_BAD_INPUT, "from 1 to"},
         {"sim.cluster { nodes = {} }", MOB_OUTCOME_BAD_INPUT, "at least one"},
         {"sim.cluster { nodes = { 'a', 'a' } }", MOB_OUTCOME_BAD_INPUT,
@@ -182,7 +184,7 @@ Test(scenario, stories_act_inside_the_event)
     static const Case cases[] = {
         {"local c, job = cluster()\n"
          "c:story('kill', function(c)\n"
-         "  local e = c:await { 'task.running', task = 'T2' }\n"
+         "  local e = c:await { 'task.running', task = 'T2', hold = true }\n"
          "  assert.are.equal('task.running', e.event)\n"
          "  assert.are.equal(c.state.event, e.number)\n"
          "  assert.are.equal('f', e.name)\n"
@@ -287,6 +289,39 @@ Test(scenario, hooks_fire_when_they_should)
          "from belongs to evict"},
         {"local c = cluster()\nc:run()\nc:at('1ms'):kill('n1')", MOB_OUTCOME_BAD_INPUT,
          "a moment that has passed"},
+    };
+
+    CHECK(cases);
+}
+
+Test(scenario, that_a_fault_ends_is_another_event_than_that_it_begins)
+{
+    static const Case cases[] = {
+        {"local c, job = cluster()\n"
+         "local cuts, heals = 0, 0\n"
+         "c:on('fault.cut', function() cuts = cuts + 1 end)\n"
+         "c:on('fault.heal', function() heals = heals + 1 end)\n"
+         "c:cut { from = 'head', to = 'n1', lasts = '1ms' }\n"
+         "c:run()\n"
+         "assert.are.equal(1, cuts) assert.are.equal(1, heals)",
+         MOB_OUTCOME_OK, NULL},
+    };
+
+    CHECK(cases);
+}
+
+Test(scenario, what_woke_while_it_stood_still_may_be_killed)
+{
+    static const Case cases[] = {
+        {"local c = sim.cluster { nodes = 2 }\n"
+         "local job = c:submit(function(m)\n"
+         "  m.sleep('10ms')\n"
+         "end)\n"
+         "c:at('5ms'):pause('driver')\n"
+         "c:at('20ms'):kill('driver')\n"
+         "c:run()\n"
+         "assert.error_is(job, 'OwnerDiedError')",
+         MOB_OUTCOME_OK, NULL},
     };
 
     CHECK(cases);

@@ -292,6 +292,22 @@ Test(worker_borrow, the_objects_of_a_dead_owner_are_errors)
     rig_is_error(rig_answer(&rig)->fault, MOB_FAULT_OWNER_DIED, "n2 died");
 }
 
+Test(worker_borrow, the_death_of_a_worker_says_where_it_was)
+{
+    g_auto(Rig) rig;
+    rig_work(&rig);
+    MobRef far = rig_ref(5, (MobAddress){77, MOB_LOCAL_POOL});
+
+    rig_begin(&rig, DRIVER, ARGS(by_value(HOLDING(10, far))));
+    rig_get(&rig, &far, 1, MOB_TIME_NEVER);
+    MobWorkerDied *news = mob_worker_died_new();
+    news->worker = far.owner;
+    news->machine = mob_str_new("n76"); /* nobody has said that there is one */
+    news->reason = mob_str_new("killed");
+    rig_give(&rig, NODE1, news);
+    rig_is_error(rig_answer(&rig)->fault, MOB_FAULT_OWNER_DIED, "n76/w0, died: killed");
+}
+
 Test(worker_borrow, several_objects_of_a_dead_owner_may_go_at_once)
 {
     g_auto(Rig) rig;

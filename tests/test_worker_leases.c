@@ -145,6 +145,19 @@ Test(worker_leases, as_many_are_asked_for_as_there_are_nodes_and_never_more_than
     cr_assert_eq(rig_stats(&rig).tasks_pending, 5);
 }
 
+Test(worker_leases, a_body_that_began_before_the_cluster_was_known_asks_for_as_many)
+{
+    g_auto(Rig) rig;
+    rig_make(&rig, false);
+
+    rig_begin(&rig, DRIVER, NO_ARGS);
+    for (int i = 0; i < 3; i++)
+        rig_submit(&rig, "f", NO_ARGS);
+    cr_said(&rig, "");
+    rig_registered(&rig);
+    cr_said(&rig, "ask n1, ask n1");
+}
+
 Test(worker_leases, a_chain_of_tasks_stays_on_one_lease_without_asking_for_another)
 {
     g_auto(Rig) rig;

@@ -159,6 +159,20 @@ Test(world, bodies_end_with_their_process)
     cr_assert_eq(mob_world_pending(world), 1, "the ticks of the GCS and nothing else");
 }
 
+Test(world, a_paused_process_may_die_when_what_slept_in_it_is_due)
+{
+    FakeLoader loader = {.calls = sleeps};
+    const MobTime begin[] = {1};
+    g_autoptr(MobWorld) world = with_bodies(&loader, begin, 1);
+
+    run_until(world, 5 * MOB_MS);
+    give(world, (MobOrder){.verb = MOB_VERB_PAUSE, .target = "n1"});
+    run_until(world, 50 * MOB_MS);
+    give(world, (MobOrder){.verb = MOB_VERB_KILL, .target = "n1/node"});
+    run_until(world, 60 * MOB_MS);
+    cr_assert_eq(mob_world_pending(world), 1, "the ticks of the GCS and nothing else");
+}
+
 /* --- rest and circles --- */
 
 Test(world, a_body_that_asks_the_same_for_ever_turns_in_circles)

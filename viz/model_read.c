@@ -92,7 +92,8 @@ read_run(Reader *reader, int run)
         sqlite3_bind_int64(select, 1, run);
     if (!next(reader, select)) {
         if (!reader->failed)
-            g_set_error(reader->error, MOB_LINEAGE_ERROR, 2, "%s has no run %d", reader->path, run);
+            g_set_error(reader->error, MOB_LINEAGE_ERROR, 2, "%s has no cluster %d", reader->path,
+                        run);
         reader->failed = true;
         return;
     }

@@ -55,20 +55,6 @@ bench_keep_memory(void)
     mallopt(M_TOP_PAD, 64 << 20);
 }
 
-/* The news that n machines have joined is n times n entries. It fills wires
- * that are slower than the profile's for longer than the profile allows for:
- * machines would register again, or be taken for dead, before they hear. */
-static void
-be_patient(MobConfig *config, uint64_t bps)
-{
-    uint64_t usual = config->bandwidth * 1000000;
-
-    if (bps == 0 || bps >= usual)
-        return;
-    config->join_grace = config->join_grace * usual / bps;
-    config->register_retry = MOB_SECOND;
-}
-
 MobWorld *
 bench_world(const BenchCluster *cluster)
 {
@@ -85,7 +71,6 @@ bench_world(const BenchCluster *cluster)
     };
 
     mob_config_init(&options.config, MOB_PROFILE_IDEAL);
-    be_patient(&options.config, cluster->bps);
     for (uint32_t i = 0; i < count; i++) {
         g_autofree char *name = i == 0 ? g_strdup("head") : g_strdup_printf("n%u", i);
         bool idle = i == 0 && cluster->idle_head;

@@ -17,10 +17,6 @@ enum {
     LOAD_SIZE = 98 /* 100 with the head of the CBOR item */
 };
 
-/* By then all machines have joined; a job that came earlier could find that no
- * machine has a CPU. */
-#define JOIN_TIME (500 * MOB_MS)
-
 int
 main(int argc, char **argv)
 {
@@ -40,7 +36,7 @@ main(int argc, char **argv)
                                                             .latency = 50 * MOB_US,
                                                             .bps = UINT64_C(1000000000),
                                                             .loader = &program.base});
-    bench_program_run(&program, world, JOIN_TIME);
+    bench_program_run(&program, world);
     BenchClock took = bench_since(begun);
     MobControl *control = mob_world_control(world);
     printf("{\"bench\":\"real\",\"workers\":%u,\"tasks\":%" G_GUINT64_FORMAT

@@ -27,7 +27,7 @@ main(int argc, char **argv)
     BenchClock begun = bench_now();
     g_autoptr(MobWorld) world = bench_world(&(BenchCluster){
         .machines = machines, .cores = cores, .latency = MOB_TIME_NEVER, .loader = &program.base});
-    bench_program_run(&program, world, 0);
+    bench_program_run(&program, world);
     BenchClock took = bench_since(begun);
     MobControl *control = mob_world_control(world);
     uint64_t events = control->events(control);

@@ -200,14 +200,12 @@ bench_program_clear(BenchProgram *program)
 }
 
 void
-bench_program_run(BenchProgram *program, MobWorld *world, MobTime join)
+bench_program_run(BenchProgram *program, MobWorld *world)
 {
     MobControl *control = mob_world_control(world);
     g_autoptr(MobValue) bundle = mob_value_nil();
     const MobJob job = {.name = "bench", .bundle_id = program->bundle, .bundle = bundle};
 
-    if (join > 0)
-        control->run(control, &(MobUntil){.time = join, .limit = join});
     uint32_t number = control->submit(control, &job, NULL);
     MobRunEnd why = control->run(
         control, &(MobUntil){.job = number, .time = MOB_TIME_NEVER, .limit = MOB_TIME_NEVER});

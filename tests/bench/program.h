@@ -29,6 +29,5 @@ void bench_program_init(BenchProgram *program, uint64_t tasks, uint64_t window);
 void bench_program_clear(BenchProgram *program);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BenchProgram, bench_program_clear)
 
-/* Lets the cluster come up until @join, then runs the program to its end;
- * aborts if it fails. */
-void bench_program_run(BenchProgram *program, MobWorld *world, MobTime join);
+/* Runs the program to its end; aborts if it fails. */
+void bench_program_run(BenchProgram *program, MobWorld *world);

@@ -48,8 +48,45 @@ local function survive(answer, ...)
   if err then
     assert.is_true(licensed[root_name(err)], err:report())
   else
-    assert.are.equal(answer, job:result())
+    local result = job:result()
+    assert.are.equal(answer, type(result) == "table" and result.sum or result)
   end
+end
+
+-- As in scenarios/metadata-not-data.lua.
+local function shuffle(m, maps, reduces, piece)
+  local map = m.remote("map", function(reduces, piece)
+    local pieces = {}
+    for i = 1, reduces do pieces[i] = m.bytes(piece) end
+    m.compute("5ms")
+    return table.unpack(pieces)
+  end, { num_returns = reduces })
+  local reduce = m.remote("reduce", function(...)
+    local bytes = 0
+    for _, piece in ipairs { ... } do bytes = bytes + #piece end
+    m.compute("5ms")
+    return bytes
+  end)
+  local pieces, sums, total = {}, {}, 0
+  for i = 1, maps do pieces[i] = { map.remote(reduces, piece) } end
+  for r = 1, reduces do
+    local column = {}
+    for i = 1, maps do column[i] = pieces[i][r] end
+    sums[r] = reduce.remote(table.unpack(column))
+  end
+  for _, sum in ipairs(sums) do total = total + m.get(sum) end
+  return total
+end
+
+-- As in scenarios/rpc-vs-reference.lua, but wherever there is a machine.
+local function join(m, bytes, by_reference)
+  local function near(node) return { scheduling_strategy = { node = node, soft = true } } end
+  local make = m.remote("make", function(bytes) m.compute("10ms") return m.bytes(bytes) end)
+  local join = m.remote("join", function(a, b) m.compute("10ms") return #a + #b end)
+  local a = make.options(near "n1").remote(bytes)
+  local b = make.options(near "n2").remote(bytes)
+  if by_reference then return m.get(join.options(near "n3").remote(a, b)) end
+  return m.get(join.options(near "n3").remote(m.get(a), m.get(b)))
 end
 
 describe("under chaos", function()
@@ -79,5 +116,21 @@ describe("under chaos", function()
 
   it("a future inside a future", function()
     survive(7, programs .. "relay.lua")
+  end)
+
+  it("tasks that submit tasks", function()
+    survive(60, programs .. "submitters.lua", 6, 10)
+  end)
+
+  it("a shuffle", function()
+    survive(5 * 4 * 1000000, shuffle, 5, 4, 1000000)
+  end)
+
+  it("values by reference", function()
+    survive(20000000, join, 10000000, true)
+  end)
+
+  it("values by value", function()
+    survive(20000000, join, 10000000, false)
   end)
 end)

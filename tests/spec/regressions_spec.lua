@@ -177,6 +177,22 @@ describe("a copy that was dropped before its owner had heard of it", function()
   end)
 end)
 
+describe("the word that a copy is gone", function()
+  it("may come when the object was made there again", function()
+    local c = cluster()
+    local job = program(c, "remade", B)
+    c:once("message.sent", { kind = "Pull", to = "n1" }, function() c:evict("O1", "n1") end)
+    c:once("message.sent", { kind = "ObjectMoved", from = "n1", count = 2 }, function()
+      local hold = c:hold("n1/node", "driver")
+      c:at(c:now() + 0.02, function() hold:heal() end)
+    end)
+    run_until_quiet(c)
+    nothing_is_left(c)
+    c:run { until_done = job, drain = true }
+    assert.are.equal(7, job:result())
+  end)
+end)
+
 describe("the word of a death", function()
   it("comes to the workers of a machine that has missed it", function()
     local c = cluster()
@@ -244,6 +260,17 @@ describe("the GCS", function()
     c:run { until_done = job, limit = "10s", drain = true }
     assert.are.equal("OwnerDiedError", first:error().name)
     assert.are.equal(B, job:result())
+  end)
+end)
+
+describe("a process that is busy with a probe", function()
+  it("is not at rest when something else waits behind it", function()
+    local c = cluster { nodes = { head = { cpus = 0 }, n1 = { store = "400KB" } },
+                        config = { cost_node = "5ms", health_misses = 4,
+                                   store_full_grace = "1502ms" } }
+    local job = program(c, "overfull", B)
+    c:run { until_done = job, limit = "10s", drain = true }
+    assert.are.equal("ObjectStoreFullError", job:result())
   end)
 end)
 

@@ -7,6 +7,9 @@
 -- faults end, and nothing may be left anywhere; and once more when it is over.
 -- Each seed is another cluster too: sizes of stores, of pieces, of lineage.
 local sim = require "mobula.sim"
+local survival = require "shared.survival"
+
+local one_of = survival.one_of
 
 local B = 300000 -- bytes: too many to travel in messages, unless said otherwise
 
@@ -28,26 +31,6 @@ local cases = {
   { "nest2", "boxes", B, answer = 10 }, { "nest2", "mixed", answer = 36 },
 }
 
--- Errors that a program may end with although it is right: tasks here are
--- retried for ever, but owners die, puts are lost, machines go with what only
--- they have, and a store may be too small for what waits.
-local licensed = {
-  OwnerDiedError = true, ObjectLostError = true, ObjectReconstructionFailedError = true,
-  TaskUnschedulableError = true, ObjectStoreFullError = true,
-}
-
-local function root_name(err)
-  while err.cause do err = err.cause end
-  return err.name
-end
-
--- One of a list, by the seed alone; the first without one.
-local state = sim.seed
-local function one_of(list)
-  state = (state * 6364136223846793005 + 1442695040888963407) & 0x7fffffffffffffff
-  return list[sim.seed == 0 and 1 or (state >> 33) % #list + 1]
-end
-
 local function config()
   return {
     chunk = one_of { "5MiB", "100KiB", "10000" },
@@ -62,17 +45,6 @@ local function config()
 end
 
 local every, lasts = sim.between("2ms", "100ms"), sim.between("1ms", "60ms")
-
--- Whatever is sent may be what a connection breaks under.
-local messages = {
-  "AddBorrower", "AddJob", "AskFailureCause", "BorrowerAdded", "CancelLease", "Chunk",
-  "ChunkReceived", "FailureCause", "FinishJob", "FreeObjects", "GetObject", "GetStatus",
-  "HealthCheck", "JobFinished", "KvGet", "KvPut", "LeaseReply", "Locations", "NodeChanged",
-  "ObjectHere", "ObjectMoved", "ObjectStatus", "ObjectStored", "PinObject", "Pull", "PushTask",
-  "ReclaimLease", "RegisterNode", "RegisterWorker", "RemoveBorrower", "ReportResources",
-  "RequestLease", "ReturnLease", "StoreObject", "SubscribeLocations", "TaskReply",
-  "UnsubscribeLocations", "VerifyBorrower", "WorkerBlocked", "WorkerDied",
-}
 
 -- Copies vanish, messages are parked, machines come and go.
 local function other_faults(c, goes_on)
@@ -115,27 +87,11 @@ local function chaos(c)
     pause = { every = every, lasts = lasts, of = { "worker", "node", "gcs", "driver" } },
     link  = { loss = sim.between(0.001, 0.2), jitter = sim.between("10us", "5ms"),
               latency = sim.between("50us", "5ms") },
-    rpc   = { kind = sim.among(messages), lose = sim.among { "request", "reply", "inflight" },
-              chance = sim.between(0.01, 0.3) },
+    rpc   = { kind = sim.among(survival.messages), chance = sim.between(0.01, 0.3),
+              lose = sim.among { "request", "reply", "inflight" } },
     max   = 6,
     spare = { driver_node = true, max_down = 2 },
   }
-end
-
-local function nothing_is_left(c)
-  for n in c.state.nodes { alive = true } do
-    if n.leases then -- its manager is there to be asked
-      assert.are.equal(0, n.used, "bytes in the store of " .. n.name)
-      assert.are.equal(0, n.leases, "leases of " .. n.name)
-      assert.are.equal(0, n.waiting, "leases that wait at " .. n.name)
-    end
-  end
-  for w in c.state.workers { alive = true } do
-    if w.owned then
-      assert.are.equal(0, w.owned, "objects that " .. w.name .. " owns")
-      assert.are.equal(0, w.borrowed, "objects that " .. w.name .. " borrows")
-    end
-  end
 end
 
 local function survive(case)
@@ -161,15 +117,10 @@ local function survive(case)
     c:await("output", { text = "quiet\n" })
     calm()
     c:sleep("2800ms") -- idle leases have gone back by then
-    nothing_is_left(c)
+    survival.nothing_is_left(c)
   end)
   c:run { until_done = job, limit = "60s", drain = true }
-  local err = job:error()
-  if err then
-    assert.is_true(sim.seed ~= 0 and licensed[root_name(err)] == true, err:report())
-  else
-    assert.are.equal(case.answer, job:result())
-  end
+  survival.ends_well(job, case.answer)
 end
 
 describe("it survives", function()

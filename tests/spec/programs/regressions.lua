@@ -191,6 +191,28 @@ function P.begun(bytes)
   m.sleep("3s")
 end
 
+-- What n1 had lost is made there again, and copied to n2.
+function P.remade(bytes)
+  local x = make.options(on "n1").remote(bytes, 7)
+  m.wait { x }
+  local r = number.options(on "n2").remote(x)
+  local n = m.get(r)
+  m.sleep("50ms")
+  x:drop()
+  r:drop()
+  quiet()
+  return n
+end
+
+-- The store has room for one of them.
+function P.overfull(bytes)
+  local x = make.remote(bytes, 1)
+  m.wait { x }
+  local y = make.remote(bytes, 2)
+  local _, err = m.try(y)
+  return err.name
+end
+
 -- The size of a value that a task at @where has to read.
 local size = m.remote("size", function(t) m.compute("1ms") return t.n end)
 local function size_at(where, bytes)

@@ -1,0 +1,67 @@
+-- survival.lua: what survive_spec.lua and storm_spec.lua have in common: chance
+-- by the seed, what may be lost, how a job may end and what may be left of it.
+local sim = require "mobula.sim"
+
+local S = {}
+
+-- One of a list, by the seed alone; the first without one.
+local state = sim.seed
+function S.one_of(list)
+  state = (state * 6364136223846793005 + 1442695040888963407) & 0x7fffffffffffffff
+  return list[sim.seed == 0 and 1 or (state >> 33) % #list + 1]
+end
+
+-- Whatever is sent may be what a connection breaks under.
+S.messages = {
+  "RegisterNode", "NodeRegistered", "UnregisterNode", "HealthCheck", "HealthReply",
+  "ReportResources", "ResourceView", "NodeChanged", "Fence", "WorkerDied", "GcsRestarted",
+  "AddJob", "JobAdded", "FinishJob", "JobFinished", "KvPut", "KvPutReply", "KvGet", "KvGetReply",
+  "RegisterWorker", "WorkerRegistered", "ExitWorker", "ExitRefused", "StoreObject",
+  "ObjectStored", "GetObject", "CancelGet", "ObjectHere", "WorkerBlocked", "RequestLease",
+  "LeaseReply", "ReturnLease", "CancelLease", "ReclaimLease", "AskFailureCause", "FailureCause",
+  "PinObject", "ObjectPinned", "FreeObjects", "SubscribeLocations", "UnsubscribeLocations",
+  "Locations", "ObjectMoved", "Pull", "PullFailed", "Chunk", "ChunkReceived", "PushTask",
+  "TaskReply", "GetStatus", "ObjectStatus", "AddBorrower", "BorrowerAdded", "RemoveBorrower",
+  "BorrowerRemoved", "VerifyBorrower", "BorrowerVerified",
+}
+
+-- Errors that a program may end with although it is right: tasks here are
+-- retried for ever, but owners die, puts are lost, machines go with what only
+-- they have, and a store may be too small for what waits.
+local licensed = {
+  OwnerDiedError = true, ObjectLostError = true, ObjectReconstructionFailedError = true,
+  TaskUnschedulableError = true, ObjectStoreFullError = true,
+}
+
+local function root_name(err)
+  while err.cause do err = err.cause end
+  return err.name
+end
+
+function S.ends_well(job, answer)
+  local err = job:error()
+  if err then
+    assert.is_true(sim.seed ~= 0 and licensed[root_name(err)] == true, err:report())
+  else
+    assert.are.equal(answer, job:result())
+  end
+end
+
+-- While the drivers still live: what they have dropped must have gone.
+function S.nothing_is_left(c)
+  for n in c.state.nodes { alive = true } do
+    if n.leases then -- its manager is there to be asked
+      assert.are.equal(0, n.used, "bytes in the store of " .. n.name)
+      assert.are.equal(0, n.leases, "leases of " .. n.name)
+      assert.are.equal(0, n.waiting, "leases that wait at " .. n.name)
+    end
+  end
+  for w in c.state.workers { alive = true } do
+    if w.owned then
+      assert.are.equal(0, w.owned, "objects that " .. w.name .. " owns")
+      assert.are.equal(0, w.borrowed, "objects that " .. w.name .. " borrows")
+    end
+  end
+end
+
+return S
