@@ -301,6 +301,10 @@ bytes_free(lua_State *lua)
     return 0;
 }
 
+enum {
+    GC_STEP_MAX = 1 << 20, /* KiB */
+};
+
 void
 mob_lua_push_fill(lua_State *lua, const MobFill *fill, const MobValue *value)
 {
@@ -310,6 +314,8 @@ mob_lua_push_fill(lua_State *lua, const MobFill *fill, const MobValue *value)
         return;
     self->bytes = fill->bytes;
     self->value = mob_value_ref((MobValue *)value);
+    /* The collector sees a few words, and what they hold on to is large. */
+    lua_gc(lua, LUA_GCSTEP, (int)MIN(fill->size / 1024, GC_STEP_MAX));
 }
 
 void

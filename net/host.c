@@ -213,7 +213,9 @@ mob_nethost_run(MobNetHost *host)
         bool sent = mob_nethost_finish_round(host);
         if (host->over)
             break;
-        wait_for_more(host, busy || mob_shared_ahead(host), sent);
+        if (!busy)
+            mob_shared_ahead(host);
+        wait_for_more(host, busy, sent);
         mob_shim_go_on(host);
         fire_timers(host);
     }

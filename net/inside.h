@@ -7,6 +7,7 @@
  *     peers.c   connections: who is where, what they say, how they end
  *     shim.c    faults played on what is sent
  *     look.c    who looks on: reports, standing still, orders
+ *     shared.c  the object store: large values in memory that processes share
  *     daemon.c a node manager's host besides: children, and passing on
  *
  * Connections are one-way. Whoever sends to somebody opens a *line* to it, and

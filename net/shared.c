@@ -10,7 +10,8 @@
 #define HUGE_PAGE  (UINT64_C(2) << 20)
 #define REGION_MAX (UINT64_C(16) << 30)
 #define AHEAD      (UINT64_C(128) << 20) /* at most so much more than was ever used */
-#define SLICE      HUGE_PAGE             /* faulted in between two rounds */
+#define PAUSE      4         /* times as long as a slice took: the machine may have better to do */
+#define SLICE      HUGE_PAGE /* faulted in between two rounds */
 
 /* --- regions --- */
 
@@ -82,9 +83,7 @@ take(MobShared *shared, MobRegion *region, uint64_t size, uint64_t *offset)
     if (!mob_arena_alloc(region->arena, size, offset))
         return false;
     mob_shm_unprotect(region->shm, *offset, size); /* of what was there before */
-    uint64_t populated = mob_shm_size(region->shm) - mob_shm_unpopulated(region->shm);
-    uint64_t end = *offset + size;
-    if (end > populated && !mob_shm_populate(region->shm, end - populated, NULL)) {
+    if (!mob_shm_reserve(region->shm, *offset, size)) {
         mob_arena_release(region->arena, *offset);
         return false;
     }
@@ -112,20 +111,22 @@ take_room(MobShared *shared, uint64_t size, uint64_t *offset)
     return NULL;
 }
 
-bool
+void
 mob_shared_ahead(MobNetHost *host)
 {
     MobShared *shared = host->shared;
 
-    if (shared == NULL || shared->peak == 0 || shared->tight)
-        return false;
+    if (shared == NULL || shared->peak == 0 || mob_clock_real() < shared->ahead_at)
+        return;
     const MobRegion *region = g_ptr_array_index(shared->own, 0);
     uint64_t size = mob_shm_size(region->shm);
     uint64_t want = MIN(size, shared->peak + MIN(shared->peak / 4, AHEAD));
     if (size - mob_shm_unpopulated(region->shm) >= want)
-        return false;
-    shared->tight = !mob_shm_populate(region->shm, SLICE, NULL);
-    return !shared->tight;
+        return;
+    uint64_t begun = mob_clock_real();
+    bool ok = mob_shm_populate(region->shm, SLICE, NULL);
+    uint64_t now = mob_clock_real();
+    shared->ahead_at = ok ? now + PAUSE * (now - begun) : UINT64_MAX;
 }
 
 /* --- values in them --- */

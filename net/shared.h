@@ -44,5 +44,5 @@ void mob_shared_ended(MobNetHost *host, MobAddress address);
 bool mob_shared_settle(MobNetHost *host);
 /* Says what is not read here any more. */
 void mob_shared_flush(MobNetHost *host);
-/* Faults in a little of what may be needed soon; true if there is more to do. */
-bool mob_shared_ahead(MobNetHost *host);
+/* Faults in a little of what may be needed soon. */
+void mob_shared_ahead(MobNetHost *host);

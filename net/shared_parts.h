@@ -57,7 +57,7 @@ struct MobShared {
     uint32_t numbers;  /* of our regions */
     uint64_t used;     /* bytes of ours that are taken */
     uint64_t peak;
-    bool tight;        /* there is no memory to fault in ahead */
+    uint64_t ahead_at; /* real time: nothing is faulted in ahead before */
     uint64_t loans;    /* MobLoan that there are */
     MobTable *sharers; /* address -> MobSharer, owned */
     GArray *refused;   /* of MobObjectId: could not be stored */

@@ -29,6 +29,7 @@ struct MobShm {
     uint8_t *bytes;
     uint64_t size;
     uint64_t populated; /* all before this */
+    uint64_t reserved;  /* the end of what was */
 };
 
 static bool
@@ -252,6 +253,22 @@ uint64_t
 mob_shm_unpopulated(const MobShm *shm)
 {
     return shm->size - shm->populated;
+}
+
+/* Kernels before 5.14 bring pages when they are used. */
+bool
+mob_shm_reserve(MobShm *shm, uint64_t offset, uint64_t length)
+{
+    uint64_t page = page_size();
+    uint64_t begin = MAX(offset, MAX(shm->populated, shm->reserved)) / page * page;
+    uint64_t end = (offset + length + page - 1) / page * page;
+
+    if (begin >= end)
+        return true;
+    if (madvise(shm->bytes + begin, end - begin, MADV_POPULATE_WRITE) != 0 && errno != EINVAL)
+        return false;
+    shm->reserved = end;
+    return true;
 }
 
 static bool

@@ -55,6 +55,10 @@ bool mob_shm_populate(MobShm *shm, uint64_t most, GError **error);
 /* How many bytes are left to be populated. */
 uint64_t mob_shm_unpopulated(const MobShm *shm);
 
+/* Sees to it that the @length bytes at @offset are there, with small pages where
+ * they were not populated: false if there is not that much memory. */
+bool mob_shm_reserve(MobShm *shm, uint64_t offset, uint64_t length);
+
 /* Protects @length bytes at @offset, which is the beginning of a page, from
  * the creator, with the rest of their last page. False if that cannot be:
  * the value is small, or there are more protected stretches than the system

@@ -373,7 +373,7 @@ Test(net_shared, what_has_no_room_travels_as_its_rule_or_is_refused)
 }
 
 static bool
-is_fatal(volatile uint8_t *at)
+is_fatal_to_write(volatile uint8_t *at)
 {
     int status;
     pid_t pid = fork();
@@ -381,12 +381,20 @@ is_fatal(volatile uint8_t *at)
     cr_assert_geq(pid, 0);
     if (pid == 0) {
         signal(SIGSEGV, SIG_DFL);
-        mprotect((void *)((uintptr_t)at & ~UINT64_C(4095)), 4096, PROT_READ | PROT_WRITE);
         *at = 1;
         _exit(0);
     }
     waitpid(pid, &status, 0);
     return WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV;
+}
+
+/* Even for one who tries hard. */
+static bool
+is_fatal(uint8_t *at)
+{
+    void *page = at - (uintptr_t)at % 4096;
+
+    return mprotect(page, 4096, PROT_READ | PROT_WRITE) != 0 && is_fatal_to_write(at);
 }
 
 Test(net_shared, a_reader_can_write_nothing)
@@ -400,6 +408,10 @@ Test(net_shared, a_reader_can_write_nothing)
     MobValue *read = get_here(rig.manager, rig.reader);
     cr_assert(is_fatal((uint8_t *)stored->bytes));
     cr_assert(is_fatal((uint8_t *)read->bytes));
+    const MobRegion *region = g_ptr_array_index(rig.writer->shared->own, 0);
+    uint8_t *own = mob_shm_writable_at(region->shm, mob_loan_of(stored)->offset, 1);
+    cr_assert_eq(*own, *stored->bytes);
+    cr_assert(is_fatal_to_write(own), "nor can its writer, by mistake");
     mob_value_unref(stored);
     mob_value_unref(read);
 }

@@ -3,7 +3,7 @@
 
     run.py BUILD [GROUP...] [--runs N] [--quick]
 
-Groups are many-tasks, master, real, memory, start-up, seeds, journal, shm and all; table
+Groups are many-tasks, master, real, memory, start-up, seeds, journal, shm, store and all; table
 measures nothing and shows what there is. What a benchmark program prints, one JSON object a line, is passed on; the results
 are collected in BUILD/bench.json, from run to run. Rates are per second of CPU
 time of a process that is pinned to one core, medians over --runs runs; where
@@ -183,8 +183,23 @@ def shm(bench):
                   at_most=True)
 
 
+def store(bench):
+    """What a driver waits for on real processes, by the clock of the wall, best of 20 in each run."""
+    program = os.path.join(SOURCE, "tests/bench/store.lua")
+    samples = []
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(bench.runs):
+            out = subprocess.run([bench.command(), "run", program, "--on", "local", "--pace", "1", "-q"],
+                                 cwd=folder, check=True, stdout=subprocess.PIPE).stdout
+            samples.append(json.loads(out))
+            print(json.dumps({"bench": "store", **samples[-1]}), flush=True)
+    bench.row("m.put of 100 MiB, m.bytes", median(samples, "put_gbps"), None, "GB/s")
+    bench.row("m.get of 100 MiB that are on this machine", median(samples, "get_us") / 1000, 1, "ms",
+              at_most=True)
+
+
 GROUPS = {"many-tasks": many_tasks, "master": master, "real": real, "memory": memory,
-          "start-up": start_up, "seeds": seeds, "journal": journal, "shm": shm}
+          "start-up": start_up, "seeds": seeds, "journal": journal, "shm": shm, "store": store}
 
 
 def cpu_name():

@@ -1,5 +1,5 @@
--- One value of 100 MB that its writer and two readers look at for a while, so
--- that somebody can look at them: tests/shared.sh.
+-- Forty values of 8 MB one after the other; then one of 100 MB that two readers
+-- look at for a while, so that somebody can look at them: tests/shared.sh.
 local sim = require "mobula.sim"
 
 local c = sim.cluster { nodes = 1, cpus = 4, config = { health_period = "500ms" } }
@@ -10,6 +10,11 @@ local job = c:submit(function(m)
     m.sleep("200ms")
     return #v + byte - byte
   end)
+  for _ = 1, 40 do
+    local x = m.put(m.bytes(8000000))
+    m.get(x)
+    x:drop()
+  end
   local x = m.put(m.bytes(100000000))
   local a, b = look.remote(x), look.remote(x)
   return m.get(a) + m.get(b)
