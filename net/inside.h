@@ -155,6 +155,8 @@ void mob_peers_pass(MobNetHost *host, MobAddress by, const MobFrame *frame, cons
 void mob_peers_reset(MobNetHost *host, MobPeer *peer);
 /* Breaks the connection to @to for both ends. */
 void mob_peers_break(MobNetHost *host, MobAddress to);
+/* Sends the question with @number to another daemon. */
+void mob_peers_probe(MobNetHost *host, MobAddress to, uint64_t number);
 /* Steps for what is due: messages to oneself, resets. True if there was any. */
 bool mob_peers_settle(MobNetHost *host);
 void mob_peers_flush(MobNetHost *host);
@@ -205,6 +207,8 @@ void mob_look_bite(MobNetHost *host, uint32_t number);
 void mob_look_flush(MobNetHost *host);
 /* Carries out what was ordered while it stood still; true if there was any. */
 bool mob_look_settle(MobNetHost *host);
+/* What another daemon sent, to see whether it gets here, did. */
+void mob_look_probed(MobNetHost *host, const MobFrame *frame);
 /* The connection to the controller has ended. */
 void mob_look_gone(MobNetHost *host);
 uint64_t mob_look_held(const MobNetHost *host);

@@ -259,6 +259,9 @@ on_frame(MobLine *line, const MobFrame *frame, const uint8_t *body)
             mob_peers_pass(host, line->peer->address, frame, body);
     } else if (frame->kind == MOB_FRAME_MESSAGE) {
         on_message(host, frame, body);
+    } else if (frame->kind == MOB_FRAME_PROBE) {
+        if (!mob_shim_is_silent(host, frame->from))
+            mob_look_probed(host, frame);
     } else if (frame->kind == MOB_FRAME_RESET) {
         mob_peers_reset(host, mob_peers_get(host, frame->from));
     }
@@ -292,6 +295,15 @@ greet(MobLine *line, const MobFrame *frame)
     line->stream.frame_max = MOB_FRAME_MAX;
     peer->in = line;
     return true;
+}
+
+void
+mob_peers_probe(MobNetHost *host, MobAddress to, uint64_t number)
+{
+    MobFrame probe = {.kind = MOB_FRAME_PROBE, .from = host->address, .to = to, .event = number};
+
+    if (host->daemon != NULL)
+        mob_peers_pass(host, host->address, &probe, NULL);
 }
 
 void
