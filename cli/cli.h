@@ -78,6 +78,7 @@ typedef struct {
     char *store_text;
     char *run; /* a run folder */
     char *rows_text;
+    char *keep_text;
     char **filters;
     int jobs;
     int local; /* machines */
@@ -103,6 +104,7 @@ typedef struct {
     uint64_t seeds;       /* 0 unless given */
     uint64_t rows;        /* 0 unless given */
     uint64_t store;       /* bytes; 0 unless given */
+    uint64_t keep;        /* 0 unless given */
     uint64_t events_from; /* both 0 unless given */
     uint64_t events_to;
     MobTime limit;      /* MOB_TIME_NEVER unless given */

@@ -76,6 +76,8 @@ static const FlagInfo flags[] = {
      "object store of each machine: 2GiB, 500MB; default: 30 % of the memory, at most 2GiB each"},
     {MOB_FLAG_MAKE, "name", 0, G_OPTION_ARG_STRING, AT(name), "NAME",
      "what it is called; default: c1, c2 …"},
+    {MOB_FLAG_MAKE, "keep", 0, G_OPTION_ARG_STRING, AT(keep_text), "N",
+     "so many tasks, objects … that are over can be listed; default: 100000"},
     {MOB_FLAG_LOCAL, "detach", 'd', G_OPTION_ARG_NONE, AT(detach), NULL,
      "in the background; mobula stop ends it"},
     {MOB_FLAG_ADDRESS, "address", 0, G_OPTION_ARG_STRING, AT(address), "NAME",
@@ -283,7 +285,8 @@ check_cluster_values(MobTerm *term, MobFlags *into)
                           into->store_text);
         return false;
     }
-    return read_number(term, "limit", into->rows_text, 1, &into->rows);
+    return read_number(term, "limit", into->rows_text, 1, &into->rows) &&
+           read_number(term, "keep", into->keep_text, 1, &into->keep);
 }
 
 /* What GOption cannot check. */
@@ -402,7 +405,8 @@ mob_cli_clear(MobCli *cli)
                      cli->flags.name,
                      cli->flags.store_text,
                      cli->flags.run,
-                     cli->flags.rows_text};
+                     cli->flags.rows_text,
+                     cli->flags.keep_text};
     g_strfreev(cli->flags.filters);
     for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
         g_free(texts[i]);

@@ -183,7 +183,8 @@ watch(MobObserver *observer)
     MobControl *control = observer->live.control;
 
     observer->state = mob_state_new();
-    mob_state_keep(observer->state, MOB_OBSERVE_KEEP);
+    mob_state_keep(observer->state,
+                   observer->options.keep != 0 ? observer->options.keep : MOB_OBSERVE_KEEP);
     observer->live.state = observer->state;
     observer->watcher = (MobObserverWatcher){
         .base = {.wanted = MOB_WANT(OUTPUT) | MOB_WANT(JOB_FINISHED) | MOB_WANT(NODE_JOINED),

@@ -10,7 +10,7 @@
 #include "net/local.h"
 
 enum {
-    MOB_OBSERVE_KEEP = 100 * 1000, /* tasks, objects … that are over and are kept */
+    MOB_OBSERVE_KEEP = 100 * 1000, /* unless another number is given */
 };
 
 typedef struct {
@@ -20,6 +20,7 @@ typedef struct {
     MobLocal *local;            /* borrowed, without watchers */
     const MobMachine *machines; /* borrowed */
     size_t machine_count;
+    size_t keep; /* tasks, objects … that are over and are kept; 0: MOB_OBSERVE_KEEP */
 } MobObserverOptions;
 
 typedef struct MobObserver MobObserver;

@@ -171,6 +171,7 @@ open_cluster(Up *up, GError **error)
             .local = up->local,
             .machines = (const MobMachine *)(const void *)up->machines->data,
             .machine_count = up->machines->len,
+            .keep = up->cli->flags.keep,
         },
         error);
     if (up->observer == NULL)

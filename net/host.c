@@ -58,7 +58,6 @@ write_output(const char *text)
     fwrite(text, 1, length, stdout);
     if (length == 0 || text[length - 1] != '\n')
         putchar('\n');
-    fflush(stdout);
 }
 
 /* Carries out one effect and empties it. Returns whether the process goes on. */

@@ -407,10 +407,12 @@ number_key(MobAddress process, uint64_t event)
 }
 
 /* Causes are seldom old: of the numbers that events had where they happened
- * we keep the newest million or two. */
+ * we keep the newest million or two; none where nobody keeps what happened. */
 static void
 keep_number(MobLocal *local, MobKey key, uint64_t number)
 {
+    if (local->options.stays)
+        return;
     if (mob_table_count(local->numbers) == NUMBERS_MAX) {
         mob_table_free(local->old_numbers);
         local->old_numbers = local->numbers;

@@ -2,9 +2,9 @@
  *
  * Entries point at each other everywhere, so nothing is taken out one by one:
  * now and then everything that stays is copied into a new arena and the old
- * one is freed. That happens when at least as much has been added as was left
- * the last time or as may be kept, so an event costs the same as ever on
- * average.
+ * one is freed. That happens when half as much has been added as was left the
+ * last time, and at least as much as may be kept, so an event costs the same
+ * as ever on average; and when a driver has died, with which a whole job is over.
  *
  * A task is over when it has finished or failed and none of its results can be
  * asked for, or when its owner is dead. An object is over when it was freed or
@@ -15,6 +15,7 @@
 
 enum {
     MEMBERS_MAX = 100, /* of one thing, of what is over */
+    JOB_SHARE = 8,     /* times what is kept: worth a look when a job is over */
 };
 
 typedef struct {
@@ -458,6 +459,12 @@ forget(State *state)
     mob_state_free(&move.to->base);
     size_t left = size_of(&state->base);
     state->look_at = left + MAX(state->keep, left / 2);
+}
+
+void
+mob_state_job_is_over(State *state)
+{
+    state->look_at = MIN(state->look_at, JOB_SHARE * state->keep);
 }
 
 void

@@ -79,6 +79,8 @@ void mob_state_set(MobTable *table, MobKey key, void *value);
 
 /* state_forget.c: at the end of an event */
 void mob_state_look_back(State *state);
+/* A driver has died: much may be over at once. */
+void mob_state_job_is_over(State *state);
 
 /* state_world.c */
 void mob_state_on_born(MobWatcher *self, const MobProcInfo *info, MobWhen when);

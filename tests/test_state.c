@@ -493,3 +493,21 @@ Test(state, sees_what_happens_after_it_has_forgotten)
         cr_assert_neq(((const MobStateRef *)g_ptr_array_index(state->refs, i))->to, 0);
     expect_same(state, told->state);
 }
+
+Test(state, forgets_a_job_when_its_driver_has_died)
+{
+    g_autoptr(Told) told = told_new();
+    g_autoptr(MobState) state = mob_state_new();
+    mob_state_keep(state, 20);
+    told->other = &state->watcher;
+    told_cluster(told);
+
+    for (uint32_t number = 1; number < 500; number++)
+        run_one(told, number, false);
+    cr_assert_eq(state->tasks->len, 499, "all are needed");
+    told_died(told, told_driver, "done");
+    told_event(told, told->now, told_gcs);
+    cr_assert_eq(state->tasks->len, 20);
+    cr_assert_eq(state->forgotten.tasks, 479);
+    expect_same(state, told->state);
+}

@@ -363,9 +363,42 @@ said="mobula run --on local"
 long=$!
 until_says run.out "begun"
 kill -TERM $long # a shell without a terminal makes its jobs ignore the other one
-wait $long
+wait $long 2>/dev/null
 nothing_is_left
 ends "a run on real processes that is interrupted leaves nothing"
+
+cat >many.lua <<'END'
+local m = require "mobula"
+local one = m.remote("one", function(i) return i end)
+function m.main()
+  local refs, sum = {}, 0
+  for i = 1, 1000 do refs[i] = one.remote(i) end
+  for _, ref in ipairs(refs) do sum = sum + m.get(ref) end
+  return sum
+end
+END
+"$mobula" up --local 2 --cpus 1 --keep 100 >up.out 2>up.err </dev/null &
+up=$!
+until_says up.err "Ctrl-C stops all of it"
+for job in 1 2 3; do
+    run 0 job submit --follow -- many.lua
+    says "✓ J$job   500500   "
+done
+run 0 list tasks --limit 1
+grep -qE '^[0-9]+ older ones are over and no longer kept' err || problem "it forgets nothing, or does not say so"
+kept=$(sed -n 's/^shown 1 of \([0-9]*\),.*/\1/p' err)
+[ "${kept:-9999}" -le 1500 ] || problem "it keeps $kept"
+run 2 get tasks T1
+says "no longer kept"
+ends "of what is over a cluster keeps no more than it was told"
+
+said="kill -9 of the head"
+kill -9 "$(pid_of head)"
+wait $up
+[ $? = 1 ] || problem "up ended with $?"
+grep -qF "head has died" up.err || problem "up does not say why it ends"
+nothing_is_left
+ends "when the head dies the cluster ends and says so"
 
 # --- the same tables of a run ---
 
