@@ -48,6 +48,13 @@ typedef enum {
     MOB_FLAG_BODY_LIMIT = 1 << 19,
     MOB_FLAG_CLUSTER = 1 << 20,
     MOB_FLAG_ALWAYS = 1 << 21, /* --color, --ascii, --help */
+    MOB_FLAG_MAKE = 1 << 22,   /* how a cluster is made */
+    MOB_FLAG_LOCAL = 1 << 23,
+    MOB_FLAG_HEAD = 1 << 24,
+    MOB_FLAG_ADDRESS = 1 << 25,
+    MOB_FLAG_FOLLOW = 1 << 26,
+    MOB_FLAG_ROWS = 1 << 27, /* --filter, --detail, --limit */
+    MOB_FLAG_RUN = 1 << 28,
 } MobFlag;
 
 enum {
@@ -66,8 +73,17 @@ typedef struct {
     char *seeds_text;
     char *events_text;
     char *junit;
-    char *frames; /* the tasks to watch, "" for all */
+    char *frames;  /* the tasks to watch, "" for all */
+    char *address; /* of a cluster */
+    char *name;    /* of a cluster */
+    char *store_text;
+    char *run; /* a run folder */
+    char *rows_text;
+    char *keep_text;
+    char **filters;
     int jobs;
+    int local; /* machines */
+    int cpus;
     int pace;    /* of a real cluster, see net/clock.h */
     int cluster; /* 0 unless given */
     int verbose;
@@ -81,8 +97,16 @@ typedef struct {
     gboolean dot;
     gboolean ascii;
     gboolean help;
+    gboolean detach;
+    gboolean head;
+    gboolean block;
+    gboolean follow;
+    gboolean detail;
     uint64_t seed;        /* 0 unless given: the textbook run */
     uint64_t seeds;       /* 0 unless given */
+    uint64_t rows;        /* 0 unless given */
+    uint64_t store;       /* bytes; 0 unless given */
+    uint64_t keep;        /* 0 unless given */
     uint64_t events_from; /* both 0 unless given */
     uint64_t events_to;
     MobTime limit;      /* MOB_TIME_NEVER unless given */
@@ -95,6 +119,7 @@ typedef struct {
     char **program_words; /* what follows "--" */
     MobFlags flags;
     MobTerm *term;
+    const char *verb;
     const char *self; /* the file this command was started from */
 } MobCli;
 
@@ -121,6 +146,12 @@ MobExit mob_cli_export(MobCli *cli);
 MobExit mob_cli_new(MobCli *cli);
 MobExit mob_cli_help(MobCli *cli);
 MobExit mob_cli_version(MobCli *cli);
+MobExit mob_cli_up(MobCli *cli);
+MobExit mob_cli_start(MobCli *cli);
+MobExit mob_cli_stop(MobCli *cli);
+MobExit mob_cli_job(MobCli *cli);
+MobExit mob_cli_ask(MobCli *cli); /* status, list, get, summary, logs, doctor */
+MobExit mob_cli_sweep(MobCli *cli);
 
 /* Prints the page of one verb to stdout. */
 void mob_help_command(MobTerm *term, const MobCommand *command);

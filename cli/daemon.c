@@ -33,9 +33,15 @@ be(const MobBirth *birth, int zygote)
 {
     g_autoptr(GError) error = NULL;
     MobLoaders loaders;
-    MobLuaReader reader = {.read = read_beside, .data = (void *)g_getenv(MOB_FILES_VARIABLE)};
+    const char *beside =
+        birth->beside != NULL ? mob_str(birth->beside) : g_getenv(MOB_FILES_VARIABLE);
+    MobLuaReader reader = {.read = read_beside, .data = (void *)beside};
 
-    mob_loaders_init(&loaders, g_getenv(MOB_FILES_VARIABLE));
+    /* A folder that is gone is found out by whoever reads something in it. */
+    if (birth->where != NULL && chdir(mob_str(birth->where)) != 0)
+        g_printerr("mobula: %s: cannot go to %s: %s\n", mob_str(birth->name), mob_str(birth->where),
+                   g_strerror(errno));
+    mob_loaders_init(&loaders, beside);
     mob_lua_loader_set_reader(loaders.lua, &reader);
     MobNetHost *host = mob_nethost_new(
         &(MobNetHostOptions){.birth = birth, .loader = &loaders.loader, .zygote = zygote}, &error);

@@ -8,6 +8,12 @@
 
 #define BODY_LIMIT_MIN (200 * MOB_MS)
 
+enum {
+    LOCAL_MAX = 100,
+    CPUS_MAX = 1024,
+    STORE_MIN = 1 << 20,
+};
+
 /* One flag; GOption fills in the field of MobFlags at @offset. */
 typedef struct {
     MobFlag bit;
@@ -62,6 +68,30 @@ static const FlagInfo flags[] = {
      "no story and no run folder"},
     {MOB_FLAG_VERBOSE, "verbose", 'v', G_OPTION_ARG_CALLBACK, 0, NULL,
      "say more; -vv also tells every message"},
+    {MOB_FLAG_LOCAL, "local", 0, G_OPTION_ARG_INT, AT(local), "N",
+     "so many machines, all of them on this one: head, n1 …"},
+    {MOB_FLAG_HEAD, "head", 0, G_OPTION_ARG_NONE, AT(head), NULL, "the first machine of a cluster"},
+    {MOB_FLAG_HEAD, "block", 0, G_OPTION_ARG_NONE, AT(block), NULL, "stay in the foreground"},
+    {MOB_FLAG_MAKE, "cpus", 0, G_OPTION_ARG_INT, AT(cpus), "N",
+     "of each machine; default: as many as there are here"},
+    {MOB_FLAG_MAKE, "store", 0, G_OPTION_ARG_STRING, AT(store_text), "BYTES",
+     "object store of each machine: 2GiB, 500MB; default: 30 % of the memory, at most 2GiB each"},
+    {MOB_FLAG_MAKE, "name", 0, G_OPTION_ARG_STRING, AT(name), "NAME",
+     "what it is called; default: c1, c2 …"},
+    {MOB_FLAG_MAKE, "keep", 0, G_OPTION_ARG_STRING, AT(keep_text), "N",
+     "so many tasks, objects … that are over can be listed; default: 100000"},
+    {MOB_FLAG_LOCAL, "detach", 'd', G_OPTION_ARG_NONE, AT(detach), NULL,
+     "in the background; mobula stop ends it"},
+    {MOB_FLAG_ADDRESS, "address", 0, G_OPTION_ARG_STRING, AT(address), "NAME",
+     "which cluster; default: MOBULA_ADDRESS, or the newest that runs"},
+    {MOB_FLAG_FOLLOW, "follow", 'f', G_OPTION_ARG_NONE, AT(follow), NULL, "go on until it is over"},
+    {MOB_FLAG_ROWS, "filter", 'f', G_OPTION_ARG_STRING_ARRAY, AT(filters), "KEY=VALUE",
+     "only these; also KEY!=VALUE, and several times"},
+    {MOB_FLAG_ROWS, "detail", 0, G_OPTION_ARG_NONE, AT(detail), NULL, "all columns"},
+    {MOB_FLAG_ROWS, "limit", 0, G_OPTION_ARG_STRING, AT(rows_text), "N",
+     "so many rows at most, the newest; default: 100"},
+    {MOB_FLAG_RUN, "run", 0, G_OPTION_ARG_FILENAME, AT(run), "FOLDER",
+     "of a run instead of a cluster: runs/NAME/0"},
     {MOB_FLAG_ALWAYS, "color", 0, G_OPTION_ARG_STRING, AT(color), "WHEN", "auto, always or never"},
     {MOB_FLAG_ALWAYS, "ascii", 0, G_OPTION_ARG_NONE, AT(ascii), NULL, "no glyphs"},
     {MOB_FLAG_ALWAYS, "help", 'h', G_OPTION_ARG_NONE, AT(help), NULL, "this page"},
@@ -87,6 +117,35 @@ mob_parse_time(const char *text, MobTime *time)
             continue;
         *time = (MobTime)(scaled + 0.5);
         return true;
+    }
+    return false;
+}
+
+/* "2GiB", "500MB", "4096" */
+static bool
+parse_bytes(const char *text, uint64_t *bytes)
+{
+    static const struct {
+        const char *unit;
+        double scale;
+    } units[] = {{"", 1},
+                 {"B", 1},
+                 {"KB", 1e3},
+                 {"MB", 1e6},
+                 {"GB", 1e9},
+                 {"TB", 1e12},
+                 {"KiB", 1024},
+                 {"MiB", 1024.0 * 1024},
+                 {"GiB", 1024.0 * 1024 * 1024},
+                 {"TiB", 1024.0 * 1024 * 1024 * 1024}};
+    char *end = NULL;
+    double number = g_ascii_isdigit(*text) ? g_ascii_strtod(text, &end) : 0;
+
+    for (size_t i = 0; end != NULL && i < G_N_ELEMENTS(units); i++) {
+        if (g_ascii_strcasecmp(end, units[i].unit) != 0 || number * units[i].scale > 1e17)
+            continue;
+        *bytes = (uint64_t)(number * units[i].scale);
+        return *bytes > 0;
     }
     return false;
 }
@@ -208,6 +267,30 @@ read_events(MobTerm *term, MobFlags *into)
     return false;
 }
 
+/* Of clusters and lists. */
+static bool
+check_cluster_values(MobTerm *term, MobFlags *into)
+{
+    if (into->local < 0 || into->local > LOCAL_MAX) {
+        mob_term_complain(term, "--local %d: 1 to %d machines are expected", into->local,
+                          LOCAL_MAX);
+        return false;
+    }
+    if (into->cpus < 0 || into->cpus > CPUS_MAX) {
+        mob_term_complain(term, "--cpus %d: a number from 1 to %d is expected", into->cpus,
+                          CPUS_MAX);
+        return false;
+    }
+    if (into->store_text != NULL &&
+        (!parse_bytes(into->store_text, &into->store) || into->store < STORE_MIN)) {
+        mob_term_complain(term, "--store %s: a size is expected, 1MiB or more: 500MB, 2GiB",
+                          into->store_text);
+        return false;
+    }
+    return read_number(term, "limit", into->rows_text, 1, &into->rows) &&
+           read_number(term, "keep", into->keep_text, 1, &into->keep);
+}
+
 /* What GOption cannot check. */
 static bool
 check_values(MobTerm *term, MobFlags *into)
@@ -247,7 +330,8 @@ check_values(MobTerm *term, MobFlags *into)
         mob_term_complain(term, "-j %d: at least one process is needed", into->jobs);
         return false;
     }
-    return read_events(term, into) && read_number(term, "seed", into->seed_text, 0, &into->seed) &&
+    return check_cluster_values(term, into) && read_events(term, into) &&
+           read_number(term, "seed", into->seed_text, 0, &into->seed) &&
            read_number(term, "seeds", into->seeds_text, 1, &into->seeds);
 }
 
@@ -322,7 +406,14 @@ mob_cli_clear(MobCli *cli)
                      cli->flags.events_text,
                      cli->flags.junit,
                      cli->flags.frames,
-                     cli->flags.body_limit_text};
+                     cli->flags.body_limit_text,
+                     cli->flags.address,
+                     cli->flags.name,
+                     cli->flags.store_text,
+                     cli->flags.run,
+                     cli->flags.rows_text,
+                     cli->flags.keep_text};
+    g_strfreev(cli->flags.filters);
     for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
         g_free(texts[i]);
 }

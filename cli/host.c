@@ -444,6 +444,12 @@ mob_host_check_program(MobHost *host, const MobStr *bundle_id, GError **error)
 
 /* --- the host --- */
 
+const MobLoaders *
+mob_host_loaders(const MobHost *host)
+{
+    return &host->loaders;
+}
+
 static void
 cluster_free(void *data)
 {

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "cli/loaders.h"
 #include "cli/story.h"
 #include "lua/scenario.h"
 #include "runtime/trace.h"
@@ -58,6 +59,9 @@ MobControl *mob_host_default_cluster(MobHost *host, GError **error);
 
 /* Opens the C program with this id and sees whether it can be run. */
 bool mob_host_check_program(MobHost *host, const MobStr *bundle_id, GError **error);
+
+/* Whoever makes bodies here; borrowed. */
+const MobLoaders *mob_host_loaders(const MobHost *host);
 
 /* Ends the story of @control and frees its world. */
 void mob_host_close(MobHost *host, MobControl *control);

@@ -50,10 +50,46 @@ static const MobCommand commands[] = {
      mob_cli_export},
     {"new", "program|scenario|test NAME", 0, "Writes a small file to start from.",
      "new program wordcount\nnew scenario lose-a-node\nnew test checkout", mob_cli_new},
+    {"up", "--local N", MOB_FLAG_LOCAL | MOB_FLAG_MAKE,
+     "Starts a cluster of real processes on this machine, and ends all of it on Ctrl-C.",
+     "up --local 3\nup --local 3 -d\nup --local 2 --cpus 4 --store 500MB --name lab", mob_cli_up},
+    {"start", "--head", MOB_FLAG_HEAD | MOB_FLAG_MAKE,
+     "Starts the first machine of a cluster, in the background.",
+     "start --head\nstart --head "
+     "--block --name lab",
+     mob_cli_start},
+    {"stop", "", MOB_FLAG_ADDRESS, "Ends a cluster, all of it.", "stop\nstop --address c2",
+     mob_cli_stop},
+    {"status", "", MOB_FLAG_ADDRESS | MOB_FLAG_JSON, "What a cluster is made of and what it does.",
+     "status\nstatus --address c2", mob_cli_ask},
+    {"job", "submit -- FILE [WORD…]|status J1|logs J1|stop J1|list",
+     MOB_FLAG_ADDRESS | MOB_FLAG_FOLLOW | MOB_FLAG_JSON | MOB_FLAG_PLAIN,
+     "Runs programs (.lua, .so) on a cluster, tells how they are doing, and ends them.",
+     "job submit --follow -- wordcount.lua a.txt b.txt\njob submit -- ./chain.so\njob status J1\n"
+     "job logs J1 -f\njob stop J1\njob list",
+     mob_cli_job},
+    {"list", "nodes|tasks|objects|workers|jobs",
+     MOB_FLAG_ADDRESS | MOB_FLAG_ROWS | MOB_FLAG_RUN | MOB_FLAG_JSON | MOB_FLAG_PLAIN,
+     "What there is in a cluster, or was in a run; also attempts, copies, refs.",
+     "list nodes\nlist tasks -f state=RUNNING\nlist tasks -f job=J2 -f state!=FINISHED --limit "
+     "1000\n"
+     "list objects --run runs/kill-task-2/0 --detail",
+     mob_cli_ask},
+    {"get", "tasks T2|objects O2|nodes n1|workers n1/w0|jobs J1",
+     MOB_FLAG_ADDRESS | MOB_FLAG_RUN | MOB_FLAG_JSON,
+     "All about one of them: attempts, copies, who holds it, its lineage.",
+     "get tasks T2\nget objects O2\nget objects O3 --run runs/kill-task-2/0", mob_cli_ask},
+    {"summary", "tasks", MOB_FLAG_ADDRESS | MOB_FLAG_RUN | MOB_FLAG_JSON | MOB_FLAG_PLAIN,
+     "How many tasks of each name are in each state.", "summary tasks", mob_cli_ask},
+    {"logs", "J1|n1/w0", MOB_FLAG_ADDRESS | MOB_FLAG_FOLLOW | MOB_FLAG_JSON,
+     "What a job has printed, or a process has written.", "logs J1 -f\nlogs n1/w0", mob_cli_ask},
+    {"doctor", "", MOB_FLAG_ADDRESS | MOB_FLAG_JSON,
+     "Which machine of a cluster cannot reach which, in which direction.", "doctor", mob_cli_ask},
     {"help", "[VERB|CODE]", 0, "Explains a verb, or an error by its code.", "help run\nhelp E103",
      mob_cli_help},
     {"version", "", MOB_FLAG_JSON, "Says which Mobula this is.", "version", mob_cli_version},
     {"_daemon", "", 0, NULL, NULL, mob_cli_daemon}, /* not for people */
+    {"_sweep", "", 0, NULL, NULL, mob_cli_sweep},
     {0},
 };
 
@@ -120,7 +156,7 @@ main(int argc, char **argv)
     if (command == NULL)
         return MOB_EXIT_USAGE;
 
-    MobCli cli = {.term = &term, .self = argv[0]};
+    MobCli cli = {.term = &term, .verb = command->name, .self = argv[0]};
     MobExit code = MOB_EXIT_USAGE;
     if (mob_cli_parse(&cli, command, argc > 1 ? argv + 1 : (char *[]){(char *)"help", NULL})) {
         if (cli.flags.help) {

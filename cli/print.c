@@ -7,30 +7,52 @@
 #include "cli/json.h"
 
 void
-mob_print_output(const MobState *state, const MobNote *note, bool json_lines)
+mob_append_output(GString *into, const MobOutput *output, bool json_lines)
 {
-    const char *text = note->text != NULL ? note->text : "";
+    const char *text = output->text != NULL ? output->text : "";
+    MobJson json = mob_json(into);
+
     if (!json_lines) {
-        fputs(text, stdout);
+        g_string_append(into, text);
         if (!g_str_has_suffix(text, "\n"))
-            fputc('\n', stdout);
-        fflush(stdout);
+            g_string_append_c(into, '\n');
         return;
     }
-    g_autoptr(GString) line = g_string_new(NULL);
-    MobJson json = mob_json(line);
     mob_json_open(&json, '{');
     mob_json_put_text(&json, "type", "output");
     mob_json_put_text(&json, "text", text);
-    if (state != NULL) {
-        const MobStateTask *task =
-            mob_state_task_by_id(state, note->spec != NULL ? note->spec->id : note->task);
-        mob_json_put_text(&json, "task", task != NULL ? task->name : NULL);
-        mob_json_put_text(&json, "worker", mob_state_proc_name(state, note->worker));
-        mob_json_put_uint(&json, "at_ns", state->now);
+    if (output->state != NULL) {
+        mob_json_put_text(&json, "task", output->task != NULL ? output->task->name : NULL);
+        mob_json_put_text(&json, "worker", mob_state_proc_name(output->state, output->worker));
+        mob_json_put_uint(&json, "at_ns", output->at);
     }
     mob_json_close(&json, '}');
-    puts(line->str);
+    g_string_append_c(into, '\n');
+}
+
+MobOutput
+mob_output_of(const MobState *state, const MobNote *note)
+{
+    MobTaskId task = note->spec != NULL ? note->spec->id : note->task;
+
+    return (MobOutput){
+        .text = note->text,
+        .worker = note->worker,
+        .task = state != NULL ? mob_state_task_by_id(state, task) : NULL,
+        .state = state,
+        .at = state != NULL ? state->now : 0,
+    };
+}
+
+void
+mob_print_output(const MobState *state, const MobNote *note, bool json_lines)
+{
+    g_autoptr(GString) line = g_string_new(NULL);
+    MobOutput output = mob_output_of(state, note);
+
+    mob_append_output(line, &output, json_lines);
+    fputs(line->str, stdout);
+    fflush(stdout);
 }
 
 void

@@ -3,6 +3,19 @@
 
 #include "runtime/state.h"
 
+/* What a program has printed. */
+typedef struct {
+    const char *text;
+    MobAddress worker;
+    const MobStateTask *task; /* NULL: main, or nobody knows */
+    const MobState *state;    /* NULL: there is none */
+    MobTime at;
+} MobOutput;
+
+MobOutput mob_output_of(const MobState *state, const MobNote *note);
+/* A line, or several; as one JSON object each if @json_lines. */
+void mob_append_output(GString *into, const MobOutput *output, bool json_lines);
+
 /* What a program has printed; as a JSON object if @json_lines. */
 void mob_print_output(const MobState *state, const MobNote *note, bool json_lines);
 

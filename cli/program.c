@@ -13,9 +13,8 @@ enum {
     LIMIT_DEFAULT = 3600, /* simulated seconds; as for scenarios */
 };
 
-/* The words of the command line, as texts. */
-static MobArgs *
-make_args(char **words)
+MobArgs *
+mob_program_args(char **words)
 {
     MobArgs *args = mob_args_new(g_strv_length(words));
     MobCborWriter writer;
@@ -85,17 +84,16 @@ run_job(MobHost *host, const MobJob *job, MobTime limit, MobScenarioResult *resu
         mob_host_close(host, control);
 }
 
-static bool
-load(MobHost *host, const char *file, MobJob *job, GError **error)
+bool
+mob_program_load(const char *file, const MobLuaReader *reader, const MobLoaders *loaders,
+                 MobJob *job, GError **error)
 {
     if (g_str_has_suffix(file, ".so")) {
         job->bundle = mob_program_bundle(file, &job->bundle_id);
-        return mob_host_check_program(host, job->bundle_id, error);
+        return mob_program_check(loaders->c, job->bundle_id, error);
     }
     g_autofree char *base = g_path_get_basename(file);
-    const MobScenarioHost *scenario = mob_host_scenario(host);
-    MobLuaReader reader = {.read = scenario->read, .data = scenario->data};
-    job->bundle = mob_lua_program_load(base, &reader, &job->bundle_id, error);
+    job->bundle = mob_lua_program_load(base, reader, &job->bundle_id, error);
     return job->bundle != NULL;
 }
 
@@ -105,10 +103,12 @@ mob_program_run(MobHost *host, const char *file, char **words, MobTime limit,
 {
     g_autoptr(GError) error = NULL;
     g_autofree char *name = mob_run_name(file);
+    const MobScenarioHost *scenario = mob_host_scenario(host);
+    MobLuaReader reader = {.read = scenario->read, .data = scenario->data};
     MobJob job = {.name = name};
 
-    if (load(host, file, &job, &error)) {
-        job.args = make_args(words);
+    if (mob_program_load(file, &reader, mob_host_loaders(host), &job, &error)) {
+        job.args = mob_program_args(words);
         run_job(host, &job, limit, result);
         mob_args_unref(job.args);
     } else {

@@ -1,6 +1,9 @@
 /* host.c: see host.h. */
 #include "net/shared.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "runtime/gcs.h"
 #include "runtime/node.h"
 #include "runtime/worker.h"
@@ -45,6 +48,18 @@ mob_nethost_end(MobNetHost *host, const char *why)
     host->over_why = g_strdup(why);
 }
 
+/* What programs print goes to the log of the process too, among what the
+ * process writes by itself. */
+static void
+write_output(const char *text)
+{
+    size_t length = strlen(text);
+
+    fwrite(text, 1, length, stdout);
+    if (length == 0 || text[length - 1] != '\n')
+        putchar('\n');
+}
+
 /* Carries out one effect and empties it. Returns whether the process goes on. */
 static bool
 carry_out(MobNetHost *host, MobEffect *effect)
@@ -73,6 +88,7 @@ carry_out(MobNetHost *host, MobEffect *effect)
         mob_daemon_kill(host, effect->address);
         break;
     case MOB_EFFECT_OUTPUT:
+        write_output(mob_str(effect->str));
         mob_str_unref(effect->str);
         break;
     case MOB_EFFECT_EXIT:

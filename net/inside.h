@@ -173,6 +173,8 @@ void mob_peers_pass(MobNetHost *host, MobAddress by, const MobFrame *frame, cons
 void mob_peers_reset(MobNetHost *host, MobPeer *peer);
 /* Breaks the connection to @to for both ends. */
 void mob_peers_break(MobNetHost *host, MobAddress to);
+/* Sends the question with @number to another daemon. */
+void mob_peers_probe(MobNetHost *host, MobAddress to, uint64_t number);
 /* Steps for what is due: messages to oneself, resets. True if there was any. */
 bool mob_peers_settle(MobNetHost *host);
 /* Sends what is there; true if anything was. */
@@ -230,6 +232,8 @@ void mob_look_flush(MobNetHost *host);
 void mob_look_rest(MobNetHost *host);
 /* Carries out what was ordered while it stood still; true if there was any. */
 bool mob_look_settle(MobNetHost *host);
+/* What another daemon sent, to see whether it gets here, did. */
+void mob_look_probed(MobNetHost *host, const MobFrame *frame);
 /* The connection to the controller has ended. */
 void mob_look_gone(MobNetHost *host);
 uint64_t mob_look_held(const MobNetHost *host);

@@ -1,11 +1,6 @@
 /* local.c: see local.h. */
 #include "net/local_parts.h"
 
-#include <errno.h>
-#include <ftw.h>
-#include <signal.h>
-#include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -47,6 +42,8 @@ driver_birth(MobLocal *local, const MobJob *job, uint32_t number)
     birth->bundle_id = mob_str_ref(job->bundle_id);
     birth->bundle = mob_value_ref(job->bundle);
     birth->args = job->args != NULL ? mob_args_ref(job->args) : mob_args_new(0);
+    birth->beside = job->beside != NULL ? mob_str_new(job->beside) : NULL;
+    birth->where = job->where != NULL ? mob_str_new(job->where) : NULL;
     return birth;
 }
 
@@ -212,6 +209,8 @@ all_rest(const MobLocal *local)
 static MobTime
 idle_at(const MobLocal *local)
 {
+    if (local->options.stays)
+        return MOB_TIME_NEVER;
     return all_rest(local) ? local->busy_at + REST_TIME / local->clock.pace : MOB_TIME_NEVER;
 }
 
@@ -322,22 +321,30 @@ mob_local_control(MobLocal *local)
     return &local->control;
 }
 
-/* --- making and ending --- */
-
-static bool
-make_folder(MobLocal *local, GError **error)
+MobLoop *
+mob_local_loop(MobLocal *local)
 {
-    g_autofree char *logs = NULL;
-
-    local->root = g_build_filename(g_get_tmp_dir(), "mobula-XXXXXX", NULL);
-    if (g_mkdtemp_full(local->root, 0700) == NULL) {
-        g_set_error(error, MOB_NET_ERROR, 0, "cannot make a folder in %s: %s", g_get_tmp_dir(),
-                    g_strerror(errno));
-        return false;
-    }
-    logs = g_build_filename(local->root, "logs", NULL);
-    return mkdir(logs, 0700) == 0;
+    return local->loop;
 }
+
+pid_t
+mob_local_pid(const MobLocal *local, const char *name)
+{
+    const MobLocalBox *box = mob_local_box(local, name);
+    const MobLocalProc *proc = mob_local_proc(local, name);
+
+    if (box != NULL)
+        return box->pid;
+    return proc != NULL && proc->alive ? proc->pid : 0;
+}
+
+const char *
+mob_local_folder(const MobLocal *local)
+{
+    return local->root;
+}
+
+/* --- making and ending --- */
 
 static bool
 head_is_ready(const MobLocal *local)
@@ -401,13 +408,15 @@ mob_local_new(const MobLocalOptions *options, GError **error)
     local->pending = g_array_new(FALSE, FALSE, sizeof(MobPending));
     local->news = g_array_new(FALSE, FALSE, sizeof(MobNote));
     local->numbers = mob_table_new();
+    local->old_numbers = mob_table_new();
     mob_local_want(local);
     local->pick_config.seed = options->seed;
     local->picks = mob_picks_new(&local->pick_config);
     local->listener.fd = -1;
+    local->lock = local->alive = -1;
     for (size_t i = 0; i < options->machine_count; i++)
         mob_local_box_new(local, &options->machines[i]);
-    if (make_folder(local, error) && mob_local_listen(local, error))
+    if (mob_local_make_folder(local, error) && mob_local_listen(local, error))
         return local;
     mob_local_free(local);
     return NULL;
@@ -419,15 +428,6 @@ mob_local_begin(MobLocal *local, GError **error)
     return start_all(local, error);
 }
 
-static int
-remove_one(const char *path, const struct stat *info, int type, struct FTW *where)
-{
-    (void)info;
-    (void)type;
-    (void)where;
-    return remove(path);
-}
-
 void
 mob_local_free(MobLocal *local)
 {
@@ -435,8 +435,7 @@ mob_local_free(MobLocal *local)
         return;
     for (guint i = 0; i < local->boxes->len; i++)
         mob_local_end_box(local, g_ptr_array_index(local->boxes, i));
-    if (local->root != NULL)
-        nftw(local->root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    mob_local_remove_folder(local);
     for (guint i = 0; i < local->pending->len; i++)
         mob_report_free(g_array_index(local->pending, MobPending, i).report);
     if (local->listener.fd >= 0)
@@ -451,9 +450,9 @@ mob_local_free(MobLocal *local)
     g_array_unref(local->pending);
     g_array_unref(local->news);
     mob_table_free(local->numbers);
+    mob_table_free(local->old_numbers);
     mob_picks_free(local->picks);
     mob_loop_free(local->loop);
     g_string_chunk_free(local->texts);
-    g_free(local->root);
     g_free(local);
 }

@@ -8,6 +8,8 @@
  */
 #pragma once
 
+#include <sys/types.h>
+
 #include "runtime/control.h"
 
 typedef struct MobLocal MobLocal;
@@ -19,6 +21,7 @@ typedef struct {
     const char *command;        /* the file to start daemons from; borrowed */
     const MobMachine *machines; /* borrowed during the call; the head first */
     size_t machine_count;
+    bool stays; /* it is not over when nothing happens, and keeps little of what is over */
 } MobLocalOptions;
 
 /* Returns a cluster of which nothing runs yet, so that watchers may be added;
@@ -29,3 +32,16 @@ bool mob_local_begin(MobLocal *local, GError **error);
 void mob_local_free(MobLocal *local);
 
 MobControl *mob_local_control(MobLocal *local); /* borrowed */
+/* What it waits with: others may wait for something there too. Borrowed. */
+struct MobLoop *mob_local_loop(MobLocal *local);
+/* Of the machine or process of that name; 0: there is none, or it is dead. */
+pid_t mob_local_pid(const MobLocal *local, const char *name);
+/* Makes the machine @from send something to the machine @to; when it has come
+ * there, what was set is called with @number. False if either is dead. */
+bool mob_local_probe(MobLocal *local, const char *from, const char *to, uint64_t number);
+void mob_local_on_probe(MobLocal *local, void (*probed)(void *data, uint64_t number), void *data);
+/* What the cleaner of a cluster in @folder does: waits on the descriptor 3 for
+ * the end of whoever made the cluster, then removes what that has not. */
+void mob_local_clean(const char *folder);
+/* Where its sockets and logs are; borrowed. */
+const char *mob_local_folder(const MobLocal *local);

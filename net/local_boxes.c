@@ -10,10 +10,6 @@
 
 extern char **environ;
 
-enum {
-    BIRTH_FD = 3, /* where a daemon finds what it is to be */
-};
-
 /* --- finding --- */
 
 MobLocalBox *
@@ -127,17 +123,15 @@ tell_birth(int fd, const MobBirth *birth)
     return write_all(fd, &buf);
 }
 
-/* Everything else that is open is closed on exec. */
-static int
-spawn_daemon(const char *command, int birth_fd, pid_t *pid)
+int
+mob_local_spawn(const char *command, char *const *argv, int fd, pid_t *pid)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
-    char *const argv[] = {(char *)"mobula", (char *)"_daemon", NULL};
     sigset_t none;
 
     posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, birth_fd, BIRTH_FD);
+    posix_spawn_file_actions_adddup2(&actions, fd, MOB_LOCAL_FD);
     posix_spawnattr_init(&attributes);
     sigemptyset(&none);
     posix_spawnattr_setsigmask(&attributes, &none);
@@ -163,7 +157,8 @@ mob_local_start(MobLocal *local, MobLocalBox *box, GError **error)
         g_set_error(error, MOB_NET_ERROR, 0, "cannot start %s: %s", box->name, g_strerror(errno));
         return false;
     }
-    int code = spawn_daemon(local->options.command, ends[1], &box->pid);
+    char *const argv[] = {(char *)"mobula", (char *)"_daemon", NULL};
+    int code = mob_local_spawn(local->options.command, argv, ends[1], &box->pid);
     close(ends[1]);
     bool told = code == 0 && tell_birth(ends[0], birth);
     close(ends[0]);
@@ -187,6 +182,31 @@ mob_local_bear(MobLocal *local, const MobLocalBox *box, const MobBirth *birth)
     mob_frame_end(&stream->out, begin);
     mob_stream_flush(stream);
     return true;
+}
+
+bool
+mob_local_probe(MobLocal *local, const char *from, const char *to, uint64_t number)
+{
+    const MobLocalBox *asked = mob_local_box(local, from);
+    const MobLocalBox *target = mob_local_box(local, to);
+
+    if (asked == NULL || target == NULL || !asked->alive || !target->alive)
+        return false;
+    const MobLocalProc *daemon = mob_local_proc_at(local, mob_node_address(asked->node));
+    if (daemon == NULL || daemon->sight == NULL)
+        return false;
+    MobFrame probe = {
+        .kind = MOB_FRAME_PROBE, .to = mob_node_address(target->node), .event = number};
+    mob_stream_put(&daemon->sight->stream, &probe, NULL, 0);
+    mob_stream_flush(&daemon->sight->stream);
+    return true;
+}
+
+void
+mob_local_on_probe(MobLocal *local, void (*probed)(void *data, uint64_t number), void *data)
+{
+    local->probed = probed;
+    local->probed_data = data;
 }
 
 void

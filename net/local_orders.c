@@ -468,6 +468,17 @@ mob_local_heal(MobLocal *local, uint32_t number)
     mob_local_tell_news(local);
 }
 
+bool
+mob_local_is_target(const MobLocal *local, const MobLocalProc *proc)
+{
+    for (guint i = 0; i < local->faults->len; i++) {
+        const MobLocalFault *fault = g_ptr_array_index(local->faults, i);
+        if (fault->target.proc == proc || fault->from.proc == proc || fault->to.proc == proc)
+            return true;
+    }
+    return false;
+}
+
 void
 mob_local_fault_free(void *data)
 {

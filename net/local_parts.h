@@ -4,6 +4,7 @@
  *     local_boxes.c   machines: daemons and what they are told
  *     local_sight.c   what processes tell, put in order, and told to watchers
  *     local_orders.c  faults
+ *     local_folder.c  the folder of it all
  *
  * Order. A process tells of a step before anything of the step leaves, so when
  * the report of an effect has been read, that of its cause is there to be read.
@@ -114,26 +115,32 @@ struct MobLocal {
     MobControl control; /* must be first */
     MobLocalOptions options;
     char *root; /* owned: the folder */
+    int lock;   /* a file in it that is locked as long as we live; -1: none */
+    int alive;  /* closed when we end, which the cleaner waits for; -1: there is none */
+    pid_t cleaner;
     MobLoop *loop;
     MobClock clock;
     MobInterest listener;
     GStringChunk *texts;
-    GPtrArray *boxes;    /* of MobLocalBox, owned */
-    GPtrArray *procs;    /* of MobLocalProc, owned, in order of birth */
-    GPtrArray *sights;   /* of MobSight, owned */
-    GPtrArray *jobs;     /* of MobLocalJob, owned */
-    GPtrArray *faults;   /* of MobLocalFault, owned */
-    GPtrArray *watchers; /* of MobWatcher, borrowed */
-    GArray *alarms;      /* of MobLocalAlarm, the next one last */
-    GArray *pending;     /* of MobPending */
-    GArray *news;        /* of MobNote: what orders did, not told yet */
-    MobTable *numbers;   /* process and its number -> ours, as a pointer */
-    uint64_t orders;     /* counts up, for ties */
+    GPtrArray *boxes;      /* of MobLocalBox, owned */
+    GPtrArray *procs;      /* of MobLocalProc, owned, in order of birth */
+    GPtrArray *sights;     /* of MobSight, owned */
+    GPtrArray *jobs;       /* of MobLocalJob, owned */
+    GPtrArray *faults;     /* of MobLocalFault, owned */
+    GPtrArray *watchers;   /* of MobWatcher, borrowed */
+    GArray *alarms;        /* of MobLocalAlarm, the next one last */
+    GArray *pending;       /* of MobPending */
+    GArray *news;          /* of MobNote: what orders did, not told yet */
+    MobTable *numbers;     /* process and its number -> ours, as a pointer */
+    MobTable *old_numbers; /* likewise; the older ones, until there are many new ones */
+    uint64_t orders;       /* counts up, for ties */
     uint64_t events;
     uint64_t wanted;
     uint64_t held;
     uint32_t pass;
     uint32_t next_node;
+    void (*probed)(void *data, uint64_t number); /* NULL: nobody asks */
+    void *probed_data;
     bool inside;
     bool running;      /* inside run() */
     MobTime rested_at; /* when run() ended last */
@@ -144,7 +151,14 @@ struct MobLocal {
     MobPicks *picks;
 };
 
+enum {
+    MOB_LOCAL_FD = 3, /* where a daemon finds what it is to be */
+};
+
 /* local_boxes.c */
+/* Starts @command with @fd as MOB_LOCAL_FD; everything else that is open is
+ * closed on exec. Returns an errno. */
+int mob_local_spawn(const char *command, char *const *argv, int fd, pid_t *pid);
 bool mob_local_start(MobLocal *local, MobLocalBox *box, GError **error);
 MobLocalBox *mob_local_box(const MobLocal *local, const char *name);
 MobLocalBox *mob_local_box_new(MobLocal *local, const MobMachine *machine);
@@ -158,6 +172,10 @@ void mob_local_end_box(MobLocal *local, MobLocalBox *box);
 MobLocalProc *mob_local_proc(const MobLocal *local, const char *name);
 MobLocalProc *mob_local_proc_at(const MobLocal *local, MobAddress address);
 void mob_local_proc_free(void *proc);
+
+/* local_folder.c */
+bool mob_local_make_folder(MobLocal *local, GError **error);
+void mob_local_remove_folder(MobLocal *local);
 
 /* local_sight.c */
 bool mob_local_listen(MobLocal *local, GError **error);
@@ -181,6 +199,8 @@ void mob_local_note(MobLocal *local, MobNote note);
 bool mob_local_is_stopped(const MobLocal *local, pid_t pid);
 uint32_t mob_local_order(MobLocal *local, const MobOrder *order, GError **error);
 void mob_local_heal(MobLocal *local, uint32_t number);
+/* Whether some fault is about it. */
+bool mob_local_is_target(const MobLocal *local, const MobLocalProc *proc);
 void mob_local_fault_free(void *fault);
 /* A process is born: it is told of what is in force. */
 void mob_local_newborn(MobLocal *local, MobSight *sight);

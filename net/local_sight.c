@@ -7,6 +7,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+enum {
+    NUMBERS_MAX = 1 << 20,
+    DEAD_MAX = 1024, /* processes that ended and are remembered, in a cluster that stays */
+};
+
 /* --- reading --- */
 
 static void
@@ -105,6 +110,10 @@ on_frame(MobSight *sight, const MobFrame *frame, const uint8_t *body)
         break;
     case MOB_FRAME_BITES:
         on_bites(local, frame);
+        break;
+    case MOB_FRAME_PROBE:
+        if (local->probed != NULL)
+            local->probed(local->probed_data, frame->event);
         break;
     default:
         break;
@@ -339,6 +348,11 @@ bury(MobLocal *local, MobLocalProc *proc, MobTime at)
     local->busy_at = mob_clock_now(&local->clock);
     if (proc->role == MOB_ROLE_NODE && proc->box->node == proc->address.node)
         proc->box->alive = false;
+    if (proc->role == MOB_ROLE_NODE && !proc->killed && proc->why == NULL) /* from outside */
+        mob_local_note(local, (MobNote){.kind = MOB_NOTE_NODE_DIED,
+                                        .node = {proc->address.node},
+                                        .label = proc->box->name,
+                                        .reason = g_string_chunk_insert(local->texts, why)});
     job_is_over(local, proc->address, NULL);
     local->inside = true;
     for (guint i = 0; i < local->watchers->len; i++) {
@@ -366,16 +380,44 @@ on_died(MobLocal *local, const MobReport *report)
         bury(local, proc, report->at);
 }
 
+/* Orders name who lives, and the newest GCS counts its lives. */
+static void
+forget_procs(MobLocal *local)
+{
+    guint kept = 0;
+    guint dead = 0;
+
+    if (!local->options.stays)
+        return;
+    for (guint i = 0; i < local->procs->len; i++)
+        dead += !((const MobLocalProc *)g_ptr_array_index(local->procs, i))->alive;
+    if (dead < DEAD_MAX)
+        return;
+    g_ptr_array_set_free_func(local->procs, NULL);
+    for (guint i = 0; i < local->procs->len; i++) {
+        MobLocalProc *proc = g_ptr_array_index(local->procs, i);
+        bool keep =
+            proc->alive || proc->role != MOB_ROLE_WORKER || mob_local_is_target(local, proc);
+        if (keep)
+            g_ptr_array_index(local->procs, kept++) = proc;
+        else
+            mob_local_proc_free(proc);
+    }
+    g_ptr_array_set_size(local->procs, (int)kept);
+    g_ptr_array_set_free_func(local->procs, mob_local_proc_free);
+}
+
 static void
 on_line_ended(MobLocal *local, MobSight *sight)
 {
     MobLocalProc *proc = sight->proc;
 
-    if (proc == NULL)
-        return;
-    proc->sight = NULL;
-    sight->proc = NULL;
-    bury(local, proc, mob_clock_now(&local->clock));
+    if (proc != NULL) {
+        proc->sight = NULL;
+        bury(local, proc, mob_clock_now(&local->clock));
+    }
+    g_ptr_array_remove(local->sights, sight);
+    forget_procs(local);
 }
 
 /* --- events --- */
@@ -386,11 +428,31 @@ number_key(MobAddress process, uint64_t event)
     return (MobKey){mob_address_word(process), event};
 }
 
+/* Causes are seldom old: of the numbers that events had where they happened
+ * we keep the newest million or two; none where nobody keeps what happened. */
+static void
+keep_number(MobLocal *local, MobKey key, uint64_t number)
+{
+    if (local->options.stays)
+        return;
+    if (mob_table_count(local->numbers) == NUMBERS_MAX) {
+        mob_table_free(local->old_numbers);
+        local->old_numbers = local->numbers;
+        local->numbers = mob_table_new();
+    }
+    if (mob_table_get(local->numbers, key) == NULL)
+        mob_table_add(local->numbers, key, GSIZE_TO_POINTER(number));
+}
+
 static uint64_t
 number_of(const MobLocal *local, MobAddress process, uint64_t event)
 {
-    return event == 0 ? 0
-                      : GPOINTER_TO_SIZE(mob_table_get(local->numbers, number_key(process, event)));
+    MobKey key = number_key(process, event);
+    const void *number = event != 0 ? mob_table_get(local->numbers, key) : NULL;
+
+    if (number == NULL && event != 0)
+        number = mob_table_get(local->old_numbers, key);
+    return GPOINTER_TO_SIZE(number);
 }
 
 static bool
@@ -417,10 +479,8 @@ on_event(MobLocal *local, const MobPending *pending)
 {
     MobEvent event = pending->report->event;
     uint64_t number = ++local->events;
-    MobKey key = number_key(event.process, event.number);
 
-    if (mob_table_get(local->numbers, key) == NULL)
-        mob_table_add(local->numbers, key, GSIZE_TO_POINTER(number));
+    keep_number(local, number_key(event.process, event.number), number);
     event.cause = number_of(local, pending->cause, pending->event);
     event.number = number;
     if (!is_background(&event))

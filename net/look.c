@@ -358,6 +358,18 @@ on_birth(MobNetHost *host, const uint8_t *body, uint32_t length)
 }
 
 void
+mob_look_probed(MobNetHost *host, const MobFrame *frame)
+{
+    MobFrame answer = {
+        .kind = MOB_FRAME_PROBE, .from = frame->from, .to = host->address, .event = frame->event};
+
+    if (line_of(host) == NULL)
+        return;
+    mob_stream_put(&host->look->line->stream, &answer, NULL, 0);
+    mob_line_touch(host->look->line);
+}
+
+void
 mob_look_frame(MobNetHost *host, const MobFrame *frame, const uint8_t *body)
 {
     switch (frame->kind) {
@@ -376,6 +388,9 @@ mob_look_frame(MobNetHost *host, const MobFrame *frame, const uint8_t *body)
         break;
     case MOB_FRAME_BIRTH:
         on_birth(host, body, frame->length);
+        break;
+    case MOB_FRAME_PROBE:
+        mob_peers_probe(host, frame->to, frame->event);
         break;
     default:
         break;

@@ -270,6 +270,9 @@ on_frame(MobLine *line, const MobFrame *frame, const uint8_t *body)
             mob_peers_pass(host, line->peer->address, frame, body);
     } else if (frame->kind == MOB_FRAME_MESSAGE) {
         on_message(host, frame, body);
+    } else if (frame->kind == MOB_FRAME_PROBE) {
+        if (!mob_shim_is_silent(host, frame->from))
+            mob_look_probed(host, frame);
     } else if (frame->kind == MOB_FRAME_RESET) {
         mob_peers_reset(host, mob_peers_get(host, frame->from));
     } else {
@@ -307,6 +310,15 @@ greet(MobLine *line, const MobFrame *frame)
     if (host->daemon != NULL)
         mob_daemon_greeted(host, peer->address);
     return true;
+}
+
+void
+mob_peers_probe(MobNetHost *host, MobAddress to, uint64_t number)
+{
+    MobFrame probe = {.kind = MOB_FRAME_PROBE, .from = host->address, .to = to, .event = number};
+
+    if (host->daemon != NULL)
+        mob_peers_pass(host, host->address, &probe, NULL);
 }
 
 void

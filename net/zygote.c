@@ -36,6 +36,7 @@ redirect(const MobBirth *birth)
         dup2(file, STDOUT_FILENO);
         dup2(file, STDERR_FILENO);
         close(file);
+        setvbuf(stdout, NULL, _IOLBF, 0); /* it may be killed at any time */
     }
     if (null >= 0)
         close(null);

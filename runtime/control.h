@@ -26,6 +26,10 @@ typedef struct {
     MobStr *bundle_id;
     MobValue *bundle;
     MobArgs *args; /* for main */
+    /* Where a real driver looks for files: beside the program, then where whoever
+     * submitted it is. NULL: as everybody else. */
+    const char *beside;
+    const char *where;
 } MobJob;
 
 typedef enum {

@@ -28,6 +28,7 @@ typedef struct MobView MobView;
 typedef struct MobMove MobMove;
 typedef struct MobBirth MobBirth;
 typedef struct MobRule MobRule;
+typedef struct MobAsk MobAsk;
 
 typedef struct {
     MobObjectId *items;

@@ -1,7 +1,8 @@
 /* state.c: the watcher itself, its arena, and what is looked up; see state.h.
  *
  * state_world.c knows machines, processes and leases, state_tasks.c tasks and
- * attempts, state_objects.c objects, copies and references.
+ * attempts, state_objects.c objects, copies and references; state_forget.c
+ * keeps it small.
  */
 #include "runtime/state_parts.h"
 
@@ -185,6 +186,7 @@ on_event(MobWatcher *self, const MobEvent *event)
     state->now = state->base.now = event->at;
     for (size_t i = 0; i < event->note_count; i++)
         on_note(state, &event->notes[i]);
+    mob_state_look_back(state);
 }
 
 MobState *

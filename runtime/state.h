@@ -3,7 +3,9 @@
  * A watcher that keeps, for a whole run, who lived when, every task with its
  * attempts, every object with its copies and references, every lease and what
  * programs printed. c.state, selectors, claims, pictures and the run's
- * database all read it. Nothing is ever removed: what ended has an end.
+ * database all read it. Nothing is removed: what ended has an end. (Unless a
+ * bound was set, for a cluster that runs for days: then the oldest of what is
+ * over is forgotten, and counted.)
  *
  * Tasks and objects stand under their short names: the entry is about the
  * newest execution of that path, and attempts count the executions of the
@@ -206,11 +208,21 @@ typedef struct {
     uint64_t event;    /* the newest */
     MobTime now;
     bool gcs_alive;
+    struct {
+        uint64_t tasks;
+        uint64_t objects;
+        uint64_t logs;
+    } forgotten; /* see mob_state_keep() */
 } MobState;
 
 MobState *mob_state_new(void);
 void mob_state_free(MobState *state);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MobState, mob_state_free)
+
+/* From now on about so many tasks, objects … that are over are kept, the newest
+ * (between @most and twice as many). What the state is asked for is then good
+ * until the next event, so no trace may look on as well. */
+void mob_state_keep(MobState *state, size_t most);
 
 /* By short name; NULL where there is none. Of lives with one name, the newest. */
 MobStateNode *mob_state_node(const MobState *state, const char *name);

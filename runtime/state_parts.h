@@ -1,8 +1,8 @@
 /* state_parts.h: what the files of the state share; nobody else includes it.
  *
- * Everything the state knows lives as long as the state, so it comes from one
- * arena. The public arrays have the layout of GPtrArray and are ours: a task
- * has half a dozen of them, most with one element or none.
+ * What the state knows lives as long as the state, or until all that stays is
+ * copied (state_forget.c), so it comes from one arena. The public arrays have the layout of
+ * GPtrArray and are ours: a task has half a dozen of them, most with one element or none.
  */
 #pragma once
 
@@ -66,6 +66,8 @@ typedef struct {
     MobTable *copies;   /* object id and node -> Copy, while it exists */
     MobTable *refs;     /* object id and holder -> newest open Ref */
     MobTable *leases;   /* MobLeaseId -> MobStateLease, while it is held */
+    size_t keep;        /* of each kind, of what is over; 0: all */
+    size_t look_at;     /* so many entries: time to forget */
 } State;
 
 void *mob_state_alloc(State *state, size_t size);
@@ -74,6 +76,11 @@ void mob_state_append(State *state, GPtrArray **list, void *item);
 const char *mob_state_text(State *state, const char *text);
 MobKey mob_state_key(const char *name);
 void mob_state_set(MobTable *table, MobKey key, void *value);
+
+/* state_forget.c: at the end of an event */
+void mob_state_look_back(State *state);
+/* A driver has died: much may be over at once. */
+void mob_state_job_is_over(State *state);
 
 /* state_world.c */
 void mob_state_on_born(MobWatcher *self, const MobProcInfo *info, MobWhen when);

@@ -90,6 +90,8 @@ proc_is_gone(State *state, Proc *proc, const char *why)
     mob_state_drop_holder(state, proc->base.address);
     if (proc->base.role == MOB_ROLE_GCS)
         state->base.gcs_alive = false;
+    if (proc->base.role == MOB_ROLE_DRIVER)
+        mob_state_job_is_over(state);
     if (proc->base.role == MOB_ROLE_NODE) {
         Node *node = mob_table_get(state->nodes, mob_key_word(proc->base.address.node));
         if (node != NULL)

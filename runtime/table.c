@@ -265,3 +265,10 @@ mob_table_next(const MobTable *table, size_t *at)
     }
     return NULL;
 }
+
+MobKey
+mob_table_key(const MobTable *table, size_t at)
+{
+    g_assert(at > table->head && at <= table->tail);
+    return entry_at(table, at - 1)->key;
+}

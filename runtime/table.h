@@ -44,3 +44,5 @@ size_t mob_table_count(const MobTable *table);
  *         ...
  */
 void *mob_table_next(const MobTable *table, size_t *at);
+/* The key of the value that mob_table_next() has just returned. */
+MobKey mob_table_key(const MobTable *table, size_t at);

@@ -60,8 +60,10 @@ end
 -- By value: two values come to the caller and leave it again. By reference:
 -- each crosses one wire, and the caller sees only descriptions of them.
 local big = 100 * MiB
-assert.near(4 * big, value[big].caller, big / 100)
-assert.near(2 * big, reference[big].all, big / 100)
+-- A real machine that is slow to answer is asked again, and a piece may cross a wire twice.
+local spare = sim.world == "sim" and big / 100 or big
+assert.near(4 * big, value[big].caller, spare)
+assert.near(2 * big, reference[big].all, spare)
 assert.is_true(reference[big].caller < 200 * KiB)
 if sim.world == "sim" then -- real wires are as fast as they are
   assert.is_true(value[big].time > 1.5 * reference[big].time)

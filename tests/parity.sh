@@ -36,10 +36,16 @@ gist() {
     grep -o '{"name":"[^"]*","attempts":[0-9]*' "$1" | sort
 }
 
-# on_real NAME: leaves NAME.json, NAME.said and NAME.code.
+# on_real NAME: leaves NAME.json, NAME.said and NAME.code. Real time is part of
+# it: on a machine that has much else to do the living are taken for dead, and
+# then it is tried again, which is said.
 on_real() {
-    "$mobula" run "scenarios/$1.lua" --on local -q --json >"$1.json" 2>"$1.said" </dev/null
-    echo $? >"$1.code"
+    for try in 1 2 3; do
+        [ "$try" = 1 ] || echo "# $1, try $try, after: $(tail -n 1 "$1.said" | cut -c1-200)"
+        "$mobula" run "scenarios/$1.lua" --on local -q --json >"$1.json" 2>"$1.said" </dev/null
+        echo $? >"$1.code"
+        [ "$(cat "$1.code")" = 0 ] && return
+    done
 }
 
 # Those that mostly wait do so beside the others.

@@ -335,3 +335,179 @@ Test(state, holds_very_many_of_everything)
     for (guint i = 0; i < refs->len; i++)
         cr_assert_eq(((MobStateRef *)g_ptr_array_index(refs, i))->holder.local, 10 + i);
 }
+
+/* --- a bound --- */
+
+/* Task @number of the driver: it returns an object, which is freed if @freed. */
+static MobTaskSpec *
+run_one(Told *told, uint32_t number, bool freed)
+{
+    g_autofree char *path = g_strdup_printf("%u", number);
+    MobTaskSpec *spec = told_spec(told, path, "one", told_driver, (MobTaskId){1, 1}, 1);
+    MobTime now = number * MOB_MS;
+    MobNote about = {.object = mob_object_return(spec->id, 1),
+                     .path = spec->path,
+                     .owner = told_driver,
+                     .to = told_driver};
+
+    told_submitted(told, now, spec, NULL);
+    about.kind = MOB_NOTE_REF_ADDED;
+    told_note(told, about);
+    told_started(told, now, spec, 1, told_n1_w0);
+    told_finished(told, now, spec, 1, told_n1_w0, freed ? 0 : 2, 1000);
+    if (!freed)
+        return spec;
+    about.kind = MOB_NOTE_REF_DROPPED;
+    told_note(told, about);
+    about.kind = MOB_NOTE_OBJECT_FREED;
+    told_note(told, about);
+    told_event(told, now, told_driver);
+    return spec;
+}
+
+/* Somebody has a reference for a moment. */
+static void
+borrow(Told *told, const MobTaskSpec *spec)
+{
+    MobNote about = {.kind = MOB_NOTE_REF_BORROWED,
+                     .object = mob_object_return(spec->id, 1),
+                     .path = spec->path,
+                     .owner = told_driver,
+                     .to = told_n2_w0};
+
+    told_note(told, about);
+    about.kind = MOB_NOTE_REF_DROPPED;
+    told_note(told, about);
+    told_event(told, told->now, told_driver);
+}
+
+/* What the bounded state knows is what the other one knows too. */
+static void
+expect_same_task(const MobStateTask *task, const MobState *all)
+{
+    const MobStateTask *full = mob_state_task(all, task->name);
+
+    cr_assert_eq(task->state, full->state, "%s", task->name);
+    cr_assert_eq(task->executions, full->executions);
+    cr_assert_eq(task->submitted_at, full->submitted_at);
+    cr_assert_str_eq(task->label, full->label);
+    cr_assert_eq(task->attempts->len, full->attempts->len);
+    cr_assert_eq(task->args->len, full->args->len);
+    cr_assert_eq(task->returns->len, full->returns->len);
+    for (guint i = 0; i < task->attempts->len; i++) {
+        const MobStateAttempt *one = g_ptr_array_index(task->attempts, i);
+        const MobStateAttempt *other = g_ptr_array_index(full->attempts, i);
+        cr_assert_eq(one->task, task);
+        cr_assert_eq(one->ended_at, other->ended_at);
+        cr_assert(mob_address_eq(one->worker, other->worker));
+    }
+}
+
+static void
+expect_same_object(const MobStateObject *object, const MobState *all)
+{
+    const MobStateObject *full = mob_state_object(all, object->name);
+
+    cr_assert_eq(object->state, full->state, "%s", object->name);
+    cr_assert_eq(object->size, full->size);
+    cr_assert_eq(object->copies->len, full->copies->len, "%s", object->name);
+    cr_assert_eq(object->refs->len, full->refs->len);
+    cr_assert_eq(object->ended_at, full->ended_at);
+    cr_assert_eq(mob_state_copy_count(object), mob_state_copy_count(full));
+    cr_assert_str_eq(object->maker->name, full->maker->name);
+}
+
+static void
+expect_same(const MobState *state, const MobState *all)
+{
+    cr_assert_eq(state->tasks->len + state->forgotten.tasks, all->tasks->len);
+    cr_assert_eq(state->objects->len + state->forgotten.objects, all->objects->len);
+    for (guint i = 0; i < state->tasks->len; i++)
+        expect_same_task(g_ptr_array_index(state->tasks, i), all);
+    for (guint i = 0; i < state->objects->len; i++)
+        expect_same_object(g_ptr_array_index(state->objects, i), all);
+}
+
+Test(state, forgets_the_oldest_of_what_is_over_when_there_is_a_bound)
+{
+    g_autoptr(Told) told = told_new();
+    g_autoptr(MobState) state = mob_state_new();
+    mob_state_keep(state, 20);
+    told->other = &state->watcher;
+    told_cluster(told);
+
+    MobTaskSpec *held = run_one(told, 1, false); /* its result is needed to the end */
+    MobTaskSpec *slow = told_spec(told, "2", "slow", told_driver, (MobTaskId){1, 1}, 1);
+    told_submitted(told, 2 * MOB_MS, slow, told_args(told, &held, 1));
+    told_started(told, 2 * MOB_MS, slow, 1, told_n2_w0);
+    guint most = 0;
+    guint least = G_MAXUINT;
+    for (uint32_t number = 3; number < 1000; number++) {
+        run_one(told, number, true);
+        borrow(told, held);
+        most = MAX(most, state->tasks->len);
+        least = number > 30 ? MIN(least, state->tasks->len) : least;
+    }
+    cr_assert_leq(most, 50);
+    cr_assert_geq(least, 22);
+    cr_assert_gt(state->forgotten.tasks, 900);
+    const MobStateObject *o1 = mob_state_object(state, "O1");
+    cr_assert_leq(o1->refs->len, 250, "of a thing that lives long only the newest");
+    cr_assert_geq(o1->refs->len, 100);
+    cr_assert_eq(o1->state, MOB_OBJECT_SEALED);
+    cr_assert_leq(state->refs->len, 400);
+    cr_assert_null(mob_state_task(state, "T3"), "it is over");
+    cr_assert_not_null(mob_state_task(state, "T999"), "it is among the newest");
+
+    const MobStateTask *t1 = mob_state_task(state, "T1");
+    const MobStateTask *t2 = mob_state_task_by_id(state, slow->id);
+    cr_assert_eq(t1, mob_state_task_by_id(state, held->id));
+    cr_assert_eq(t2->state, MOB_TASK_RUNNING);
+    cr_assert_eq(g_ptr_array_index(t2->args, 0), g_ptr_array_index(t1->returns, 0));
+}
+
+/* After it has forgotten, what happens to the rest is seen as before. */
+Test(state, sees_what_happens_after_it_has_forgotten)
+{
+    g_autoptr(Told) told = told_new();
+    g_autoptr(MobState) state = mob_state_new();
+    mob_state_keep(state, 20);
+    told->other = &state->watcher;
+    told_cluster(told);
+
+    MobTaskSpec *held = run_one(told, 1, false);
+    MobTaskSpec *slow = told_spec(told, "2", "slow", told_driver, (MobTaskId){1, 1}, 1);
+    told_submitted(told, 2 * MOB_MS, slow, told_args(told, &held, 1));
+    told_started(told, 2 * MOB_MS, slow, 1, told_n2_w0);
+    for (uint32_t number = 3; number < 300; number++)
+        run_one(told, number, true);
+    cr_assert_gt(state->forgotten.tasks, 100);
+
+    told_died(told, told_n2_w0, "killed");
+    cr_assert_eq(mob_state_task(state, "T2")->state, MOB_TASK_PENDING, "nobody runs it");
+    told_died(told, (MobAddress){2, MOB_LOCAL_NODE}, "killed");
+    cr_assert_eq(mob_state_object(state, "O1")->state, MOB_OBJECT_LOST);
+    expect_same(state, told->state);
+    told_died(told, told_driver, "killed");
+    for (guint i = 0; i < state->refs->len; i++)
+        cr_assert_neq(((const MobStateRef *)g_ptr_array_index(state->refs, i))->to, 0);
+    expect_same(state, told->state);
+}
+
+Test(state, forgets_a_job_when_its_driver_has_died)
+{
+    g_autoptr(Told) told = told_new();
+    g_autoptr(MobState) state = mob_state_new();
+    mob_state_keep(state, 20);
+    told->other = &state->watcher;
+    told_cluster(told);
+
+    for (uint32_t number = 1; number < 500; number++)
+        run_one(told, number, false);
+    cr_assert_eq(state->tasks->len, 499, "all are needed");
+    told_died(told, told_driver, "done");
+    told_event(told, told->now, told_gcs);
+    cr_assert_eq(state->tasks->len, 20);
+    cr_assert_eq(state->forgotten.tasks, 479);
+    expect_same(state, told->state);
+}

@@ -52,6 +52,8 @@ told_born(Told *told, MobAddress address, const char *name, MobRole role)
     MobProcInfo info = {address, name, node, role, 1};
 
     told->state->watcher.born(&told->state->watcher, &info, (MobWhen){told->number, told->now});
+    if (told->other != NULL)
+        told->other->born(told->other, &info, (MobWhen){told->number, told->now});
 }
 
 void
@@ -59,6 +61,8 @@ told_died(Told *told, MobAddress address, const char *why)
 {
     told->state->watcher.died(&told->state->watcher, address, why,
                               (MobWhen){told->number, told->now});
+    if (told->other != NULL)
+        told->other->died(told->other, address, why, (MobWhen){told->number, told->now});
 }
 
 void
@@ -71,11 +75,14 @@ static void
 tell(Told *told, MobEvent *event)
 {
     told->now = event->at;
+    MobWatcher *watchers[] = {&told->state->watcher, &told->trace->watcher, told->other};
+
     event->number = ++told->number;
     event->notes = (const MobNote *)told->notes->data;
     event->note_count = told->notes->len;
-    told->state->watcher.event(&told->state->watcher, event);
-    told->trace->watcher.event(&told->trace->watcher, event);
+    for (size_t i = 0; i < G_N_ELEMENTS(watchers); i++)
+        if (watchers[i] != NULL)
+            watchers[i]->event(watchers[i], event);
     g_array_set_size(told->notes, 0);
     g_ptr_array_set_size(told->owned, 0);
 }

@@ -10,9 +10,10 @@
 typedef struct {
     MobState *state;
     MobTrace *trace;
-    GArray *notes;    /* of the event that is being told */
-    GPtrArray *owned; /* specs, args and values in it */
-    GPtrArray *specs; /* owned, until the end */
+    MobWatcher *other; /* hears the same; borrowed, NULL: nobody */
+    GArray *notes;     /* of the event that is being told */
+    GPtrArray *owned;  /* specs, args and values in it */
+    GPtrArray *specs;  /* owned, until the end */
     uint64_t number;
     MobTime now;
     uint64_t cause; /* of the next event */

@@ -1,0 +1,336 @@
+/* up.c: mobula up and mobula start --head: a cluster of real processes that
+ * stays until it is told to end.
+ *
+ * The process that makes it is its observer. When it ends, however that comes,
+ * all of the cluster does.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/clusters.h"
+#include "cli/observe.h"
+
+#define JOIN_TIME   (10 * MOB_SECOND)
+#define STORE_SHARE 10 / 3 /* of the memory of the machine: 30 % */
+#define STORE_MOST  (UINT64_C(2) << 30)
+
+typedef struct {
+    MobCli *cli;
+    GArray *machines;    /* of MobMachine */
+    GStringChunk *names; /* theirs */
+    MobClusterPlace place;
+    MobLocal *local;
+    MobObserver *observer;
+    MobInterest signals;
+    int ready; /* whoever started us in the background waits there; -1: nobody */
+} Up;
+
+/* --- the machines --- */
+
+static uint64_t
+default_store(int count)
+{
+    uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+
+    return MIN(memory / STORE_SHARE / (uint64_t)count, STORE_MOST);
+}
+
+static void
+make_machines(Up *up, int count)
+{
+    const MobFlags *flags = &up->cli->flags;
+    uint32_t cpus = flags->cpus > 0 ? (uint32_t)flags->cpus : g_get_num_processors();
+    uint64_t store = flags->store > 0 ? flags->store : default_store(count);
+
+    up->machines = g_array_new(FALSE, FALSE, sizeof(MobMachine));
+    up->names = g_string_chunk_new(256);
+    for (int i = 0; i < count; i++) {
+        g_autofree char *name = i == 0 ? g_strdup("head") : g_strdup_printf("n%d", i);
+        MobMachine machine = {
+            .name = g_string_chunk_insert(up->names, name),
+            .cpus = cpus * MOB_UNIT,
+            .cores = cpus,
+            .speed_ppm = 1000000,
+            .memory = INT64_C(8) << 30,
+            .store_bytes = store,
+            .head = i == 0,
+        };
+        g_array_append_val(up->machines, machine);
+    }
+}
+
+/* --- signals --- */
+
+static void
+on_signal(MobInterest *interest, uint32_t events)
+{
+    struct signalfd_siginfo info;
+
+    (void)events;
+    if (read(interest->fd, &info, sizeof info) > 0)
+        mob_observer_stop(interest->data);
+}
+
+/* They are blocked for this process, not for those that it starts. */
+static void
+take_signals(Up *up)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    up->signals = (MobInterest){
+        .fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK),
+        .events = EPOLLIN,
+        .ready = on_signal,
+        .data = up->observer,
+    };
+    mob_loop_add(mob_local_loop(up->local), &up->signals);
+}
+
+/* --- from beginning to end --- */
+
+static void
+say_machines(const Up *up, gint64 us)
+{
+    MobTerm *term = up->cli->term;
+
+    for (guint i = 0; i < up->machines->len; i++) {
+        const MobMachine *machine = &g_array_index(up->machines, MobMachine, i);
+        g_autoptr(GString) line = g_string_new(NULL);
+        g_autofree char *pid =
+            g_strdup_printf("pid %d", (int)mob_local_pid(up->local, machine->name));
+        mob_term_pad(line, machine->name, 6, 2);
+        mob_term_pad(line, pid, 12, 2);
+        g_string_append_printf(line, "✓  %d cpu  ", (int)(machine->cpus / MOB_UNIT));
+        mob_term_bytes(line, machine->store_bytes);
+        mob_term_say(term, "%s store", line->str);
+    }
+    mob_term_say(term, "%s is up after %d ms   export MOBULA_ADDRESS=%s", up->place.name,
+                 (int)(us / 1000), up->place.name);
+    if (up->ready < 0)
+        mob_term_say(term, "Ctrl-C stops all of it   next: mobula job submit --follow -- FILE");
+    else
+        mob_term_say(term, "mobula stop ends it   next: mobula job submit --follow -- FILE");
+}
+
+/* From now on nobody reads what we say; it goes where the others' logs are. */
+static void
+go_behind(Up *up)
+{
+    g_autofree char *path =
+        g_build_filename(mob_local_folder(up->local), "logs", "observer.log", NULL);
+    int log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+
+    fflush(NULL);
+    if (write(up->ready, "", 1) < 0)
+        g_printerr("mobula: %s\n", g_strerror(errno));
+    close(up->ready);
+    if (log < 0)
+        return;
+    dup2(log, STDOUT_FILENO);
+    dup2(log, STDERR_FILENO);
+    close(log);
+}
+
+static bool
+open_cluster(Up *up, GError **error)
+{
+    MobConfig config;
+
+    mob_config_init(&config, MOB_PROFILE_MODERN);
+    if (!mob_clusters_enter(up->cli->flags.name, &up->place, error))
+        return false;
+    up->local = mob_local_new(
+        &(MobLocalOptions){
+            .config = config,
+            .pace = 1,
+            .command = "/proc/self/exe",
+            .machines = (const MobMachine *)(const void *)up->machines->data,
+            .machine_count = up->machines->len,
+            .stays = true,
+        },
+        error);
+    if (up->local == NULL)
+        return false;
+    up->observer = mob_observer_new(
+        &(MobObserverOptions){
+            .name = up->place.name,
+            .version = MOBULA_VERSION,
+            .socket = up->place.socket,
+            .local = up->local,
+            .machines = (const MobMachine *)(const void *)up->machines->data,
+            .machine_count = up->machines->len,
+            .keep = up->cli->flags.keep,
+        },
+        error);
+    if (up->observer == NULL)
+        return false;
+    take_signals(up);
+    return mob_local_begin(up->local, error);
+}
+
+static MobExit
+serve(Up *up, gint64 begin)
+{
+    MobTerm *term = up->cli->term;
+    g_autoptr(GError) error = NULL;
+
+    if (!open_cluster(up, &error)) {
+        mob_term_complain(term, "%s", error->message);
+        return MOB_EXIT_USAGE;
+    }
+    if (!mob_observer_wait(up->observer, JOIN_TIME) && !mob_observer_stopped(up->observer)) {
+        mob_term_complain(term, "not all machines have joined within %d s",
+                          (int)(JOIN_TIME / MOB_SECOND));
+        return MOB_EXIT_FAILED;
+    }
+    if (mob_observer_stopped(up->observer))
+        return MOB_EXIT_OK;
+    if (!mob_clusters_publish(&up->place, up->machines->len, &error)) {
+        mob_term_complain(term, "%s", error->message);
+        return MOB_EXIT_USAGE;
+    }
+    say_machines(up, g_get_monotonic_time() - begin);
+    if (up->ready >= 0)
+        go_behind(up);
+    bool whole = mob_observer_run(up->observer);
+    mob_term_say(term, "%s has ended", up->place.name);
+    return whole ? MOB_EXIT_OK : MOB_EXIT_FAILED;
+}
+
+static MobExit
+run(MobCli *cli, int count, int ready)
+{
+    gint64 begin = g_get_monotonic_time();
+    Up up = {.cli = cli, .signals = {.fd = -1}, .ready = ready};
+
+    make_machines(&up, count);
+    MobExit code = serve(&up, begin);
+    mob_observer_free(up.observer);
+    mob_local_free(up.local);
+    mob_clusters_leave(&up.place);
+    if (up.signals.fd >= 0)
+        close(up.signals.fd);
+    g_array_unref(up.machines);
+    g_string_chunk_free(up.names);
+    return code;
+}
+
+/* --- in the background --- */
+
+static int
+be_background(MobCli *cli, int count, int ready)
+{
+    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    setsid();
+    if (null >= 0)
+        dup2(null, STDIN_FILENO);
+    dup2(ready, STDOUT_FILENO);
+    dup2(ready, STDERR_FILENO);
+    if (chdir("/") != 0)
+        return MOB_EXIT_USAGE;
+    int code = (int)run(cli, count, ready);
+    fflush(NULL);
+    return code;
+}
+
+/* Passes on what it says until it is ready; true if it came to that. */
+static bool
+pass_on(int ready)
+{
+    char block[4096];
+    ssize_t count;
+
+    while ((count = read(ready, block, sizeof block)) != 0) {
+        if (count < 0 && errno != EINTR)
+            return false;
+        const char *end = count > 0 ? memchr(block, '\0', (size_t)count) : NULL;
+        size_t length = end != NULL ? (size_t)(end - block) : (size_t)MAX(count, 0);
+        fwrite(block, 1, length, stderr);
+        if (end != NULL)
+            return true;
+    }
+    return false;
+}
+
+static MobExit
+run_behind(MobCli *cli, int count)
+{
+    int ends[2];
+    int status = 0;
+
+    if (pipe2(ends, O_CLOEXEC) != 0) {
+        mob_term_complain(cli->term, "cannot make a pipe: %s", g_strerror(errno));
+        return MOB_EXIT_USAGE;
+    }
+    fflush(NULL);
+    pid_t pid = fork(); /* nothing has been made yet, and there are no threads */
+    if (pid < 0) {
+        mob_term_complain(cli->term, "cannot fork: %s", g_strerror(errno));
+        return MOB_EXIT_USAGE;
+    }
+    if (pid == 0) {
+        close(ends[0]);
+        _exit(be_background(cli, count, ends[1]));
+    }
+    close(ends[1]);
+    bool ready = pass_on(ends[0]);
+    close(ends[0]);
+    if (ready)
+        return MOB_EXIT_OK;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    return WIFEXITED(status) ? (MobExit)WEXITSTATUS(status) : MOB_EXIT_BUG;
+}
+
+/* --- the verbs --- */
+
+MobExit
+mob_cli_up(MobCli *cli)
+{
+    const MobFlags *flags = &cli->flags;
+
+    if (cli->word_count > 0) {
+        mob_term_complain(cli->term, "up takes no words; mobula up --local 3");
+        return MOB_EXIT_USAGE;
+    }
+    if (flags->local == 0) {
+        mob_term_complain(cli->term, "how many machines? mobula up --local 3");
+        return MOB_EXIT_USAGE;
+    }
+    return flags->detach ? run_behind(cli, flags->local) : run(cli, flags->local, -1);
+}
+
+MobExit
+mob_cli_start(MobCli *cli)
+{
+    if (!cli->flags.head || cli->word_count > 0) {
+        mob_term_complain(cli->term, "start what? mobula start --head");
+        return MOB_EXIT_USAGE;
+    }
+    return cli->flags.block ? run(cli, 1, -1) : run_behind(cli, 1);
+}
+
+MobExit
+mob_cli_sweep(MobCli *cli)
+{
+    if (cli->word_count != 1) {
+        mob_term_complain(cli->term, "_sweep is started by mobula itself; see mobula help up");
+        return MOB_EXIT_USAGE;
+    }
+    mob_local_clean(cli->words[0]);
+    g_clear_pointer(&(GPtrArray *){mob_clusters_list(NULL)}, g_ptr_array_unref);
+    return MOB_EXIT_OK;
+}
