@@ -111,12 +111,15 @@ take_room(MobShared *shared, uint64_t size, uint64_t *offset)
     return NULL;
 }
 
+/* Not for a node manager: making a large page waits for every core, and others
+ * take one that does not answer for dead. */
 void
 mob_shared_ahead(MobNetHost *host)
 {
     MobShared *shared = host->shared;
 
-    if (shared == NULL || shared->peak == 0 || mob_clock_real() < shared->ahead_at)
+    if (shared == NULL || host->role == MOB_ROLE_NODE || shared->peak == 0 ||
+        mob_clock_real() < shared->ahead_at)
         return;
     const MobRegion *region = g_ptr_array_index(shared->own, 0);
     uint64_t size = mob_shm_size(region->shm);
