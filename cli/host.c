@@ -212,6 +212,7 @@ open_local(Cluster *cluster, const MobClusterOptions *wanted, GError **error)
             .machines = wanted->machines,
             .machine_count = wanted->machine_count,
             .messages = options->verbose > 1,
+            .wire = options->wire,
         },
         error);
     if (cluster->local == NULL)

@@ -195,7 +195,10 @@ perform(Run *run, uint64_t *hash)
         .verbose = flags->verbose,
         .seed = run->job->seed,
         .limit = run->job->limit,
-        .local = g_strcmp0(flags->on, "local") == 0,
+        .local = flags->on != NULL && g_str_has_prefix(flags->on, "local"),
+        .wire = flags->on != NULL && g_str_has_prefix(flags->on, "local+")
+                    ? flags->on + strlen("local+")
+                    : NULL,
         .pace = (uint32_t)flags->pace,
         .print_from = flags->events_from,
         .print_to = flags->events_to,
@@ -210,7 +213,7 @@ perform(Run *run, uint64_t *hash)
         .host = host,
         .result = &result,
         .wall_us = g_get_monotonic_time() - begin,
-        .real = g_strcmp0(flags->on, "local") == 0,
+        .real = flags->on != NULL && g_str_has_prefix(flags->on, "local"),
     };
     MobExit code = (MobExit)result.outcome;
     mob_summary_say(cli->term, &summary);

@@ -400,7 +400,8 @@ mob_local_new(const MobLocalOptions *options, GError **error)
     local->listener.fd = -1;
     for (size_t i = 0; i < options->machine_count; i++)
         mob_local_box_new(local, &options->machines[i]);
-    if (make_folder(local, error) && mob_local_listen(local, error))
+    if (make_folder(local, error) && mob_local_listen(local, error) &&
+        mob_local_wire_open(local, error))
         return local;
     mob_local_free(local);
     return NULL;
@@ -447,6 +448,7 @@ mob_local_free(MobLocal *local)
     mob_picks_free(local->picks);
     mob_loop_free(local->loop);
     g_string_chunk_free(local->texts);
+    mob_local_wire_free(local);
     g_free(local->root);
     g_free(local);
 }

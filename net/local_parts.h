@@ -4,6 +4,7 @@
  *     local_boxes.c   machines: daemons and what they are told
  *     local_sight.c   what processes tell, put in order, and told to watchers
  *     local_orders.c  faults
+ *     local_wire.c    machines that talk over TCP
  *
  * Order. A process tells of a step before anything of the step leaves, so when
  * the report of an effect has been read, that of its cause is there to be read.
@@ -109,10 +110,21 @@ typedef struct {
     uint64_t tag;
 } MobLocalAlarm;
 
+/* How machines talk over TCP. */
+typedef struct {
+    bool tls;
+    char *token;   /* owned; "" without TLS */
+    char **spaces; /* owned; SPACE@HOST by machine; NULL: all on loopback */
+    char *command; /* owned: what daemons are started from */
+    uint16_t head_port;
+    char *head_print; /* owned */
+} MobLocalWire;
+
 struct MobLocal {
     MobControl control; /* must be first */
     MobLocalOptions options;
-    char *root; /* owned: the folder */
+    char *root;         /* owned: the folder */
+    MobLocalWire *wire; /* owned; NULL: by sockets of Unix */
     MobLoop *loop;
     MobClock clock;
     MobInterest listener;
@@ -156,6 +168,18 @@ void mob_local_end_box(MobLocal *local, MobLocalBox *box);
 MobLocalProc *mob_local_proc(const MobLocal *local, const char *name);
 MobLocalProc *mob_local_proc_at(const MobLocal *local, MobAddress address);
 void mob_local_proc_free(void *proc);
+
+/* local_wire.c */
+bool mob_local_wire_open(MobLocal *local, GError **error);
+void mob_local_wire_free(MobLocal *local);
+/* Where the machine keeps its sockets (transfer full). */
+char *mob_local_wire_folder(const MobLocal *local, const MobLocalBox *box);
+/* What to start its daemon with (transfer full). */
+GStrv mob_local_wire_argv(const MobLocal *local, const MobLocalBox *box);
+/* Appends to @buf how the daemon of @box is to connect. */
+void mob_local_wire_tell(MobLocal *local, const MobLocalBox *box, MobBuf *buf);
+/* Waits until the head, which was told so on @fd, listens. */
+bool mob_local_wire_await_head(MobLocal *local, int fd, GError **error);
 
 /* local_sight.c */
 bool mob_local_listen(MobLocal *local, GError **error);

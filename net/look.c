@@ -345,12 +345,15 @@ mob_look_init(MobNetHost *host)
     host->look->bites = g_array_new(FALSE, TRUE, sizeof(uint64_t));
     if (mob_str(host->birth->controller)[0] == '\0')
         return;
-    int fd = mob_line_connect(mob_str(host->birth->controller));
-    if (fd < 0) {
+    int fd = mob_mesh_is_relayed(host) ? -1 : mob_line_connect(mob_str(host->birth->controller));
+    if (fd >= 0)
+        host->look->line = mob_line_new(host, fd, MOB_LINE_CONTROLLER, NULL);
+    else
+        host->look->line = mob_mesh_look(host);
+    if (host->look->line == NULL) {
         mob_nethost_end(host, "whoever wanted to look on is not there");
         return;
     }
-    host->look->line = mob_line_new(host, fd, MOB_LINE_CONTROLLER, NULL);
     mob_line_hello(host->look->line);
     tell_born(host);
 }

@@ -38,9 +38,22 @@ next_hop(MobNetHost *host, MobPeer *peer)
     return mob_peers_get(host, mob_node_address(node));
 }
 
-/* The line on which frames for @peer leave, opened if need be; NULL: nobody is there. */
 static MobLine *
-line_to(MobNetHost *host, MobPeer *peer)
+dial(MobNetHost *host, MobPeer *hop)
+{
+    if (host->mesh != NULL && !hop->near)
+        return mob_mesh_dial(host, hop);
+    g_autofree char *path = mob_birth_socket(host->birth, hop->address);
+    int fd = mob_line_connect(path);
+    if (fd < 0)
+        return NULL;
+    MobLine *line = mob_line_new(host, fd, MOB_LINE_OUT, hop);
+    mob_line_hello(line);
+    return line;
+}
+
+MobLine *
+mob_peers_line(MobNetHost *host, MobPeer *peer)
 {
     MobPeer *hop = next_hop(host, peer);
 
@@ -48,12 +61,7 @@ line_to(MobNetHost *host, MobPeer *peer)
         return hop->out;
     if (hop->ending != 0)
         return NULL; /* what it had sent is still read */
-    g_autofree char *path = mob_birth_socket(host->birth, hop->address);
-    int fd = mob_line_connect(path);
-    if (fd < 0)
-        return NULL;
-    hop->out = mob_line_new(host, fd, MOB_LINE_OUT, hop);
-    mob_line_hello(hop->out);
+    hop->out = dial(host, hop);
     return hop->out;
 }
 
@@ -79,7 +87,7 @@ break_quietly(MobNetHost *host, MobPeer *peer)
 static void
 send_reset(MobNetHost *host, MobPeer *hop, MobAddress from, MobAddress to)
 {
-    MobLine *line = line_to(host, hop);
+    MobLine *line = mob_peers_line(host, hop);
     MobFrame reset = {.kind = MOB_FRAME_RESET, .from = from, .to = to};
 
     if (line == NULL)
@@ -112,7 +120,7 @@ mob_peers_send(MobNetHost *host, MobAddress to, MobMsg *msg, uint8_t flags)
         return;
     }
     MobPeer *peer = mob_peers_get(host, to);
-    MobLine *line = line_to(host, peer);
+    MobLine *line = mob_peers_line(host, peer);
 
     peer->known = true;
     if (line == NULL) {
@@ -142,7 +150,7 @@ mob_peers_leave(MobNetHost *host, const char *why)
 
     if (mob_address_eq(daemon, host->address))
         return;
-    MobLine *line = line_to(host, mob_peers_get(host, daemon));
+    MobLine *line = mob_peers_line(host, mob_peers_get(host, daemon));
     if (line == NULL)
         return;
     mob_stream_put(&line->stream, &frame, why, strlen(why));
@@ -153,7 +161,7 @@ void
 mob_peers_pass(MobNetHost *host, MobAddress by, const MobFrame *frame, const uint8_t *body)
 {
     MobPeer *peer = mob_peers_get(host, frame->to);
-    MobLine *line = line_to(host, peer);
+    MobLine *line = mob_peers_line(host, peer);
 
     if (frame->kind == MOB_FRAME_MESSAGE)
         mob_daemon_pair(host, peer->near ? frame->to : frame->from,
@@ -261,6 +269,8 @@ on_frame(MobLine *line, const MobFrame *frame, const uint8_t *body)
         on_message(host, frame, body);
     } else if (frame->kind == MOB_FRAME_RESET) {
         mob_peers_reset(host, mob_peers_get(host, frame->from));
+    } else if (frame->kind == MOB_FRAME_ROSTER && host->mesh != NULL) {
+        mob_mesh_roster(host, frame, body);
     }
 }
 
@@ -285,13 +295,20 @@ greet(MobLine *line, const MobFrame *frame)
                    mob_str(host->birth->name));
         return false;
     }
-    MobPeer *peer = mob_peers_get(host, frame->from);
+    mob_peers_adopt(line, frame->from);
+    return true;
+}
+
+void
+mob_peers_adopt(MobLine *line, MobAddress from)
+{
+    MobPeer *peer = mob_peers_get(line->host, from);
+
     if (peer->in != NULL || peer->ending != 0)
-        end_at_once(host, peer);
+        end_at_once(line->host, peer);
     line->peer = peer;
     line->stream.frame_max = MOB_FRAME_MAX;
     peer->in = line;
-    return true;
 }
 
 void

@@ -20,8 +20,17 @@ mob_stream_init(MobStream *stream, int fd)
 }
 
 void
+mob_stream_wrap(MobStream *stream, const MobStreamVia *via, void *session)
+{
+    stream->via = via;
+    stream->session = session;
+}
+
+void
 mob_stream_clear(MobStream *stream)
 {
+    if (stream->via != NULL)
+        stream->via->free(stream->session);
     if (stream->fd >= 0)
         close(stream->fd);
     mob_buf_clear(&stream->in);
@@ -58,6 +67,31 @@ lacking(const MobStream *stream)
     return want > have ? want - have : 0;
 }
 
+static size_t
+room_for(const MobStream *stream)
+{
+    size_t most = MOB_FRAME_HEADER + MOB_FRAME_STRANGER_MAX;
+
+    if (stream->frame_max > MOB_FRAME_STRANGER_MAX)
+        return MAX((size_t)READ_SIZE, lacking(stream));
+    return most > stream->in.length ? most - stream->in.length : 0;
+}
+
+static ssize_t
+pull(MobStream *stream, uint8_t *into, size_t room)
+{
+    return stream->via == NULL ? recv(stream->fd, into, room, 0)
+                               : stream->via->read(stream->session, into, room);
+}
+
+static ssize_t
+push(MobStream *stream, const uint8_t *data, size_t length)
+{
+    return stream->via == NULL
+               ? send(stream->fd, data, length, MSG_NOSIGNAL)
+               : stream->via->write(stream->session, data, length, &stream->backlog);
+}
+
 void
 mob_stream_read(MobStream *stream, size_t most)
 {
@@ -65,9 +99,11 @@ mob_stream_read(MobStream *stream, size_t most)
 
     compact(&stream->in, &stream->in_at);
     while (stream->state == MOB_STREAM_OPEN && taken < most) {
-        size_t room = MAX((size_t)READ_SIZE, lacking(stream));
+        size_t room = room_for(stream);
+        if (room == 0)
+            return;
         uint8_t *at = mob_buf_grow(&stream->in, room);
-        ssize_t got = recv(stream->fd, at, room, 0);
+        ssize_t got = pull(stream, at, room);
         stream->in.length -= room - (got > 0 ? (size_t)got : 0);
         if (got == 0)
             stream->state = MOB_STREAM_ENDED;
@@ -78,9 +114,19 @@ mob_stream_read(MobStream *stream, size_t most)
         if (got <= 0)
             return;
         taken += (size_t)got;
-        if ((size_t)got < room)
+        if ((size_t)got < room && stream->via == NULL)
             return; /* there was no more; asking again would cost a call */
     }
+}
+
+/* Whether its first four bytes say already that no frame of ours will come. */
+static bool
+is_too_long(const MobStream *stream)
+{
+    uint32_t length;
+
+    memcpy(&length, stream->in.data + stream->in_at, sizeof length);
+    return GUINT32_FROM_LE(length) > stream->frame_max;
 }
 
 bool
@@ -89,6 +135,10 @@ mob_stream_next(MobStream *stream, MobFrame *frame, const uint8_t **body)
     size_t have = stream->in.length - stream->in_at;
     const uint8_t *at = stream->in.data + stream->in_at;
 
+    if (have < sizeof(uint32_t) || stream->garbage)
+        return false;
+    if (is_too_long(stream))
+        stream->garbage = true;
     if (have < MOB_FRAME_HEADER || stream->garbage)
         return false;
     if (!mob_frame_read(at, stream->frame_max, frame)) {
@@ -115,15 +165,15 @@ void
 mob_stream_flush(MobStream *stream)
 {
     while (stream->state == MOB_STREAM_OPEN && mob_stream_has_output(stream)) {
-        ssize_t sent = send(stream->fd, stream->out.data + stream->out_at,
-                            stream->out.length - stream->out_at, MSG_NOSIGNAL);
-        if (sent > 0) {
+        size_t left = stream->out.length - stream->out_at;
+        ssize_t sent = push(stream, left > 0 ? stream->out.data + stream->out_at : NULL, left);
+        if (sent >= 0) {
             stream->out_at += (size_t)sent;
             continue;
         }
-        if (sent < 0 && errno == EINTR)
+        if (errno == EINTR)
             continue;
-        if (sent < 0 && errno != EAGAIN)
+        if (errno != EAGAIN)
             stream->state = MOB_STREAM_LOST;
         break;
     }

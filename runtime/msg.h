@@ -28,6 +28,8 @@ typedef struct MobView MobView;
 typedef struct MobMove MobMove;
 typedef struct MobBirth MobBirth;
 typedef struct MobRule MobRule;
+typedef struct MobSite MobSite;
+typedef struct MobJoin MobJoin;
 
 typedef struct {
     MobObjectId *items;
