@@ -30,13 +30,17 @@ typedef struct {
     pid_t head;
     uint16_t port;
     char *print;
+    const char *controller; /* a socket at which somebody looks on; NULL: nobody does */
 } Rig;
 
 static inline int
-no_child(const MobBirth *birth)
+be_child(const MobBirth *birth)
 {
-    (void)birth;
-    return 0;
+    MobNetHost *host = mob_nethost_new(&(MobNetHostOptions){.birth = birth, .zygote = -1}, NULL);
+
+    if (host != NULL)
+        mob_nethost_run(host);
+    return host == NULL;
 }
 
 static inline MobBirth *
@@ -52,7 +56,9 @@ birth_of(const Rig *rig, const char *name)
     birth->name = mob_str_new(name);
     birth->node_name = mob_str_new(name);
     birth->folder = mob_str_new(folder);
-    birth->controller = mob_str_new("");
+    birth->controller = mob_str_new(rig->controller != NULL ? rig->controller : "");
+    birth->total.cpu = MOB_UNIT;
+    birth->cores = 1;
     return birth;
 }
 
@@ -77,39 +83,43 @@ join_of(const Rig *rig, const char *name)
     return join;
 }
 
+/* Becomes a machine, and says on @tell at which port, with which certificate. */
 static inline int
-be_head(const Rig *rig, int tell)
+be_machine(const Rig *rig, MobBirth *birth, const MobJoin *join, int tell)
 {
     g_autoptr(GError) error = NULL;
-    MobConfig config;
-    g_autofree char *log = g_build_filename(rig->folder, "head.log", NULL);
-    int file = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
-    int zygote = mob_zygote_start(no_child);
-    MobBirth *birth = birth_of(rig, "head");
-    MobJoin *join = join_of(rig, "head");
-
-    dup2(file, STDERR_FILENO);
-    mob_config_init(&config, MOB_PROFILE_IDEAL);
-    birth->gcs = (MobAddress){1, MOB_LOCAL_GCS};
-    birth->epoch = mob_clock_real();
-    birth->pace = 10;
-    birth->config = mob_birth_config(&config);
-    birth->total.cpu = MOB_UNIT;
-    birth->cores = 1;
-    join->head = true;
+    int zygote = mob_zygote_start(be_child);
     MobMesh *mesh = mob_mesh_new(join, birth, &error);
+    g_autofree char *log = g_strdup_printf("%s/%s.log", rig->folder, mob_str(birth->node_name));
     g_autofree char *text =
         mesh != NULL ? g_strdup_printf("%u %s", mob_mesh_port(mesh), mob_mesh_print(mesh))
                      : g_strdup_printf("0 %s", error->message);
+
+    dup2(open(log, O_WRONLY | O_CREAT | O_APPEND, 0600), STDERR_FILENO);
     if (write(tell, text, strlen(text)) < 0 || mesh == NULL)
         return 1;
     close(tell);
     MobNetHost *host = mob_nethost_new(
         &(MobNetHostOptions){.birth = birth, .zygote = zygote, .mesh = mesh}, &error);
-    if (host == NULL)
-        return 1;
-    mob_nethost_run(host);
-    return 0;
+    if (host != NULL)
+        mob_nethost_run(host);
+    return host == NULL;
+}
+
+static inline int
+be_head(const Rig *rig, int tell)
+{
+    MobConfig config;
+    MobBirth *birth = birth_of(rig, "head");
+    MobJoin *join = join_of(rig, "head");
+
+    mob_config_init(&config, MOB_PROFILE_IDEAL);
+    birth->gcs = (MobAddress){1, MOB_LOCAL_GCS};
+    birth->epoch = mob_clock_real();
+    birth->pace = 10;
+    birth->config = mob_birth_config(&config);
+    join->head = true;
+    return be_machine(rig, birth, join, tell);
 }
 
 static inline void
