@@ -9,7 +9,7 @@
 enum {
     OUT_MAX = 256 << 20,
     READ_SIZE = 256 << 10,
-    KEEP = 1 << 20, /* a buffer larger than that is given back when it is empty */
+    KEEP = 1 << 20, /* a larger buffer is given back when it is hardly used any more */
 };
 
 void
@@ -38,13 +38,15 @@ mob_stream_clear(MobStream *stream)
     *stream = (MobStream){.fd = -1, .state = MOB_STREAM_LOST};
 }
 
-/* Moves what is left to the front, or lets a large empty buffer go. */
+/* Moves what is left to the front. A large buffer stays while it is filled again
+ * and again, as by the chunks of an object: fresh memory would cost a page
+ * fault every 4 KiB. */
 static void
 compact(MobBuf *buf, size_t *at)
 {
     size_t left = buf->length - *at;
 
-    if (left == 0 && buf->capacity > KEEP) {
+    if (left == 0 && buf->capacity > KEEP && buf->length < buf->capacity / 8 && buf->length > 0) {
         mob_buf_clear(buf);
     } else if (*at > 0) {
         memmove(buf->data, buf->data + *at, left);
@@ -53,18 +55,35 @@ compact(MobBuf *buf, size_t *at)
     *at = 0;
 }
 
+/* The size of the frame at the front; 0: not known yet. */
+static size_t
+front(const MobStream *stream)
+{
+    MobFrame frame;
+
+    if (stream->in.length - stream->in_at < MOB_FRAME_HEADER ||
+        !mob_frame_read(stream->in.data + stream->in_at, stream->frame_max, &frame))
+        return 0;
+    return MOB_FRAME_HEADER + (size_t)frame.length;
+}
+
 /* How much the frame at the front still lacks, so that one read may bring it. */
 static size_t
 lacking(const MobStream *stream)
 {
-    MobFrame frame;
+    size_t want = front(stream);
     size_t have = stream->in.length - stream->in_at;
 
-    if (have < MOB_FRAME_HEADER ||
-        !mob_frame_read(stream->in.data + stream->in_at, stream->frame_max, &frame))
-        return 0;
-    size_t want = MOB_FRAME_HEADER + (size_t)frame.length;
     return want > have ? want - have : 0;
+}
+
+/* A large frame is there: to read on would only mean to move what comes behind it. */
+static bool
+has_large(const MobStream *stream)
+{
+    size_t want = front(stream);
+
+    return want >= READ_SIZE && stream->in.length - stream->in_at >= want;
 }
 
 static size_t
@@ -116,6 +135,8 @@ mob_stream_read(MobStream *stream, size_t most)
         taken += (size_t)got;
         if ((size_t)got < room && stream->via == NULL)
             return; /* there was no more; asking again would cost a call */
+        if (has_large(stream))
+            return;
     }
 }
 
@@ -177,7 +198,7 @@ mob_stream_flush(MobStream *stream)
             stream->state = MOB_STREAM_LOST;
         break;
     }
-    if (!mob_stream_has_output(stream) || stream->out_at > stream->out.length / 2)
+    if (!mob_stream_has_output(stream) || stream->out_at > stream->out.length / 4 * 3)
         compact(&stream->out, &stream->out_at);
     if (stream->out.length - stream->out_at > stream->out_max)
         stream->state = MOB_STREAM_LOST;

@@ -3,7 +3,7 @@
 
     run.py BUILD [GROUP...] [--runs N] [--quick]
 
-Groups are many-tasks, master, real, memory, start-up, seeds, journal and all. What a
+Groups are many-tasks, master, real, memory, start-up, seeds, journal, wire and all. What a
 benchmark program prints, one JSON object a line, is passed on; the results
 are collected in BUILD/bench.json, from run to run. Rates are per second of CPU
 time of a process that is pinned to one core, medians over --runs runs; where
@@ -171,8 +171,19 @@ def journal(bench):
                                     for sample in samples), None, "times")
 
 
+def wire(bench):
+    """Both ends share the core, so the rate is what both together take of it."""
+    for tls in ("", "tls"):
+        samples = [bench.run("bench_wire", 1000 // bench.scale, tls) for _ in range(bench.runs)]
+        what = "1 GB over loopback TCP" + (" with TLS" if tls else "")
+        bench.row(what, median(samples, "gb_per_cpu_s"), None, "GB/s")
+        bench.row("the same against " + ("bare GnuTLS" if tls else "a bare socket"),
+                  statistics.median(sample["gb_per_cpu_s"] / sample["bare_gb_per_cpu_s"]
+                                    for sample in samples), 0.7, "times")
+
+
 GROUPS = {"many-tasks": many_tasks, "master": master, "real": real, "memory": memory,
-          "start-up": start_up, "seeds": seeds, "journal": journal}
+          "start-up": start_up, "seeds": seeds, "journal": journal, "wire": wire}
 
 
 def cpu_name():
