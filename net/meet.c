@@ -274,6 +274,12 @@ mob_meet_why(const MobMeet *meet)
     return meet->why != NULL ? meet->why : "";
 }
 
+size_t
+mob_meet_memory(const MobMeet *meet)
+{
+    return meet->stream.in.capacity;
+}
+
 MobMeetPurpose
 mob_meet_purpose(const MobMeet *meet)
 {

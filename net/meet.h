@@ -60,6 +60,8 @@ MobMeetState mob_meet_step(MobMeet *meet);
 uint32_t mob_meet_events(const MobMeet *meet);
 /* For people, on this side of the connection. */
 const char *mob_meet_why(const MobMeet *meet);
+/* How much has been set aside for what the other end sends, besides TLS. */
+size_t mob_meet_memory(const MobMeet *meet);
 /* It has taken too long. */
 void mob_meet_late(MobMeet *meet);
 

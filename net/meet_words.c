@@ -71,7 +71,7 @@ get_text(Reader *from)
 {
     size_t length;
     const uint8_t *at = get(from, &length);
-    g_autofree char *text = g_strndup((const char *)at, at != NULL ? length : 0);
+    g_autofree char *text = at != NULL ? g_strndup((const char *)at, length) : g_strdup("");
 
     for (char *letter = text; *letter != '\0'; letter++)
         if ((unsigned char)*letter < ' ' || *letter == 0x7f)
