@@ -259,8 +259,8 @@ mob_join_site(const MobMeet *meet)
     return site;
 }
 
-bool
-mob_join_is_alive(MobNetHost *host, uint32_t node)
+static bool
+is_alive(MobNetHost *host, uint32_t node)
 {
     const MobPeer *peer = mob_peers_get(host, mob_node_address(node));
 
@@ -280,7 +280,7 @@ trouble(MobNetHost *host, const MobSite *site)
         return "a machine needs a name, of up to 64 letters, without a slash or a space";
     if (g_str_equal(name, mob_str(mesh->me->name)))
         return "the head has this name; choose another one";
-    if (far != NULL && mob_join_is_alive(host, far->site->node) &&
+    if (far != NULL && is_alive(host, far->site->node) &&
         (mob_str(site->print)[0] == '\0' ||
          !g_str_equal(mob_str(site->print), mob_str(far->site->print))))
         return "there is a machine with this name already; choose another one";

@@ -433,6 +433,11 @@ mob_local_free(MobLocal *local)
 {
     if (local == NULL)
         return;
+    for (guint i = 0; i < local->boxes->len; i++) {
+        const MobLocalBox *box = g_ptr_array_index(local->boxes, i);
+        if (box->pid != 0)
+            kill(box->pid, SIGKILL); /* all at once, so that nobody complains of another */
+    }
     for (guint i = 0; i < local->boxes->len; i++)
         mob_local_end_box(local, g_ptr_array_index(local->boxes, i));
     if (local->root != NULL)

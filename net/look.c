@@ -283,8 +283,10 @@ on_birth(MobNetHost *host, const uint8_t *body, uint32_t length)
 {
     g_autoptr(MobBirth) birth = mob_record_decode(MOB_RECORD_birth, body, length, NULL);
 
-    if (birth != NULL && host->daemon != NULL)
-        mob_daemon_child(host, birth);
+    if (birth == NULL || host->daemon == NULL)
+        return;
+    birth->home = host->address.node;
+    mob_daemon_child(host, birth);
 }
 
 void

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "net/tcp.h"
@@ -38,8 +39,9 @@ mob_mesh_say(MobMesh *mesh, const char *format, ...)
 
 /* --- meeting --- */
 
-MobMeet *
-mob_mesh_expect(MobMesh *mesh, int fd)
+/* How this machine meets one that connects. */
+static MobMeet *
+expect(MobMesh *mesh, int fd)
 {
     return mob_meet_new(fd, true,
                         &(MobMeetOptions){.tls = mesh->tls,
@@ -260,10 +262,22 @@ on_listener(MobInterest *interest, uint32_t events)
             drop_oldest_stranger(host);
         MobLine *line = mob_line_new(host, fd, MOB_LINE_IN, NULL);
         line->stream.fd = -1;
-        line->meet = mob_mesh_expect(mesh, fd);
+        line->meet = expect(mesh, fd);
         mesh->strangers++;
         mob_mesh_meet(line, false);
     }
+}
+
+/* Every other machine has two connections with this one. */
+static void
+allow_many_files(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 void
@@ -271,6 +285,7 @@ mob_mesh_begin(MobNetHost *host)
 {
     MobMesh *mesh = host->mesh;
 
+    allow_many_files();
     mesh->host = host;
     mesh->listener.events = EPOLLIN;
     mesh->listener.ready = on_listener;
@@ -279,18 +294,27 @@ mob_mesh_begin(MobNetHost *host)
         mob_nethost_end(host, "its processes could not be made to report");
 }
 
+/* The head; also when it was started again and has another number. */
+static bool
+is_head(const MobMesh *mesh, uint32_t node)
+{
+    const MobFar *head = mob_roster_get(&mesh->roster, mesh->head_node);
+    const MobFar *far = mob_roster_get(&mesh->roster, node);
+
+    return head != NULL && far != NULL &&
+           g_str_equal(mob_str(head->site->print), mob_str(far->site->print));
+}
+
 void
 mob_mesh_roster(MobNetHost *host, const MobFrame *frame, const uint8_t *body)
 {
     MobMesh *mesh = host->mesh;
     g_autoptr(MobSite) site = mob_record_decode(MOB_RECORD_site, body, frame->length, NULL);
 
-    if (site == NULL || frame->from.node != mesh->head_node || site->node == mesh->my.node ||
-        site->port > UINT16_MAX)
+    if (site == NULL || !is_head(mesh, frame->from.node) || site->node == mesh->my.node ||
+        site->port > UINT16_MAX || mob_roster_get(&mesh->roster, site->node) != NULL)
         return;
-    const MobFar *far = mob_roster_get(&mesh->roster, site->node);
-    if (far == NULL)
-        mob_roster_put(&mesh->roster, g_steal_pointer(&site));
+    mob_roster_put(&mesh->roster, g_steal_pointer(&site));
 }
 
 void

@@ -40,8 +40,6 @@ struct MobMesh {
 
 /* Says to whoever looks after this machine, a few times a second at most. */
 void mob_mesh_say(MobMesh *mesh, const char *format, ...) G_GNUC_PRINTF(2, 3);
-/* How this machine meets one that connects. */
-MobMeet *mob_mesh_expect(MobMesh *mesh, int fd);
 /* How it meets @site, to which @fd connects. */
 MobMeet *mob_mesh_approach(MobMesh *mesh, const MobSite *site, int fd, MobMeetPurpose purpose);
 
@@ -53,7 +51,6 @@ void mob_join_decide(MobNetHost *host, MobMeet *meet);
 void mob_join_tell_all(MobNetHost *host, MobLine *line);
 /* The site that was @said, at the other end of @meet; NULL: it is none. */
 MobSite *mob_join_site(const MobMeet *meet);
-bool mob_join_is_alive(MobNetHost *host, uint32_t node);
 
 /* --- relay.c --- */
 

@@ -32,9 +32,9 @@ next_hop(MobNetHost *host, MobPeer *peer)
     if (peer->near || peer->address.local == MOB_LOCAL_NODE)
         return host->daemon != NULL || peer->near
                    ? peer
-                   : mob_peers_get(host, mob_node_address(host->address.node));
+                   : mob_peers_get(host, mob_node_address(mob_birth_home(host->birth)));
     if (host->daemon == NULL)
-        return mob_peers_get(host, mob_node_address(host->address.node));
+        return mob_peers_get(host, mob_node_address(mob_birth_home(host->birth)));
     return mob_peers_get(host, mob_node_address(node));
 }
 
@@ -145,7 +145,7 @@ mob_peers_send(MobNetHost *host, MobAddress to, MobMsg *msg, uint8_t flags)
 void
 mob_peers_leave(MobNetHost *host, const char *why)
 {
-    MobAddress daemon = mob_node_address(host->address.node);
+    MobAddress daemon = mob_node_address(mob_birth_home(host->birth));
     MobFrame frame = {.kind = MOB_FRAME_LEAVES, .from = host->address, .to = daemon};
 
     if (mob_address_eq(daemon, host->address))
@@ -214,7 +214,7 @@ may_speak_for(const MobNetHost *host, const MobLine *line, MobAddress from)
     if (who.local != MOB_LOCAL_NODE)
         return false;
     if (host->daemon == NULL)
-        return who.node == host->address.node && !mob_birth_is_near(host->birth, from);
+        return who.node == mob_birth_home(host->birth) && !mob_birth_is_near(host->birth, from);
     return from.node == who.node || mob_address_eq(from, host->birth->gcs);
 }
 

@@ -119,6 +119,7 @@ be_head(const Rig *rig, int tell)
     birth->pace = 10;
     birth->config = mob_birth_config(&config);
     join->head = true;
+    join->port = rig->port; /* when it is started again */
     return be_machine(rig, birth, join, tell);
 }
 

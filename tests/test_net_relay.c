@@ -18,6 +18,7 @@ typedef struct {
     uint64_t newest;    /* the number of its newest event */
     guint reports;
     bool born;
+    bool heard; /* something from the far node */
 } Sight;
 
 typedef struct {
@@ -41,7 +42,7 @@ listen_at(const char *path)
 }
 
 static pid_t
-start_far(const Rig *rig)
+start_far(const Rig *rig, bool relay)
 {
     int ends[2];
     char text[300] = "";
@@ -53,7 +54,9 @@ start_far(const Rig *rig)
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         MobBirth *birth = birth_of(rig, "n1");
         MobJoin *join = join_of(rig, "n1");
-        join->relay = true;
+        join->relay = relay;
+        mob_str_unref(birth->controller);
+        birth->controller = mob_str_new("");
         _exit(getppid() == parent ? be_machine(rig, birth, join, ends[1]) : 2);
     }
     close(ends[1]);
@@ -64,7 +67,7 @@ start_far(const Rig *rig)
 }
 
 static Watch
-watch_new(bool tls)
+watch_new(bool tls, bool relay)
 {
     Watch watch = {.sights = g_ptr_array_new_with_free_func(g_free)};
     g_autofree char *folder = g_dir_make_tmp("mobula-relay-XXXXXX", NULL);
@@ -75,7 +78,7 @@ watch_new(bool tls)
     watch.rig.token = mob_token_new();
     watch.rig.ca_folder = g_strdup("");
     rig_start(&watch.rig);
-    watch.far = start_far(&watch.rig);
+    watch.far = start_far(&watch.rig, relay);
     return watch;
 }
 
@@ -107,6 +110,9 @@ on_report(Sight *sight, const MobFrame *frame, const uint8_t *body)
         cr_expect(sight->born, "an event before the birth");
         cr_expect_eq(report->event.number, sight->newest + 1, "an event is missing");
         sight->newest = report->event.number;
+        const MobInput *input = report->event.input;
+        if (input != NULL && input->kind == MOB_INPUT_MESSAGE && input->from.node == FAR_NODE.node)
+            sight->heard = true;
     }
     mob_report_free(report);
 }
@@ -148,7 +154,8 @@ find(Watch *watch, MobAddress address)
     for (int turn = 0; turn < 2000; turn++) {
         for (guint i = 0; i < watch->sights->len; i++) {
             Sight *sight = g_ptr_array_index(watch->sights, i);
-            if (mob_address_eq(sight->address, address) && sight->born)
+            if (mob_address_eq(sight->address, address) && sight->born &&
+                sight->stream.state == MOB_STREAM_OPEN)
                 return sight;
         }
         look(watch);
@@ -157,21 +164,24 @@ find(Watch *watch, MobAddress address)
     return NULL;
 }
 
-/* Has the daemon at the far end start a process, through the relay. */
+/* Has the daemon of the machine @name start a GCS at @address; for one that is far, through the
+ * relay. */
 static void
-bear(const Watch *watch, Sight *daemon)
+bear(const Watch *watch, Sight *daemon, const char *name, MobAddress address)
 {
     Rig there = watch->rig;
-    g_autofree char *controller = g_build_filename(there.folder, "n1", "controller", NULL);
-    MobFrame frame = {.kind = MOB_FRAME_BIRTH, .to = FAR_CHILD};
+    g_autofree char *controller = g_build_filename(there.folder, name, "controller", NULL);
+    MobFrame frame = {.kind = MOB_FRAME_BIRTH, .to = address};
     MobConfig config;
 
-    there.controller = controller;
-    g_autoptr(MobBirth) birth = birth_of(&there, "n1");
+    if (address.node == FAR_NODE.node)
+        there.controller = controller;
+    g_autoptr(MobBirth) birth = birth_of(&there, name);
     mob_config_init(&config, MOB_PROFILE_IDEAL);
     birth->role = MOB_ROLE_GCS;
-    birth->address = FAR_CHILD;
+    birth->address = address;
     birth->gcs = (MobAddress){1, MOB_LOCAL_GCS};
+    birth->head = address.node != FAR_NODE.node;
     birth->epoch = mob_clock_real();
     birth->pace = 10;
     birth->config = mob_birth_config(&config);
@@ -184,14 +194,14 @@ bear(const Watch *watch, Sight *daemon)
 static void
 expect_relayed(bool tls)
 {
-    g_auto(Watch) watch = watch_new(tls);
+    g_auto(Watch) watch = watch_new(tls, true);
     Sight *daemon = find(&watch, FAR_NODE);
 
     find(&watch, mob_node_address(1));
     for (int turn = 0; turn < 2000 && daemon->newest < 20; turn++)
         look(&watch);
     cr_expect_geq(daemon->newest, 20, "its events do not arrive");
-    bear(&watch, daemon);
+    bear(&watch, daemon, "n1", FAR_CHILD);
     cr_expect_geq(find(&watch, FAR_CHILD)->reports, 1);
     kill(watch.far, SIGKILL);
     for (int turn = 0; turn < 2000 && daemon->stream.state == MOB_STREAM_OPEN; turn++)
@@ -207,4 +217,29 @@ Test(net_relay, processes_of_another_machine_report_in_order, .timeout = 60)
 Test(net_relay, and_so_they_do_over_tls, .timeout = 60)
 {
     expect_relayed(true);
+}
+
+/* The GCS of a head, with the head's node, hears of the far machine. */
+static void
+expect_heard(Watch *watch, uint32_t head)
+{
+    MobAddress gcs = {1, MOB_LOCAL_GCS};
+
+    bear(watch, find(watch, mob_node_address(head)), "head", gcs);
+    Sight *sight = find(watch, gcs);
+    for (int turn = 0; turn < 2000 && !sight->heard; turn++)
+        look(watch);
+    cr_expect(sight->heard, "the GCS on node %u hears nothing", head);
+}
+
+Test(net_relay, machines_find_a_head_that_was_started_again, .timeout = 90)
+{
+    g_auto(Watch) watch = watch_new(true, false);
+
+    expect_heard(&watch, 1);
+    rig_stop(&watch.rig);
+    for (int turn = 0; turn < 50; turn++)
+        look(&watch);
+    rig_start(&watch.rig);
+    expect_heard(&watch, 3);
 }

@@ -231,3 +231,27 @@ Test(net_tls, nobody_speaks_for_a_machine_with_another_certificate, .timeout = 6
     mob_meet_free(meet);
     mob_mesh_free(mesh);
 }
+
+Test(net_tls, who_cannot_be_reached_is_tried_again_after_a_while_that_grows)
+{
+    MobRoster roster;
+    MobSite *site = g_new0(MobSite, 1);
+    uint64_t before = 0;
+
+    site->refs_held = 1;
+    site->node = 5;
+    mob_roster_init(&roster);
+    MobFar *far = mob_roster_put(&roster, site);
+    cr_expect(mob_far_may_try(far));
+    for (int i = 0; i < 40; i++) {
+        mob_far_failed(far);
+        uint64_t wait = far->retry_at - mob_clock_real();
+        cr_expect_not(mob_far_may_try(far));
+        cr_expect_leq(wait, 2 * MOB_SECOND);
+        cr_expect(wait > before || before > MOB_SECOND, "attempt %d", i);
+        before = wait;
+    }
+    mob_far_reached(far);
+    cr_expect(mob_far_may_try(far));
+    mob_roster_clear(&roster);
+}
