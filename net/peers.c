@@ -110,6 +110,15 @@ mob_peers_break(MobNetHost *host, MobAddress to)
     mob_peers_reset(host, peer);
 }
 
+/* A daemon is told when a machine goes; its own process has to hear of all that was behind it. */
+static void
+know(MobNetHost *host, MobPeer *peer)
+{
+    peer->known = true;
+    if (host->daemon != NULL && next_hop(host, peer) != peer)
+        mob_daemon_pair(host, host->address, peer->address);
+}
+
 /* --- sending --- */
 
 void
@@ -122,7 +131,7 @@ mob_peers_send(MobNetHost *host, MobAddress to, MobMsg *msg, uint8_t flags)
     MobPeer *peer = mob_peers_get(host, to);
     MobLine *line = mob_peers_line(host, peer);
 
-    peer->known = true;
+    know(host, peer);
     if (line == NULL) {
         mob_msg_unref(msg);
         if (next_hop(host, peer)->in == NULL)
@@ -229,8 +238,7 @@ on_message(MobNetHost *host, const MobFrame *frame, const uint8_t *body)
                    frame->from.node, frame->from.local, error->message);
         return;
     }
-    MobPeer *peer = mob_peers_get(host, frame->from);
-    peer->known = true;
+    know(host, mob_peers_get(host, frame->from));
     if (mob_wants(&host->out, MOB_NOTE_MESSAGE_DELIVERED))
         mob_note(&host->out, (MobNote){.kind = MOB_NOTE_MESSAGE_DELIVERED,
                                        .from = frame->from,
