@@ -29,7 +29,7 @@ read_beside(void *data, const char *path, size_t *length, GError **error)
 }
 
 static int
-be(const MobBirth *birth, int zygote)
+be(const MobBirth *birth, int zygote, MobMesh *mesh)
 {
     g_autoptr(GError) error = NULL;
     MobLoaders loaders;
@@ -44,7 +44,9 @@ be(const MobBirth *birth, int zygote)
     mob_loaders_init(&loaders, beside);
     mob_lua_loader_set_reader(loaders.lua, &reader);
     MobNetHost *host = mob_nethost_new(
-        &(MobNetHostOptions){.birth = birth, .loader = &loaders.loader, .zygote = zygote}, &error);
+        &(MobNetHostOptions){
+            .birth = birth, .loader = &loaders.loader, .zygote = zygote, .mesh = mesh},
+        &error);
     if (host == NULL) {
         g_printerr("mobula: %s: %s\n", mob_str(birth->name), error->message);
         mob_loaders_clear(&loaders);
@@ -59,30 +61,62 @@ be(const MobBirth *birth, int zygote)
 static int
 be_child(const MobBirth *birth)
 {
-    return be(birth, -1);
+    return be(birth, -1, NULL);
 }
 
 /* --- the daemon --- */
 
+/* What we are to be; on @stream whoever started us may be answered. */
 static MobBirth *
-read_birth(void)
+read_birth(MobStream *stream, MobJoin **join)
 {
-    MobStream stream;
     MobFrame frame;
     const uint8_t *body;
     MobBirth *birth = NULL;
 
-    mob_stream_init(&stream, BIRTH_FD);
-    stream.frame_max = MOB_FRAME_MAX;
-    while (birth == NULL && stream.state == MOB_STREAM_OPEN) {
-        struct pollfd wait = {.fd = BIRTH_FD, .events = POLLIN};
+    while (birth == NULL && stream->state == MOB_STREAM_OPEN) {
+        struct pollfd wait = {.fd = stream->fd, .events = POLLIN};
         poll(&wait, 1, -1);
-        mob_stream_read(&stream, SIZE_MAX);
-        if (mob_stream_next(&stream, &frame, &body) && frame.kind == MOB_FRAME_BIRTH)
-            birth = mob_record_decode(MOB_RECORD_birth, body, frame.length, NULL);
+        mob_stream_read(stream, SIZE_MAX);
+        while (birth == NULL && mob_stream_next(stream, &frame, &body)) {
+            if (frame.kind == MOB_FRAME_JOIN && *join == NULL)
+                *join = mob_record_decode(MOB_RECORD_join, body, frame.length, NULL);
+            else if (frame.kind == MOB_FRAME_BIRTH)
+                birth = mob_record_decode(MOB_RECORD_birth, body, frame.length, NULL);
+        }
     }
-    mob_stream_clear(&stream);
     return birth;
+}
+
+/* Becomes one of the cluster's machines, and says so; NULL: it may not, and why was said. */
+static MobMesh *
+connect_machine(const MobJoin *join, MobBirth *birth, MobStream *stream)
+{
+    g_autoptr(GError) error = NULL;
+    MobMesh *mesh = mob_mesh_new(join, birth, &error);
+    MobFrame frame = {.kind = MOB_FRAME_JOINED};
+    const char *text = mesh != NULL ? mob_mesh_print(mesh) : error->message;
+
+    if (mesh != NULL) {
+        frame.event = birth->address.node;
+        frame.clock = mob_mesh_port(mesh);
+    } else {
+        g_printerr("mobula: %s: %s\n", mob_str(birth->name), text);
+    }
+    mob_stream_put(stream, &frame, text, strlen(text));
+    mob_stream_flush(stream);
+    return mesh;
+}
+
+static MobExit
+be_daemon(MobBirth *birth, const MobJoin *join, MobStream *stream, int zygote)
+{
+    MobMesh *mesh = join != NULL ? connect_machine(join, birth, stream) : NULL;
+
+    mob_stream_clear(stream);
+    if (join != NULL && mesh == NULL)
+        return MOB_EXIT_FAILED;
+    return be(birth, zygote, mesh) == 0 ? MOB_EXIT_OK : MOB_EXIT_FAILED;
 }
 
 MobExit
@@ -98,10 +132,15 @@ mob_cli_daemon(MobCli *cli)
         mob_term_complain(cli->term, "cannot fork: %s", g_strerror(errno));
         return MOB_EXIT_USAGE;
     }
-    g_autoptr(MobBirth) birth = read_birth();
+    MobStream stream;
+    g_autoptr(MobJoin) join = NULL;
+    mob_stream_init(&stream, BIRTH_FD);
+    stream.frame_max = MOB_FRAME_MAX;
+    g_autoptr(MobBirth) birth = read_birth(&stream, &join);
     if (birth == NULL) {
+        mob_stream_clear(&stream);
         mob_term_complain(cli->term, "_daemon is started by mobula itself; see mobula help run");
         return MOB_EXIT_USAGE;
     }
-    return be(birth, zygote) == 0 ? MOB_EXIT_OK : MOB_EXIT_FAILED;
+    return be_daemon(birth, join, &stream, zygote);
 }

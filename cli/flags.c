@@ -300,10 +300,11 @@ check_values(MobTerm *term, MobFlags *into)
         mob_term_complain(term, "--color %s: it is auto, always or never", into->color);
         return false;
     }
-    if (into->on != NULL && strcmp(into->on, "sim") != 0 && strcmp(into->on, "local") != 0) {
+    if (into->on != NULL && strcmp(into->on, "sim") != 0 && strcmp(into->on, "local") != 0 &&
+        !g_str_has_prefix(into->on, "local+")) {
         mob_term_complain(term,
                           "--on %s: it is sim, the simulated cluster, or local, real processes on "
-                          "this machine",
+                          "this machine (local+tcp, local+tls: that talk as machines do)",
                           into->on);
         return false;
     }

@@ -213,6 +213,7 @@ open_local(Cluster *cluster, const MobClusterOptions *wanted, GError **error)
             .command = "/proc/self/exe",
             .machines = wanted->machines,
             .machine_count = wanted->machine_count,
+            .wire = options->wire,
         },
         error);
     if (cluster->local == NULL)

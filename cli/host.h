@@ -22,9 +22,10 @@ typedef struct {
     bool trace; /* keep a trace, for the database */
     bool check; /* the built-in properties, after every event */
     bool oracle;
-    bool encode;   /* every message through the codec */
-    bool local;    /* real processes on this machine instead of simulated ones */
-    uint32_t pace; /* of those: real time to one of the cluster's */
+    bool encode;      /* every message through the codec */
+    bool local;       /* real processes on this machine instead of simulated ones */
+    uint32_t pace;    /* of those: real time to one of the cluster's */
+    const char *wire; /* and how their machines talk, see net/local.h; borrowed */
     int verbose;
     uint64_t seed;
     MobTime limit;       /* no cluster runs past it */

@@ -181,7 +181,7 @@ perform(Run *run, uint64_t *hash)
 {
     MobCli *cli = run->cli;
     const MobFlags *flags = &cli->flags;
-    bool local = g_strcmp0(flags->on, "local") == 0;
+    bool local = flags->on != NULL && g_str_has_prefix(flags->on, "local");
     g_autoptr(MobHost) host = mob_host_new(&(MobHostOptions){
         .term = cli->term,
         .file = run->job->file,
@@ -197,6 +197,7 @@ perform(Run *run, uint64_t *hash)
         .seed = run->job->seed,
         .limit = run->job->limit,
         .local = local,
+        .wire = local && flags->on[strlen("local")] == '+' ? flags->on + strlen("local+") : NULL,
         .pace = (uint32_t)flags->pace,
         .print_from = flags->events_from,
         .print_to = flags->events_to,

@@ -38,10 +38,17 @@ mob_birth_socket(const MobBirth *birth, MobAddress address)
     return g_strdup_printf("%s/%u.%u", mob_str(birth->folder), address.node, address.local);
 }
 
+uint32_t
+mob_birth_home(const MobBirth *birth)
+{
+    return birth->home != 0 ? birth->home : birth->address.node;
+}
+
 bool
 mob_birth_is_near(const MobBirth *birth, MobAddress address)
 {
-    return mob_address_eq(address, birth->gcs) ? birth->head : address.node == birth->address.node;
+    return mob_address_eq(address, birth->gcs) ? birth->head
+                                               : address.node == mob_birth_home(birth);
 }
 
 MobBirth *

@@ -17,6 +17,10 @@ bool mob_birth_read_config(const MobStr *text, MobConfig *config);
  * GCS keeps its place when it is started again, also on another machine. */
 char *mob_birth_socket(const MobBirth *birth, MobAddress address);
 
+/* The node number of the machine it is on: another than its own for a GCS whose
+ * machine was started again. */
+uint32_t mob_birth_home(const MobBirth *birth);
+
 /* Whether @address is on the same machine as the process of @birth. */
 bool mob_birth_is_near(const MobBirth *birth, MobAddress address);
 

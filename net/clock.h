@@ -15,7 +15,7 @@
 #include "runtime/ids.h"
 
 typedef struct {
-    uint64_t epoch;  /* CLOCK_MONOTONIC, in nanoseconds */
+    uint64_t epoch;  /* CLOCK_MONOTONIC, in nanoseconds; modulo 2^64 */
     uint32_t pace;   /* real nanoseconds to one of the cluster's; at least 1 */
     uint64_t hybrid; /* the newest stamp given or seen */
     uint64_t round;  /* real time when it was read last; 0: it is read whenever it is asked for */
@@ -43,29 +43,40 @@ mob_clock_read(const MobClock *clock)
     return clock->round != 0 ? clock->round : mob_clock_real();
 }
 
+/* Real nanoseconds since the epoch; the same on all machines, whenever each of
+ * them was switched on: a machine that is younger than the cluster has an
+ * epoch before its own beginning. */
+static inline uint64_t
+mob_clock_elapsed(const MobClock *clock)
+{
+    uint64_t elapsed = mob_clock_read(clock) - clock->epoch;
+
+    return elapsed > INT64_MAX ? 0 : elapsed;
+}
+
 /* The cluster's time; never 0, which stands for "not yet". */
 static inline MobTime
 mob_clock_now(const MobClock *clock)
 {
-    uint64_t real = mob_clock_read(clock);
-
-    return real > clock->epoch ? (real - clock->epoch) / clock->pace + 1 : 1;
+    return mob_clock_elapsed(clock) / clock->pace + 1;
 }
 
-/* When the cluster's time is @at, in real time. */
+/* When the cluster's time is @at, in real time; 0: before this machine began. */
 static inline uint64_t
 mob_clock_when(const MobClock *clock, MobTime at)
 {
-    return at == MOB_TIME_NEVER ? MOB_TIME_NEVER : clock->epoch + at * clock->pace;
+    uint64_t when = clock->epoch + at * clock->pace;
+
+    return at == MOB_TIME_NEVER ? MOB_TIME_NEVER : when > INT64_MAX ? 0 : when;
 }
 
 /* A stamp for something that happens now: later than all before it. */
 static inline uint64_t
 mob_clock_stamp(MobClock *clock)
 {
-    uint64_t real = mob_clock_read(clock);
+    uint64_t elapsed = mob_clock_elapsed(clock);
 
-    clock->hybrid = real > clock->hybrid ? real : clock->hybrid + 1;
+    clock->hybrid = elapsed > clock->hybrid ? elapsed : clock->hybrid + 1;
     return clock->hybrid;
 }
 

@@ -232,10 +232,25 @@ tell(MobNetHost *host, MobAddress from, MobAddress to)
     mob_peers_pass(host, host->address, &reset, NULL);
 }
 
+/* The node manager itself, of somebody behind the machine that is gone. */
+static void
+tell_own(MobNetHost *host, MobAddress from)
+{
+    MobPeer *peer = mob_peers_get(host, from);
+    MobInput input = {.kind = MOB_INPUT_RESET, .from = from};
+
+    if (!peer->known)
+        return;
+    peer->known = false;
+    mob_shim_forget(host, from);
+    mob_nethost_step(host, &input, from, 0);
+}
+
 void
 mob_daemon_lost(MobNetHost *host, MobAddress address)
 {
     GArray *pairs = host->daemon->pairs;
+    g_autoptr(GArray) own = g_array_new(FALSE, FALSE, sizeof(MobAddress));
     bool machine = address.local == MOB_LOCAL_NODE && address.node != host->address.node;
     guint kept = 0;
 
@@ -244,7 +259,10 @@ mob_daemon_lost(MobNetHost *host, MobAddress address)
         if (mob_address_eq(pair.near, address)) {
             tell(host, pair.near, pair.far);
         } else if (machine && pair.far.node == address.node) {
-            tell(host, pair.far, pair.near);
+            if (mob_address_eq(pair.near, host->address))
+                g_array_append_val(own, pair.far);
+            else
+                tell(host, pair.far, pair.near);
         } else {
             g_array_index(pairs, MobPair, kept++) = pair;
             continue;
@@ -253,6 +271,8 @@ mob_daemon_lost(MobNetHost *host, MobAddress address)
                        (MobKey){mob_address_word(pair.near), mob_address_word(pair.far)});
     }
     g_array_set_size(pairs, kept);
+    for (guint i = 0; i < own->len; i++)
+        tell_own(host, g_array_index(own, MobAddress, i));
 }
 
 void

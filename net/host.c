@@ -303,6 +303,7 @@ mob_nethost_new(const MobNetHostOptions *options, GError **error)
     const MobBirth *birth = options->birth;
 
     host->birth = birth;
+    host->mesh = options->mesh;
     host->loader = options->loader;
     host->address = birth->address;
     host->role = (MobRole)birth->role;
@@ -326,6 +327,8 @@ mob_nethost_new(const MobNetHostOptions *options, GError **error)
     }
     if (!mob_peers_listen(host, error) || !open_journal(host, error))
         return NULL;
+    if (host->mesh != NULL)
+        mob_mesh_begin(host);
     mob_shim_init(host);
     mob_look_init(host);
     if (host->role != MOB_ROLE_GCS)
@@ -352,6 +355,7 @@ mob_nethost_free(MobNetHost *host)
     if (host->look != NULL)
         mob_look_free(host);
     mob_peers_free(host);
+    mob_mesh_free(host->mesh);
     mob_net_journal_free(host->journal);
     mob_outbox_clear(&host->out);
     mob_shared_free(host->shared);

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "net/birth.h"
+#include "net/join.h"
 #include "runtime/body.h"
 #include "runtime/process.h"
 
@@ -21,6 +22,7 @@ typedef struct {
     const MobBirth *birth; /* borrowed, outlives the host */
     MobLoader *loader;     /* borrowed; makes the bodies; NULL where none run */
     int zygote;            /* node managers: a stream to whoever forks children; else -1 */
+    MobMesh *mesh;         /* node managers: owned; how to reach other machines, see join.h */
 } MobNetHostOptions;
 
 /* Returns NULL with an error that says what to do: a folder that is not

@@ -9,6 +9,7 @@
  *     look.c    who looks on: reports, standing still, orders
  *     shared.c  the object store: large values in memory that processes share
  *     daemon.c a node manager's host besides: children, and passing on
+ *     mesh.c   a daemon's connections with other machines, over TCP
  *
  * Connections are one-way. Whoever sends to somebody opens a *line* to it, and
  * nothing comes back on it; so no two lines compete, and what one process
@@ -24,8 +25,10 @@
 
 #include "net/clock.h"
 #include "net/host.h"
+#include "net/join.h"
 #include "net/journal.h"
 #include "net/loop.h"
+#include "net/meet.h"
 #include "net/spin.h"
 #include "net/stream.h"
 #include "runtime/link.h"
@@ -51,6 +54,7 @@ struct MobLine {
     MobNetHost *host;
     MobLineKind kind;
     MobPeer *peer;  /* NULL: it has not said who it is */
+    MobMeet *meet;  /* owned; to another machine, until both have proven who they are */
     uint64_t since; /* real time */
     bool dirty;     /* in host->dirty */
     bool closed;    /* waits in host->closed to be freed */
@@ -163,6 +167,10 @@ bool mob_peers_listen(MobNetHost *host, GError **error);
 void mob_peers_frame(MobLine *line, const MobFrame *frame, const uint8_t *body);
 void mob_peers_free(MobNetHost *host);
 MobPeer *mob_peers_get(MobNetHost *host, MobAddress address);
+/* The line on which frames for @peer leave, opened if need be; NULL: nobody is there. */
+MobLine *mob_peers_line(MobNetHost *host, MobPeer *peer);
+/* @line is from @from: that is known now. */
+void mob_peers_adopt(MobLine *line, MobAddress from);
 /* Sends @msg (transfer full) to @to, past the shim. */
 void mob_peers_send(MobNetHost *host, MobAddress to, MobMsg *msg, uint8_t flags);
 /* Tells our daemon why we end. */
@@ -199,6 +207,21 @@ void mob_line_touch(MobLine *line);
 int mob_line_connect(const char *path);
 /* The first frame on a line: who we are, and what we speak. */
 void mob_line_hello(MobLine *line);
+
+/* --- mesh.c --- */
+
+void mob_mesh_begin(MobNetHost *host);
+/* Opens a line to a daemon of another machine; NULL: it cannot be reached now.
+ * What is sent on it waits until both have met. */
+MobLine *mob_mesh_dial(MobNetHost *host, MobPeer *peer);
+/* The two ends of @line go on meeting; MOB_MEET_TIME is over if @late. */
+void mob_mesh_meet(MobLine *line, bool late);
+/* Where a machine is, as the head says. */
+void mob_mesh_roster(MobNetHost *host, const MobFrame *frame, const uint8_t *body);
+/* A line to whoever looks on at the head, if this machine's processes report
+ * there; NULL if not, or if it cannot be had. */
+MobLine *mob_mesh_look(MobNetHost *host);
+bool mob_mesh_is_relayed(const MobNetHost *host);
 
 /* --- shim.c --- */
 

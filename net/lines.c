@@ -14,7 +14,7 @@ enum {
     READ_MOST = 4 << 20, /* a round: others wait too */
 };
 
-#define STRANGER_TIME (5 * MOB_SECOND)
+#define STRANGER_TIME MOB_MEET_TIME
 /* A process that ends closes all its lines at once, or nearly so. */
 #define ENDING_TIME (20 * MOB_MS)
 
@@ -29,6 +29,7 @@ mob_line_free(void *data)
 {
     MobLine *line = data;
 
+    mob_meet_free(line->meet);
     mob_stream_clear(&line->stream);
     g_free(line);
 }
@@ -36,7 +37,9 @@ mob_line_free(void *data)
 void
 mob_line_touch(MobLine *line)
 {
-    if (line->dirty || line->closed)
+    if (line->meet != NULL && line->stream.out.length > line->stream.out_max)
+        mob_line_close(line);
+    if (line->dirty || line->closed || line->meet != NULL)
         return;
     line->dirty = true;
     g_ptr_array_add(line->host->dirty, line);
@@ -83,8 +86,10 @@ mob_line_close(MobLine *line)
         g_ptr_array_remove(host->dirty, line);
     if (line->kind == MOB_LINE_CONTROLLER)
         mob_look_gone(host);
-    close(line->stream.fd);
+    if (line->stream.fd >= 0)
+        close(line->stream.fd);
     line->stream.fd = -1;
+    g_clear_pointer(&line->meet, mob_meet_free);
     if (peer == NULL)
         return;
     if (peer->out == line)
@@ -127,6 +132,10 @@ on_line(MobInterest *interest, uint32_t events)
 {
     MobLine *line = (MobLine *)interest;
 
+    if (line->meet != NULL) {
+        mob_mesh_meet(line, false);
+        return;
+    }
     if (events & EPOLLOUT)
         mob_line_touch(line);
     if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
@@ -157,8 +166,7 @@ mob_line_new(MobNetHost *host, int fd, MobLineKind kind, MobPeer *peer)
     line->interest = (MobInterest){.fd = fd, .events = EPOLLIN | EPOLLRDHUP, .ready = on_line};
     mob_loop_add(host->loop, &line->interest);
     g_ptr_array_add(host->lines, line);
-    if (kind == MOB_LINE_IN)
-        look_by(host, line->since + STRANGER_TIME);
+    look_by(host, line->since + STRANGER_TIME);
     return line;
 }
 
@@ -239,8 +247,10 @@ mob_lines_look(MobNetHost *host)
         MobPeer *peer = line->peer;
         if (line->closed)
             continue;
-        if (line->kind == MOB_LINE_IN && peer == NULL) {
-            if (now >= line->since + STRANGER_TIME)
+        if (line->meet != NULL || (line->kind == MOB_LINE_IN && peer == NULL)) {
+            if (now >= line->since + STRANGER_TIME && line->meet != NULL)
+                mob_mesh_meet(line, true);
+            else if (now >= line->since + STRANGER_TIME)
                 mob_line_close(line);
             else
                 look_by(host, line->since + STRANGER_TIME);

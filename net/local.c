@@ -347,10 +347,15 @@ mob_local_folder(const MobLocal *local)
 /* --- making and ending --- */
 
 static bool
-head_is_ready(const MobLocal *local)
+is_ready(const MobLocal *local)
 {
     const MobLocalProc *gcs = mob_local_proc(local, "gcs");
 
+    for (guint i = 0; local->wire != NULL && i < local->boxes->len; i++) {
+        const MobLocalBox *box = g_ptr_array_index(local->boxes, i);
+        if (mob_local_proc_at(local, mob_node_address(box->node)) == NULL)
+            return false;
+    }
     return gcs != NULL && gcs->alive;
 }
 
@@ -361,11 +366,11 @@ start_all(MobLocal *local, GError **error)
         if (!mob_local_start(local, g_ptr_array_index(local->boxes, i), error))
             return false;
     uint64_t until = mob_clock_real() + START_TIME;
-    while (!head_is_ready(local) && mob_clock_real() < until)
+    while (!is_ready(local) && mob_clock_real() < until)
         mob_local_look(local, until);
-    if (head_is_ready(local))
+    if (is_ready(local))
         return true;
-    g_set_error(error, MOB_NET_ERROR, 0, "the head did not come up within %d s; see %s/logs",
+    g_set_error(error, MOB_NET_ERROR, 0, "the machines did not come up within %d s; see %s",
                 (int)(START_TIME / MOB_SECOND), local->root);
     return false;
 }
@@ -433,6 +438,11 @@ mob_local_free(MobLocal *local)
 {
     if (local == NULL)
         return;
+    for (guint i = 0; i < local->boxes->len; i++) {
+        const MobLocalBox *box = g_ptr_array_index(local->boxes, i);
+        if (box->pid != 0)
+            kill(box->pid, SIGKILL); /* all at once, so that nobody complains of another */
+    }
     for (guint i = 0; i < local->boxes->len; i++)
         mob_local_end_box(local, g_ptr_array_index(local->boxes, i));
     mob_local_remove_folder(local);
@@ -454,5 +464,6 @@ mob_local_free(MobLocal *local)
     mob_picks_free(local->picks);
     mob_loop_free(local->loop);
     g_string_chunk_free(local->texts);
+    mob_local_wire_free(local);
     g_free(local);
 }

@@ -22,6 +22,10 @@ typedef struct {
     const MobMachine *machines; /* borrowed during the call; the head first */
     size_t machine_count;
     bool stays; /* it is not over when nothing happens, and keeps little of what is over */
+    /* How machines talk to each other: NULL: by sockets of Unix; "tcp", "tls": over
+     * loopback, each with a folder of its own; "tls:SPACE@HOST,…": each in a
+     * network namespace of its own, where it has that address. Borrowed during the call. */
+    const char *wire;
 } MobLocalOptions;
 
 /* Returns a cluster of which nothing runs yet, so that watchers may be added;

@@ -62,11 +62,12 @@ mob_local_birth(MobLocal *local, const MobLocalBox *box)
 {
     MobBirth *birth = g_new0(MobBirth, 1);
     g_autofree char *controller = g_build_filename(local->root, "controller", NULL);
+    g_autofree char *folder = mob_local_wire_folder(local, box);
 
     birth->refs_held = 1;
     birth->node_name = mob_str_new(box->name);
     birth->incarnation = 1;
-    birth->folder = mob_str_new(local->root);
+    birth->folder = mob_str_new(folder);
     birth->controller = mob_str_new(controller);
     birth->gcs = (MobAddress){1, MOB_LOCAL_GCS};
     birth->head = box->head;
@@ -112,11 +113,12 @@ write_all(int fd, const MobBuf *buf)
 }
 
 static bool
-tell_birth(int fd, const MobBirth *birth)
+tell_birth(MobLocal *local, const MobLocalBox *box, int fd, const MobBirth *birth)
 {
     g_auto(MobBuf) buf = {0};
     MobFrame frame = {.kind = MOB_FRAME_BIRTH, .to = birth->address};
 
+    mob_local_wire_tell(local, box, &buf);
     size_t begin = mob_frame_begin(&buf, &frame);
     mob_record_encode(MOB_RECORD_birth, birth, &buf);
     mob_frame_end(&buf, begin);
@@ -124,7 +126,7 @@ tell_birth(int fd, const MobBirth *birth)
 }
 
 int
-mob_local_spawn(const char *command, char *const *argv, int fd, pid_t *pid)
+mob_local_spawn(char *const *argv, int fd, pid_t *pid)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -138,7 +140,7 @@ mob_local_spawn(const char *command, char *const *argv, int fd, pid_t *pid)
     /* A Ctrl-C is for whoever runs the cluster, which then ends it in order. */
     posix_spawnattr_setpgroup(&attributes, 0);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
-    int error = posix_spawn(pid, command, &actions, &attributes, argv, environ);
+    int error = posix_spawnp(pid, argv[0], &actions, &attributes, argv, environ);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
     return error;
@@ -157,15 +159,16 @@ mob_local_start(MobLocal *local, MobLocalBox *box, GError **error)
         g_set_error(error, MOB_NET_ERROR, 0, "cannot start %s: %s", box->name, g_strerror(errno));
         return false;
     }
-    char *const argv[] = {(char *)"mobula", (char *)"_daemon", NULL};
-    int code = mob_local_spawn(local->options.command, argv, ends[1], &box->pid);
+    g_auto(GStrv) argv = mob_local_wire_argv(local, box);
+    int code = mob_local_spawn(argv, ends[1], &box->pid);
     close(ends[1]);
-    bool told = code == 0 && tell_birth(ends[0], birth);
+    bool told = code == 0 && tell_birth(local, box, ends[0], birth);
+    bool heard = told && (!box->head || mob_local_wire_await_head(local, ends[0], error));
     close(ends[0]);
     if (!told)
         g_set_error(error, MOB_NET_ERROR, 0, "cannot start a daemon from %s: %s",
                     local->options.command, g_strerror(code != 0 ? code : errno));
-    return told;
+    return heard;
 }
 
 bool

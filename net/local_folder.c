@@ -95,12 +95,12 @@ mob_local_clean(const char *folder)
 static void
 start_cleaner(MobLocal *local)
 {
-    char *const argv[] = {(char *)"mobula", (char *)"_sweep", local->root, NULL};
+    char *const argv[] = {(char *)local->options.command, (char *)"_sweep", local->root, NULL};
     int ends[2];
 
     if (pipe2(ends, O_CLOEXEC) != 0)
         return;
-    if (mob_local_spawn(local->options.command, argv, ends[0], &local->cleaner) == 0)
+    if (mob_local_spawn(argv, ends[0], &local->cleaner) == 0)
         local->alive = ends[1];
     else
         close(ends[1]);

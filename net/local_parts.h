@@ -5,6 +5,7 @@
  *     local_sight.c   what processes tell, put in order, and told to watchers
  *     local_orders.c  faults
  *     local_folder.c  the folder of it all
+ *     local_wire.c    machines that talk over TCP
  *
  * Order. A process tells of a step before anything of the step leaves, so when
  * the report of an effect has been read, that of its cause is there to be read.
@@ -111,6 +112,16 @@ typedef struct {
     uint64_t tag;
 } MobLocalAlarm;
 
+/* How machines talk over TCP. */
+typedef struct {
+    bool tls;
+    char *token;   /* owned; "" without TLS */
+    char **spaces; /* owned; SPACE@HOST by machine; NULL: all on loopback */
+    char *command; /* owned: what daemons are started from */
+    uint16_t head_port;
+    char *head_print; /* owned */
+} MobLocalWire;
+
 struct MobLocal {
     MobControl control; /* must be first */
     MobLocalOptions options;
@@ -156,9 +167,9 @@ enum {
 };
 
 /* local_boxes.c */
-/* Starts @command with @fd as MOB_LOCAL_FD; everything else that is open is
+/* Starts @argv with @fd as MOB_LOCAL_FD; everything else that is open is
  * closed on exec. Returns an errno. */
-int mob_local_spawn(const char *command, char *const *argv, int fd, pid_t *pid);
+int mob_local_spawn(char *const *argv, int fd, pid_t *pid);
 bool mob_local_start(MobLocal *local, MobLocalBox *box, GError **error);
 MobLocalBox *mob_local_box(const MobLocal *local, const char *name);
 MobLocalBox *mob_local_box_new(MobLocal *local, const MobMachine *machine);
@@ -176,6 +187,18 @@ void mob_local_proc_free(void *proc);
 /* local_folder.c */
 bool mob_local_make_folder(MobLocal *local, GError **error);
 void mob_local_remove_folder(MobLocal *local);
+
+/* local_wire.c */
+bool mob_local_wire_open(MobLocal *local, GError **error);
+void mob_local_wire_free(MobLocal *local);
+/* Where the machine keeps its sockets (transfer full). */
+char *mob_local_wire_folder(const MobLocal *local, const MobLocalBox *box);
+/* What to start its daemon with (transfer full). */
+GStrv mob_local_wire_argv(const MobLocal *local, const MobLocalBox *box);
+/* Appends to @buf how the daemon of @box is to connect. */
+void mob_local_wire_tell(MobLocal *local, const MobLocalBox *box, MobBuf *buf);
+/* Waits until the head, which was told so on @fd, listens. */
+bool mob_local_wire_await_head(MobLocal *local, int fd, GError **error);
 
 /* local_sight.c */
 bool mob_local_listen(MobLocal *local, GError **error);

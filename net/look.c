@@ -353,8 +353,10 @@ on_birth(MobNetHost *host, const uint8_t *body, uint32_t length)
 {
     g_autoptr(MobBirth) birth = mob_record_decode(MOB_RECORD_birth, body, length, NULL);
 
-    if (birth != NULL && host->daemon != NULL)
-        mob_daemon_child(host, birth);
+    if (birth == NULL || host->daemon == NULL)
+        return;
+    birth->home = host->address.node;
+    mob_daemon_child(host, birth);
 }
 
 void
@@ -434,12 +436,15 @@ mob_look_init(MobNetHost *host)
     mob_show_init(&host->look->shown);
     if (mob_str(host->birth->controller)[0] == '\0')
         return;
-    int fd = mob_line_connect(mob_str(host->birth->controller));
-    if (fd < 0) {
+    int fd = mob_mesh_is_relayed(host) ? -1 : mob_line_connect(mob_str(host->birth->controller));
+    if (fd >= 0)
+        host->look->line = mob_line_new(host, fd, MOB_LINE_CONTROLLER, NULL);
+    else
+        host->look->line = mob_mesh_look(host);
+    if (host->look->line == NULL) {
         mob_nethost_end(host, "whoever wanted to look on is not there");
         return;
     }
-    host->look->line = mob_line_new(host, fd, MOB_LINE_CONTROLLER, NULL);
     mob_line_hello(host->look->line);
     tell_born(host);
 }

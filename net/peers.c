@@ -36,15 +36,28 @@ next_hop(MobNetHost *host, MobPeer *peer)
     if (peer->near || peer->address.local == MOB_LOCAL_NODE)
         return host->daemon != NULL || peer->near
                    ? peer
-                   : mob_peers_get(host, mob_node_address(host->address.node));
+                   : mob_peers_get(host, mob_node_address(mob_birth_home(host->birth)));
     if (host->daemon == NULL)
-        return mob_peers_get(host, mob_node_address(host->address.node));
+        return mob_peers_get(host, mob_node_address(mob_birth_home(host->birth)));
     return mob_peers_get(host, mob_node_address(node));
 }
 
-/* The line on which frames for @peer leave, opened if need be; NULL: nobody is there. */
 static MobLine *
-line_to(MobNetHost *host, MobPeer *peer)
+dial(MobNetHost *host, MobPeer *hop)
+{
+    if (host->mesh != NULL && !hop->near)
+        return mob_mesh_dial(host, hop);
+    g_autofree char *path = mob_birth_socket(host->birth, hop->address);
+    int fd = mob_line_connect(path);
+    if (fd < 0)
+        return NULL;
+    MobLine *line = mob_line_new(host, fd, MOB_LINE_OUT, hop);
+    mob_line_hello(line);
+    return line;
+}
+
+MobLine *
+mob_peers_line(MobNetHost *host, MobPeer *peer)
 {
     MobPeer *hop = next_hop(host, peer);
 
@@ -52,12 +65,7 @@ line_to(MobNetHost *host, MobPeer *peer)
         return hop->out;
     if (hop->ending != 0)
         return NULL; /* what it had sent is still read */
-    g_autofree char *path = mob_birth_socket(host->birth, hop->address);
-    int fd = mob_line_connect(path);
-    if (fd < 0)
-        return NULL;
-    hop->out = mob_line_new(host, fd, MOB_LINE_OUT, hop);
-    mob_line_hello(hop->out);
+    hop->out = dial(host, hop);
     return hop->out;
 }
 
@@ -89,7 +97,7 @@ break_quietly(MobNetHost *host, MobPeer *peer)
 static void
 send_reset(MobNetHost *host, MobPeer *hop, MobAddress from, MobAddress to)
 {
-    MobLine *line = line_to(host, hop);
+    MobLine *line = mob_peers_line(host, hop);
     MobFrame reset = {.kind = MOB_FRAME_RESET, .from = from, .to = to};
 
     if (line == NULL)
@@ -112,6 +120,15 @@ mob_peers_break(MobNetHost *host, MobAddress to)
     mob_peers_reset(host, peer);
 }
 
+/* A daemon is told when a machine goes; its own process has to hear of all that was behind it. */
+static void
+know(MobNetHost *host, MobPeer *peer)
+{
+    peer->known = true;
+    if (host->daemon != NULL && next_hop(host, peer) != peer)
+        mob_daemon_pair(host, host->address, peer->address);
+}
+
 /* --- sending --- */
 
 void
@@ -122,9 +139,9 @@ mob_peers_send(MobNetHost *host, MobAddress to, MobMsg *msg, uint8_t flags)
         return;
     }
     MobPeer *peer = mob_peers_get(host, to);
-    MobLine *line = line_to(host, peer);
+    MobLine *line = mob_peers_line(host, peer);
 
-    peer->known = true;
+    know(host, peer);
     if (line == NULL) {
         mob_msg_unref(msg);
         if (next_hop(host, peer)->in == NULL)
@@ -145,12 +162,12 @@ mob_peers_send(MobNetHost *host, MobAddress to, MobMsg *msg, uint8_t flags)
 void
 mob_peers_leave(MobNetHost *host, const char *why)
 {
-    MobAddress daemon = mob_node_address(host->address.node);
+    MobAddress daemon = mob_node_address(mob_birth_home(host->birth));
     MobFrame frame = {.kind = MOB_FRAME_LEAVES, .from = host->address, .to = daemon};
 
     if (mob_address_eq(daemon, host->address))
         return;
-    MobLine *line = line_to(host, mob_peers_get(host, daemon));
+    MobLine *line = mob_peers_line(host, mob_peers_get(host, daemon));
     if (line == NULL)
         return;
     mob_stream_put(&line->stream, &frame, why, strlen(why));
@@ -161,7 +178,7 @@ void
 mob_peers_pass(MobNetHost *host, MobAddress by, const MobFrame *frame, const uint8_t *body)
 {
     MobPeer *peer = mob_peers_get(host, frame->to);
-    MobLine *line = line_to(host, peer);
+    MobLine *line = mob_peers_line(host, peer);
 
     if (frame->kind == MOB_FRAME_MESSAGE)
         mob_daemon_pair(host, peer->near ? frame->to : frame->from,
@@ -217,7 +234,7 @@ may_speak_for(const MobNetHost *host, const MobLine *line, MobAddress from)
     if (who.local != MOB_LOCAL_NODE)
         return false;
     if (host->daemon == NULL)
-        return who.node == host->address.node && !mob_birth_is_near(host->birth, from);
+        return who.node == mob_birth_home(host->birth) && !mob_birth_is_near(host->birth, from);
     return from.node == who.node || mob_address_eq(from, host->birth->gcs);
 }
 
@@ -232,8 +249,7 @@ on_message(MobNetHost *host, const MobFrame *frame, const uint8_t *body)
                    frame->from.node, frame->from.local, error->message);
         return;
     }
-    MobPeer *peer = mob_peers_get(host, frame->from);
-    peer->known = true;
+    know(host, mob_peers_get(host, frame->from));
     if (mob_wants(&host->out, MOB_NOTE_MESSAGE_DELIVERED))
         mob_note(&host->out, (MobNote){.kind = MOB_NOTE_MESSAGE_DELIVERED,
                                        .from = frame->from,
@@ -275,6 +291,8 @@ on_frame(MobLine *line, const MobFrame *frame, const uint8_t *body)
             mob_look_probed(host, frame);
     } else if (frame->kind == MOB_FRAME_RESET) {
         mob_peers_reset(host, mob_peers_get(host, frame->from));
+    } else if (frame->kind == MOB_FRAME_ROSTER && host->mesh != NULL) {
+        mob_mesh_roster(host, frame, body);
     } else {
         mob_shared_frame(line, frame, body);
     }
@@ -301,7 +319,16 @@ greet(MobLine *line, const MobFrame *frame)
                    mob_str(host->birth->name));
         return false;
     }
-    MobPeer *peer = mob_peers_get(host, frame->from);
+    mob_peers_adopt(line, frame->from);
+    return true;
+}
+
+void
+mob_peers_adopt(MobLine *line, MobAddress from)
+{
+    MobNetHost *host = line->host;
+    MobPeer *peer = mob_peers_get(host, from);
+
     if (peer->in != NULL || peer->ending != 0)
         end_at_once(host, peer);
     line->peer = peer;
@@ -309,7 +336,6 @@ greet(MobLine *line, const MobFrame *frame)
     peer->in = line;
     if (host->daemon != NULL)
         mob_daemon_greeted(host, peer->address);
-    return true;
 }
 
 void

@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <sys/types.h>
+
 #include "net/frame.h"
 #include "net/pass.h"
 
@@ -15,8 +17,21 @@ typedef enum {
     MOB_STREAM_LOST,  /* an error, or the bound was passed */
 } MobStreamState;
 
+/* What a stream goes through on its way to the socket: TLS, see tls.h. Both
+ * functions are like recv() and send() on a non-blocking socket. */
 typedef struct {
-    int fd; /* owned; -1: none */
+    ssize_t (*read)(void *session, uint8_t *into, size_t room);
+    /* @backlog: how much it has taken that has not left; nothing more is given
+     * to it then but NULL, to try again. */
+    ssize_t (*write)(void *session, const uint8_t *data, size_t length, size_t *backlog);
+    void (*free)(void *session);
+} MobStreamVia;
+
+typedef struct {
+    int fd;                  /* owned; -1: none */
+    const MobStreamVia *via; /* NULL: the socket itself */
+    void *session;           /* owned */
+    size_t backlog;
     MobStreamState state;
     MobBuf in;
     size_t in_at; /* read so far by mob_stream_next() */
@@ -30,15 +45,18 @@ typedef struct {
 
 /* Takes @fd, which becomes non-blocking. */
 void mob_stream_init(MobStream *stream, int fd);
+/* From now on it goes through @via; takes @session. */
+void mob_stream_wrap(MobStream *stream, const MobStreamVia *via, void *session);
 void mob_stream_clear(MobStream *stream);
 
 static inline bool
 mob_stream_has_output(const MobStream *stream)
 {
-    return stream->out.length > stream->out_at;
+    return stream->out.length > stream->out_at || stream->backlog > 0;
 }
 
-/* Reads what is there, up to about @most bytes. */
+/* Reads what is there, up to about @most bytes. A peer whose longest frame is
+ * FRAME_STRANGER_MAX gets no more memory than one of those takes. */
 void mob_stream_read(MobStream *stream, size_t most);
 /* The next whole frame and its body, which is good until the next read or
  * NULL; false if there is none. */

@@ -29,6 +29,8 @@ typedef struct MobMove MobMove;
 typedef struct MobBirth MobBirth;
 typedef struct MobRule MobRule;
 typedef struct MobAsk MobAsk;
+typedef struct MobSite MobSite;
+typedef struct MobJoin MobJoin;
 
 typedef struct {
     MobObjectId *items;

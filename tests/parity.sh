@@ -2,8 +2,9 @@
 # Every scenario of the lecture on real processes: the assertions of the file
 # hold there too (answers, errors, what ran again, who died for what), what is
 # one-to-one is compared with the simulator, and nothing is left behind.
+# NAME+tcp, NAME+tls: by connections as between machines that are apart.
 #
-#   tests/parity.sh MOBULA SOURCE [NAME…]      as TAP
+#   tests/parity.sh MOBULA SOURCE [NAME[+WIRE]…]      as TAP
 
 mobula=$1
 source=$2
@@ -15,7 +16,8 @@ mkdir tmp
 export TMPDIR="$work/tmp" LC_ALL=C.UTF-8
 ln -s "$source/scenarios" scenarios
 [ $# = 0 ] && set -- kill-task-2 kill-task-2-by-call two-futures kill-the-owner metadata-not-data \
-    rpc-vs-reference spot-fleet any-worker-submits chain-kill-matrix
+    rpc-vs-reference spot-fleet any-worker-submits chain-kill-matrix \
+    kill-task-2+tcp kill-task-2+tls spot-fleet+tcp spot-fleet+tls
 
 count=0
 bad=0
@@ -42,7 +44,7 @@ gist() {
 on_real() {
     for try in 1 2 3; do
         [ "$try" = 1 ] || echo "# $1, try $try, after: $(tail -n 1 "$1.said" | cut -c1-200)"
-        "$mobula" run "scenarios/$1.lua" --on local -q --json >"$1.json" 2>"$1.said" </dev/null
+        "$mobula" run "scenarios/${1%+*}.lua" --on "local${1#"${1%+*}"}" -q --json >"$1.json" 2>"$1.said" </dev/null
         echo $? >"$1.code"
         [ "$(cat "$1.code")" = 0 ] && return
     done
@@ -66,8 +68,8 @@ for name in "$@"; do
         continue
     fi
     case $name in
-    kill-task-2 | kill-task-2-by-call)
-        "$mobula" run "scenarios/$name.lua" -q --json >sim.json 2>said </dev/null
+    kill-task-2*)
+        "$mobula" run "scenarios/${name%+*}.lua" -q --json >sim.json 2>said </dev/null
         gist sim.json >sim.gist
         gist "$name.json" >real.gist
         if [ -s sim.gist ] && diff sim.gist real.gist >said; then

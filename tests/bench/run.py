@@ -3,8 +3,9 @@
 
     run.py BUILD [GROUP...] [--runs N] [--quick]
 
-Groups are many-tasks, master, real, memory, start-up, seeds, journal, shm, store and all; table
-measures nothing and shows what there is. What a benchmark program prints, one JSON object a line, is passed on; the results
+Groups are many-tasks, master, real, memory, start-up, seeds, journal, shm, store, wire and all;
+table measures nothing and shows what there is. What a benchmark program prints, one JSON object a
+line, is passed on; the results
 are collected in BUILD/bench.json, from run to run. Rates are per second of CPU
 time of a process that is pinned to one core, medians over --runs runs; where
 two programs are compared, their runs take turns, so that both meet the same
@@ -198,8 +199,20 @@ def store(bench):
               at_most=True)
 
 
+def wire(bench):
+    """Both ends share the core, so the rate is what both together take of it."""
+    for tls in ("", "tls"):
+        samples = [bench.run("bench_wire", 1000 // bench.scale, tls) for _ in range(bench.runs)]
+        what = "1 GB over loopback TCP" + (" with TLS" if tls else "")
+        bench.row(what, median(samples, "gb_per_cpu_s"), None, "GB/s")
+        bench.row("the same against " + ("bare GnuTLS" if tls else "a bare socket"),
+                  statistics.median(sample["gb_per_cpu_s"] / sample["bare_gb_per_cpu_s"]
+                                    for sample in samples), 0.7, "times")
+
+
 GROUPS = {"many-tasks": many_tasks, "master": master, "real": real, "memory": memory,
-          "start-up": start_up, "seeds": seeds, "journal": journal, "shm": shm, "store": store}
+          "start-up": start_up, "seeds": seeds, "journal": journal, "shm": shm, "store": store,
+          "wire": wire}
 
 
 def cpu_name():

@@ -1,0 +1,208 @@
+/* relay.c: what processes report to whoever looks on at the head's machine.
+ *
+ * A process of another machine connects to a socket of its own machine, as if
+ * somebody looked on there. Its daemon opens a connection to the head's daemon,
+ * and that one a connection to whoever looks on: one chain for each process, so
+ * what one process tells stays in order, and nobody in between reads it. If
+ * one end goes, so does the other.
+ */
+#include "net/mesh.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "net/tcp.h"
+#include "runtime/str.h"
+
+enum {
+    READ_MOST = 1 << 20,
+    HELD_MOST = 4 << 20, /* so much may wait for the one who does not read */
+};
+
+typedef struct {
+    MobInterest interest; /* must be first; fd -1: not in the loop */
+    MobRelay *relay;
+    MobStream stream;
+} End;
+
+struct MobRelay {
+    MobMesh *mesh;
+    MobMeet *meet; /* owned; there, until it is done */
+    End here;
+    End there;
+};
+
+static size_t
+held(const MobStream *stream)
+{
+    return stream->out.length - stream->out_at;
+}
+
+void
+mob_relay_free(void *data)
+{
+    MobRelay *relay = data;
+    MobLoop *loop = relay->mesh->host->loop;
+
+    g_ptr_array_remove(relay->mesh->relays, relay);
+    if (relay->here.interest.fd >= 0)
+        mob_loop_remove(loop, &relay->here.interest);
+    if (relay->there.interest.fd >= 0)
+        mob_loop_remove(loop, &relay->there.interest);
+    mob_meet_free(relay->meet);
+    mob_stream_clear(&relay->here.stream);
+    mob_stream_clear(&relay->there.stream);
+    g_free(relay);
+}
+
+/* Bytes as they come: frames are not looked at. */
+static void
+pour(MobStream *from, MobStream *into)
+{
+    if (held(into) < HELD_MOST)
+        mob_stream_read(from, READ_MOST);
+    mob_buf_add(&into->out, from->in.data + from->in_at, from->in.length - from->in_at);
+    from->in_at = from->in.length;
+    mob_stream_flush(into);
+}
+
+static void
+wait_for(End *end, const End *other)
+{
+    uint32_t events = (held(&other->stream) < HELD_MOST ? EPOLLIN : 0) |
+                      (mob_stream_has_output(&end->stream) ? EPOLLOUT : 0);
+
+    mob_loop_change(end->relay->mesh->host->loop, &end->interest, events);
+}
+
+static void
+go_on(MobRelay *relay)
+{
+    End *here = &relay->here;
+    End *there = &relay->there;
+
+    pour(&here->stream, &there->stream);
+    pour(&there->stream, &here->stream);
+    if (here->stream.state != MOB_STREAM_OPEN || there->stream.state != MOB_STREAM_OPEN) {
+        mob_relay_free(relay);
+        return;
+    }
+    wait_for(here, there);
+    wait_for(there, here);
+}
+
+static void
+on_end(MobInterest *interest, uint32_t events)
+{
+    MobRelay *relay = ((End *)interest)->relay;
+
+    (void)events;
+    go_on(relay);
+}
+
+static void
+add(End *end, uint32_t events, void (*ready)(MobInterest *, uint32_t), int fd)
+{
+    end->interest = (MobInterest){.fd = fd, .events = events, .ready = ready};
+    mob_loop_add(end->relay->mesh->host->loop, &end->interest);
+}
+
+static MobRelay *
+relay_new(MobMesh *mesh)
+{
+    MobRelay *relay = g_new0(MobRelay, 1);
+
+    relay->mesh = mesh;
+    relay->here.relay = relay->there.relay = relay;
+    relay->here.interest.fd = relay->there.interest.fd = -1;
+    relay->here.stream.fd = relay->there.stream.fd = -1;
+    g_ptr_array_add(mesh->relays, relay);
+    return relay;
+}
+
+void
+mob_relay_start(MobMesh *mesh, MobStream *here, MobStream *there)
+{
+    MobRelay *relay = relay_new(mesh);
+
+    relay->here.stream = *here;
+    relay->there.stream = *there;
+    relay->here.stream.frame_max = relay->there.stream.frame_max = MOB_FRAME_MAX;
+    add(&relay->here, EPOLLIN, on_end, here->fd);
+    add(&relay->there, EPOLLIN, on_end, there->fd);
+    go_on(relay);
+}
+
+/* --- the machine that reports --- */
+
+static void
+on_meeting(MobInterest *interest, uint32_t events)
+{
+    MobRelay *relay = ((End *)interest)->relay;
+    MobMeetState state = mob_meet_step(relay->meet);
+
+    (void)events;
+    if (state == MOB_MEET_MORE) {
+        mob_loop_change(relay->mesh->host->loop, interest, mob_meet_events(relay->meet));
+        return;
+    }
+    if (state != MOB_MEET_DONE) {
+        mob_mesh_say(relay->mesh, "reports do not arrive: %s", mob_meet_why(relay->meet));
+        mob_relay_free(relay);
+        return;
+    }
+    mob_meet_take(relay->meet, &relay->there.stream);
+    g_clear_pointer(&relay->meet, mob_meet_free);
+    interest->ready = on_end;
+    add(&relay->here, EPOLLIN, on_end, relay->here.stream.fd);
+    go_on(relay);
+}
+
+static void
+on_process(MobInterest *interest, uint32_t events)
+{
+    MobMesh *mesh = interest->data;
+    const MobSite *head = mob_roster_get(&mesh->roster, mesh->head_node)->site;
+    struct ucred who;
+    socklen_t size = sizeof who;
+    int fd;
+
+    (void)events;
+    while ((fd = accept4(interest->fd, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
+        int there = mob_tcp_connect(mob_str(head->host), (uint16_t)head->port);
+        if (there < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) != 0 ||
+            who.uid != geteuid()) {
+            close(fd);
+            if (there >= 0)
+                close(there);
+            continue;
+        }
+        MobRelay *relay = relay_new(mesh);
+        mob_stream_init(&relay->here.stream, fd);
+        relay->here.stream.frame_max = MOB_FRAME_MAX;
+        relay->meet = mob_mesh_approach(mesh, head, there, MOB_MEET_RELAY);
+        add(&relay->there, EPOLLOUT, on_meeting, there);
+    }
+}
+
+bool
+mob_relay_listen(MobMesh *mesh, MobNetHost *host)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    g_strlcpy(address.sun_path, mesh->reports_path, sizeof address.sun_path);
+    unlink(mesh->reports_path);
+    if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof address) != 0 ||
+        listen(fd, SOMAXCONN) != 0) {
+        g_printerr("mobula: cannot listen at %s: %s\n", mesh->reports_path, g_strerror(errno));
+        if (fd >= 0)
+            close(fd);
+        return false;
+    }
+    mesh->reports = (MobInterest){.fd = fd, .events = EPOLLIN, .ready = on_process, .data = mesh};
+    mob_loop_add(host->loop, &mesh->reports);
+    return true;
+}
