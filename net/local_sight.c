@@ -494,6 +494,7 @@ tell(MobLocal *local, MobPending *pending)
 {
     if (pending->report == NULL) {
         on_line_ended(local, pending->sight);
+        mob_local_tell_news(local); /* there may be no other report for long */
         return;
     }
     switch (pending->report->kind) {
