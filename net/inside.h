@@ -128,6 +128,7 @@ struct MobNetHost {
     MobLook *look;
     struct MobShared *shared; /* owned; NULL: it shares no memory */
     MobDaemon *daemon;        /* NULL unless it is a node manager's */
+    MobMesh *mesh; /* owned; NULL: machines are all here, and find each other by sockets of Unix */
 };
 
 /* --- host.c --- */
@@ -187,9 +188,6 @@ void mob_peers_probe(MobNetHost *host, MobAddress to, uint64_t number);
 bool mob_peers_settle(MobNetHost *host);
 /* Sends what is there; true if anything was. */
 bool mob_peers_flush(MobNetHost *host);
-
-/* The line on which frames for @to leave; NULL: nobody is there. */
-MobLine *mob_peers_line(MobNetHost *host, MobAddress to);
 
 /* --- lines.c --- */
 

@@ -346,6 +346,7 @@ mob_local_folder(const MobLocal *local)
 
 /* --- making and ending --- */
 
+/* Machines that meet over TCP take their time; a run is to begin with all of them. */
 static bool
 is_ready(const MobLocal *local)
 {
@@ -421,7 +422,8 @@ mob_local_new(const MobLocalOptions *options, GError **error)
     local->lock = local->alive = -1;
     for (size_t i = 0; i < options->machine_count; i++)
         mob_local_box_new(local, &options->machines[i]);
-    if (mob_local_make_folder(local, error) && mob_local_listen(local, error))
+    if (mob_local_make_folder(local, error) && mob_local_listen(local, error) &&
+        mob_local_wire_open(local, error))
         return local;
     mob_local_free(local);
     return NULL;

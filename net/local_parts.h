@@ -129,6 +129,7 @@ struct MobLocal {
     int lock;   /* a file in it that is locked as long as we live; -1: none */
     int alive;  /* closed when we end, which the cleaner waits for; -1: there is none */
     pid_t cleaner;
+    MobLocalWire *wire; /* owned; NULL: by sockets of Unix */
     MobLoop *loop;
     MobClock clock;
     MobInterest listener;

@@ -69,12 +69,6 @@ mob_peers_line(MobNetHost *host, MobPeer *peer)
     return hop->out;
 }
 
-MobLine *
-mob_peers_line(MobNetHost *host, MobAddress to)
-{
-    return line_to(host, mob_peers_get(host, to));
-}
-
 void
 mob_peers_reset(MobNetHost *host, MobPeer *peer)
 {

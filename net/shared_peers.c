@@ -416,7 +416,7 @@ send(MobNetHost *host, MobLine *line, MobAddress to, MobFrameKind kind, const vo
 static void
 tell(MobNetHost *host, MobSharer *sharer)
 {
-    MobLine *line = mob_peers_line(host, sharer->address);
+    MobLine *line = mob_peers_line(host, mob_peers_get(host, sharer->address));
     g_auto(MobBuf) gone = {0};
 
     for (guint i = 0; i < sharer->gone->len; i++)
