@@ -57,6 +57,7 @@ birth_of(const Rig *rig, const char *name)
     birth->node_name = mob_str_new(name);
     birth->folder = mob_str_new(folder);
     birth->controller = mob_str_new(rig->controller != NULL ? rig->controller : "");
+    birth->wanted = MOB_WANT_STEPS; /* who looks on counts them */
     birth->total.cpu = MOB_UNIT;
     birth->cores = 1;
     return birth;
