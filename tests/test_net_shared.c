@@ -112,7 +112,9 @@ rule(uint64_t size)
 
     mob_cbor_init(&writer);
     mob_cbor_fill(&writer, size, 7);
-    return mob_cbor_finish(&writer, 0);
+    MobValue *value = mob_cbor_finish(&writer, 0);
+    mob_cbor_clear(&writer);
+    return value;
 }
 
 /* Sends @msg (transfer full); how many bytes that took. */
