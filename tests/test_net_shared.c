@@ -370,6 +370,7 @@ Test(net_shared, what_has_no_room_travels_as_its_rule_or_is_refused)
     mob_cbor_init(&writer);
     mob_cbor_string(&writer, text, MOB_FRAME_MAX);
     g_autoptr(MobValue) real = mob_cbor_finish(&writer, 0);
+    mob_cbor_clear(&writer);
     cr_assert_eq(send_store(rig.writer, rig.manager, real), 0);
     cr_assert_eq(rig.writer->shared->refused->len, 1, "it is told that the store is full");
 }
