@@ -3,11 +3,12 @@
  */
 #include "net/inside.h"
 
-#include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include "net/door.h"
 
 enum {
     BACKLOG = 4096,
@@ -172,16 +173,6 @@ mob_line_new(MobNetHost *host, int fd, MobLineKind kind, MobPeer *peer)
 
 /* --- listening --- */
 
-/* Sockets of this folder are for this user alone. */
-static bool
-is_ours(int fd)
-{
-    struct ucred who;
-    socklen_t size = sizeof who;
-
-    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0 && who.uid == geteuid();
-}
-
 static void
 on_listener(MobInterest *interest, uint32_t events)
 {
@@ -189,20 +180,14 @@ on_listener(MobInterest *interest, uint32_t events)
     int fd;
 
     (void)events;
-    while ((fd = accept4(interest->fd, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
-        if (is_ours(fd))
-            mob_line_new(host, fd, MOB_LINE_IN, NULL);
-        else
-            close(fd);
-    }
+    while ((fd = mob_door_next(interest->fd, NULL)) >= 0)
+        mob_line_new(host, fd, MOB_LINE_IN, NULL);
 }
 
 bool
 mob_peers_listen(MobNetHost *host, GError **error)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
     g_autofree char *path = mob_birth_socket(host->birth, host->address);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
     host->look_at = MOB_TIME_NEVER;
     host->peers = mob_table_new();
@@ -211,21 +196,9 @@ mob_peers_listen(MobNetHost *host, GError **error)
     host->resets = g_ptr_array_new();
     g_queue_init(&host->self);
     host->listener.fd = -1;
-    if (strlen(path) >= sizeof address.sun_path) {
-        g_set_error(error, MOB_NET_ERROR, 0, "%s is too long for a socket; use a shorter folder",
-                    path);
-        close(fd);
+    int fd = mob_door_open(path, BACKLOG, error);
+    if (fd < 0)
         return false;
-    }
-    g_strlcpy(address.sun_path, path, sizeof address.sun_path);
-    unlink(path); /* of an earlier life */
-    if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof address) != 0 ||
-        listen(fd, BACKLOG) != 0) {
-        g_set_error(error, MOB_NET_ERROR, 0, "cannot listen at %s: %s", path, g_strerror(errno));
-        if (fd >= 0)
-            close(fd);
-        return false;
-    }
     host->listener = (MobInterest){.fd = fd, .events = EPOLLIN, .ready = on_listener, .data = host};
     mob_loop_add(host->loop, &host->listener);
     return true;

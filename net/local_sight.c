@@ -1,11 +1,11 @@
 /* local_sight.c: what the processes of a local cluster tell; see local_parts.h. */
 #include "net/local_parts.h"
 
-#include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
+
+#include "net/door.h"
 
 enum {
     NUMBERS_MAX = 1 << 20,
@@ -144,20 +144,15 @@ static void
 on_listener(MobInterest *interest, uint32_t events)
 {
     MobLocal *local = interest->data;
-    struct ucred who;
-    socklen_t size = sizeof who;
+    pid_t pid;
     int fd;
 
     (void)events;
-    while ((fd = accept4(interest->fd, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
-        if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) != 0 || who.uid != geteuid()) {
-            close(fd);
-            continue;
-        }
+    while ((fd = mob_door_next(interest->fd, &pid)) >= 0) {
         MobSight *sight = g_new0(MobSight, 1);
         mob_stream_init(&sight->stream, fd);
         sight->local = local;
-        sight->pid = who.pid;
+        sight->pid = pid;
         sight->interest = (MobInterest){.fd = fd, .events = EPOLLIN, .ready = on_sight};
         g_ptr_array_add(local->sights, sight);
         mob_loop_add(local->loop, &sight->interest);
@@ -167,18 +162,11 @@ on_listener(MobInterest *interest, uint32_t events)
 bool
 mob_local_listen(MobLocal *local, GError **error)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
     g_autofree char *path = g_build_filename(local->root, "controller", NULL);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd = mob_door_open(path, 1024, error);
 
-    g_strlcpy(address.sun_path, path, sizeof address.sun_path);
-    if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof address) != 0 ||
-        listen(fd, 1024) != 0) {
-        g_set_error(error, MOB_NET_ERROR, 0, "cannot listen at %s: %s", path, g_strerror(errno));
-        if (fd >= 0)
-            close(fd);
+    if (fd < 0)
         return false;
-    }
     local->listener =
         (MobInterest){.fd = fd, .events = EPOLLIN, .ready = on_listener, .data = local};
     mob_loop_add(local->loop, &local->listener);

@@ -8,11 +8,10 @@
  */
 #include "net/mesh.h"
 
-#include <errno.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "net/door.h"
 #include "net/tcp.h"
 #include "runtime/str.h"
 
@@ -165,18 +164,13 @@ on_process(MobInterest *interest, uint32_t events)
 {
     MobMesh *mesh = interest->data;
     const MobSite *head = mob_roster_get(&mesh->roster, mesh->head_node)->site;
-    struct ucred who;
-    socklen_t size = sizeof who;
     int fd;
 
     (void)events;
-    while ((fd = accept4(interest->fd, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
+    while ((fd = mob_door_next(interest->fd, NULL)) >= 0) {
         int there = mob_tcp_connect(mob_str(head->host), (uint16_t)head->port);
-        if (there < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) != 0 ||
-            who.uid != geteuid()) {
+        if (there < 0) {
             close(fd);
-            if (there >= 0)
-                close(there);
             continue;
         }
         MobRelay *relay = relay_new(mesh);
@@ -190,16 +184,11 @@ on_process(MobInterest *interest, uint32_t events)
 bool
 mob_relay_listen(MobMesh *mesh, MobNetHost *host)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    g_autoptr(GError) error = NULL;
+    int fd = mob_door_open(mesh->reports_path, SOMAXCONN, &error);
 
-    g_strlcpy(address.sun_path, mesh->reports_path, sizeof address.sun_path);
-    unlink(mesh->reports_path);
-    if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof address) != 0 ||
-        listen(fd, SOMAXCONN) != 0) {
-        g_printerr("mobula: cannot listen at %s: %s\n", mesh->reports_path, g_strerror(errno));
-        if (fd >= 0)
-            close(fd);
+    if (fd < 0) {
+        g_printerr("mobula: %s\n", error->message);
         return false;
     }
     mesh->reports = (MobInterest){.fd = fd, .events = EPOLLIN, .ready = on_process, .data = mesh};

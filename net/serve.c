@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "net/clock.h"
+#include "net/door.h"
 #include "net/host.h"
 #include "net/stream.h"
 
@@ -215,15 +216,6 @@ on_timer(MobInterest *interest, uint32_t events)
         set_timer(serve, next);
 }
 
-static bool
-is_ours(int fd)
-{
-    struct ucred who;
-    socklen_t size = sizeof who;
-
-    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0 && who.uid == geteuid();
-}
-
 static void
 on_listener(MobInterest *interest, uint32_t events)
 {
@@ -231,8 +223,8 @@ on_listener(MobInterest *interest, uint32_t events)
     int fd;
 
     (void)events;
-    while ((fd = accept4(interest->fd, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
-        if (!is_ours(fd) || serve->clients->len == CLIENTS_MAX) {
+    while ((fd = mob_door_next(interest->fd, NULL)) >= 0) {
+        if (serve->clients->len == CLIENTS_MAX) {
             close(fd);
             continue;
         }
@@ -321,7 +313,7 @@ connect_to(const char *path, GError **error)
         return -1;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof address) == 0 &&
-        is_ours(fd))
+        mob_door_is_ours(fd, NULL))
         return fd;
     g_set_error(error, MOB_NET_ERROR, 0, "no cluster of yours answers at %s: %s", path,
                 g_strerror(errno));
