@@ -12,24 +12,40 @@
 #include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define PREFIX "mobula-"
+#define RANDOM "XXXXXX"
 
 enum {
     TRIES = 16, /* for a folder */
 };
 
+/* All but the folder and its lock. */
 static int
 remove_one(const char *path, const struct stat *info, int type, struct FTW *where)
 {
     (void)info;
     (void)type;
-    (void)where;
+    if (where->level == 0 || (where->level == 1 && strcmp(path + where->base, "lock") == 0))
+        return 0;
     return remove(path);
+}
+
+/* The lock goes last: whoever is killed in the middle of this leaves a folder
+ * that is still known as one, or an empty one. */
+static void
+remove_folder(const char *folder)
+{
+    g_autofree char *lock = g_build_filename(folder, "lock", NULL);
+
+    nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    unlink(lock);
+    rmdir(folder);
 }
 
 /* An open file whose lock is ours, or -1. It is not inherited. */
@@ -54,11 +70,16 @@ static void
 remove_dead(const char *folder)
 {
     g_autofree char *name = g_path_get_basename(folder);
-    int lock = g_str_has_prefix(name, PREFIX) ? take_lock(folder, 0) : -1;
+    int lock;
 
+    if (!g_str_has_prefix(name, PREFIX) || strlen(name) != strlen(PREFIX RANDOM))
+        return;
+    lock = take_lock(folder, 0);
+    if (lock < 0 && errno == ENOENT)
+        rmdir(folder); /* an empty one; whoever is just making it takes another */
     if (lock < 0)
         return;
-    nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    remove_folder(folder);
     close(lock);
 }
 
@@ -124,7 +145,7 @@ end_cleaner(MobLocal *local)
 static bool
 try_folder(MobLocal *local)
 {
-    local->root = g_build_filename(g_get_tmp_dir(), PREFIX "XXXXXX", NULL);
+    local->root = g_build_filename(g_get_tmp_dir(), PREFIX RANDOM, NULL);
     if (g_mkdtemp_full(local->root, 0700) != NULL)
         local->lock = take_lock(local->root, O_CREAT);
     if (local->lock >= 0)
@@ -158,7 +179,7 @@ void
 mob_local_remove_folder(MobLocal *local)
 {
     if (local->root != NULL)
-        nftw(local->root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+        remove_folder(local->root);
     end_cleaner(local);
     if (local->lock >= 0)
         close(local->lock);

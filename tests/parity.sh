@@ -4,7 +4,9 @@
 # one-to-one is compared with the simulator, and nothing is left behind.
 # NAME+tcp, NAME+tls: by connections as between machines that are apart.
 #
-#   tests/parity.sh MOBULA SOURCE [NAME[+WIRE]…]      as TAP
+#   tests/parity.sh MOBULA SOURCE NAME[+WIRE]… [beside NAME[+WIRE]…]      as TAP
+#
+# Those that mostly wait stand after "beside" and do so beside each other.
 
 mobula=$1
 source=$2
@@ -15,10 +17,6 @@ cd "$work" || exit 1
 mkdir tmp
 export TMPDIR="$work/tmp" LC_ALL=C.UTF-8
 ln -s "$source/scenarios" scenarios
-[ $# = 0 ] && set -- kill-task-2 kill-task-2-by-call two-futures kill-the-owner metadata-not-data \
-    rpc-vs-reference spot-fleet any-worker-submits chain-kill-matrix \
-    kill-task-2+tcp kill-task-2+tls spot-fleet+tcp spot-fleet+tls
-
 count=0
 bad=0
 ok() {
@@ -50,16 +48,18 @@ on_real() {
     done
 }
 
-# Those that mostly wait do so beside the others.
+together=
 for name in "$@"; do
-    case $name in two-futures | chain-kill-matrix) on_real "$name" & ;; esac
-done
-for name in "$@"; do
-    case $name in two-futures | chain-kill-matrix) ;; *) on_real "$name" ;; esac
+    case $together$name in
+    beside) together=1 ;;
+    1*) on_real "$name" & ;;
+    *) on_real "$name" ;;
+    esac
 done
 wait
 
 for name in "$@"; do
+    [ "$name" = beside ] && continue
     if [ "$(cat "$name.code")" = 0 ]; then
         ok "$name holds on real processes"
     else

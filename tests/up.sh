@@ -345,6 +345,28 @@ run 0 stop
 nothing_is_left
 ends "what is left when everything is killed at once, the next one removes"
 
+# A folder that is left has its lock, by which the next cluster knows it, or nothing at all.
+said="kill -9 of who removes a folder"
+halfway=0
+for ms in 04 05 06 07 08 09 10 12; do
+    mkdir tmp/mobula-abcdef && (cd tmp/mobula-abcdef && seq 800 | xargs touch lock)
+    "$mobula" _sweep tmp/mobula-abcdef 3</dev/null &
+    sleep 0.0$ms
+    kill -9 $! 2>/dev/null
+    wait $! 2>/dev/null
+    left=$(find tmp/mobula-abcdef -mindepth 1 2>/dev/null | wc -l)
+    [ "$left" -gt 0 ] && [ "$left" -lt 801 ] && halfway=$((halfway + 1))
+    [ "$left" = 0 ] || [ -e tmp/mobula-abcdef/lock ] || problem "$left files are left, without a lock"
+    rm -rf tmp/mobula-abcdef
+done
+[ "$halfway" -gt 0 ] || problem "then this tests nothing"
+mkdir tmp/mobula-abcdef tmp/mobula-notes
+run 0 up --local 1 --cpus 1 -d
+run 0 stop
+rmdir tmp/mobula-notes || problem "a folder of somebody else was removed"
+nothing_is_left
+ends "who is killed while removing leaves what the next one removes"
+
 "$mobula" up --local 2 --cpus 1 -d >/dev/null 2>&1
 kill -STOP "$(sed -n 's/^pid=//p' run/mobula/c1.ini)"
 run 0 stop
