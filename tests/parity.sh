@@ -4,9 +4,9 @@
 # one-to-one is compared with the simulator, and nothing is left behind.
 # NAME+tcp, NAME+tls: by connections as between machines that are apart.
 #
-#   tests/parity.sh MOBULA SOURCE NAME[+WIRE]… [beside NAME[+WIRE]…]      as TAP
+#   tests/parity.sh MOBULA SOURCE NAME[+WIRE]… [waits NAME[+WIRE]…]      as TAP
 #
-# Those that mostly wait stand after "beside" and do so beside each other.
+# Those after "waits" mostly wait, and do so beside the others.
 
 mobula=$1
 source=$2
@@ -17,6 +17,7 @@ cd "$work" || exit 1
 mkdir tmp
 export TMPDIR="$work/tmp" LC_ALL=C.UTF-8
 ln -s "$source/scenarios" scenarios
+
 count=0
 bad=0
 ok() {
@@ -48,18 +49,21 @@ on_real() {
     done
 }
 
-together=
+waits=
 for name in "$@"; do
-    case $together$name in
-    beside) together=1 ;;
+    case $waits$name in
+    waits) waits=1 ;;
     1*) on_real "$name" & ;;
-    *) on_real "$name" ;;
     esac
+done
+for name in "$@"; do
+    [ "$name" = waits ] && break
+    on_real "$name"
 done
 wait
 
 for name in "$@"; do
-    [ "$name" = beside ] && continue
+    [ "$name" = waits ] && continue
     if [ "$(cat "$name.code")" = 0 ]; then
         ok "$name holds on real processes"
     else
