@@ -55,6 +55,8 @@ typedef enum {
     MOB_FLAG_FOLLOW = 1 << 26,
     MOB_FLAG_ROWS = 1 << 27, /* --filter, --detail, --limit */
     MOB_FLAG_RUN = 1 << 28,
+    MOB_FLAG_WIRE = 1 << 29, /* how machines meet */
+    MOB_FLAG_KEYS = 1 << 30,
 } MobFlag;
 
 enum {
@@ -92,6 +94,14 @@ typedef struct {
     gboolean quiet;
     gboolean trace;
     gboolean no_check;
+    char *token_file;
+    char *certs;
+    char *ca;
+    char *listen;
+    char *host;
+    char *pin;
+    char *retry_text;
+    int port; /* 0 unless given */
     gboolean tap;
     gboolean keep_going;
     gboolean dot;
@@ -111,6 +121,7 @@ typedef struct {
     uint64_t events_to;
     MobTime limit;      /* MOB_TIME_NEVER unless given */
     MobTime body_limit; /* 0 unless given */
+    MobTime retry;      /* 0 unless given */
 } MobFlags;
 
 typedef struct {
@@ -148,6 +159,8 @@ MobExit mob_cli_help(MobCli *cli);
 MobExit mob_cli_version(MobCli *cli);
 MobExit mob_cli_up(MobCli *cli);
 MobExit mob_cli_start(MobCli *cli);
+MobExit mob_cli_token(MobCli *cli);
+MobExit mob_cli_cert(MobCli *cli);
 MobExit mob_cli_stop(MobCli *cli);
 MobExit mob_cli_job(MobCli *cli);
 MobExit mob_cli_ask(MobCli *cli); /* status, list, get, summary, logs, doctor */

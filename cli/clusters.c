@@ -137,7 +137,7 @@ mob_clusters_enter(const char *name, MobClusterPlace *place, GError **error)
 }
 
 bool
-mob_clusters_publish(const MobClusterPlace *place, int64_t nodes, GError **error)
+mob_clusters_publish(const MobClusterPlace *place, int64_t nodes, const char *head, GError **error)
 {
     g_autoptr(GKeyFile) file = g_key_file_new();
     gsize length = 0;
@@ -146,6 +146,8 @@ mob_clusters_publish(const MobClusterPlace *place, int64_t nodes, GError **error
     g_key_file_set_string(file, group, "version", MOBULA_VERSION);
     g_key_file_set_int64(file, group, "pid", getpid());
     g_key_file_set_int64(file, group, "nodes", nodes);
+    if (head != NULL)
+        g_key_file_set_string(file, group, "head", head);
     g_key_file_set_int64(file, group, "started_us", g_get_real_time());
     g_autofree char *text = g_key_file_to_data(file, &length, NULL);
     if (pwrite(place->lock, text, length, 0) == (ssize_t)length)
@@ -181,6 +183,7 @@ mob_cluster_info_free(void *data)
     g_free(info->name);
     g_free(info->socket);
     g_free(info->version);
+    g_free(info->head);
     g_free(info);
 }
 
@@ -206,6 +209,7 @@ read_info(const char *folder, const char *name)
     info->socket = g_steal_pointer(&socket);
     info->version = g_key_file_get_string(file, group, "version", NULL);
     info->pid = (pid_t)g_key_file_get_int64(file, group, "pid", NULL);
+    info->head = g_key_file_get_string(file, group, "head", NULL);
     info->nodes = g_key_file_get_int64(file, group, "nodes", NULL);
     info->started_us = g_key_file_get_int64(file, group, "started_us", NULL);
     if (info->pid > 0)

@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -28,8 +30,9 @@ read_beside(void *data, const char *path, size_t *length, GError **error)
     return g_file_get_contents(found, &text, length, error) ? text : NULL;
 }
 
-static int
-be(const MobBirth *birth, int zygote, MobMesh *mesh)
+/* Returns why it has ended (transfer full), or NULL after saying why it could not begin. */
+static char *
+be(const MobBirth *birth, int zygote, MobMesh *mesh, int leave)
 {
     g_autoptr(GError) error = NULL;
     MobLoaders loaders;
@@ -43,25 +46,29 @@ be(const MobBirth *birth, int zygote, MobMesh *mesh)
                    g_strerror(errno));
     mob_loaders_init(&loaders, beside);
     mob_lua_loader_set_reader(loaders.lua, &reader);
-    MobNetHost *host = mob_nethost_new(
-        &(MobNetHostOptions){
-            .birth = birth, .loader = &loaders.loader, .zygote = zygote, .mesh = mesh},
-        &error);
+    MobNetHost *host = mob_nethost_new(&(MobNetHostOptions){.birth = birth,
+                                                            .loader = &loaders.loader,
+                                                            .zygote = zygote,
+                                                            .mesh = mesh,
+                                                            .leave = leave},
+                                       &error);
     if (host == NULL) {
         g_printerr("mobula: %s: %s\n", mob_str(birth->name), error->message);
         mob_loaders_clear(&loaders);
-        return 1;
+        return NULL;
     }
-    mob_nethost_run(host);
+    char *why = g_strdup(mob_nethost_run(host));
     mob_nethost_free(host);
     mob_loaders_clear(&loaders);
-    return 0;
+    return why;
 }
 
 static int
 be_child(const MobBirth *birth)
 {
-    return be(birth, -1, NULL);
+    g_autofree char *why = be(birth, -1, NULL, 0);
+
+    return why != NULL ? 0 : 1;
 }
 
 /* --- the daemon --- */
@@ -95,17 +102,30 @@ connect_machine(const MobJoin *join, MobBirth *birth, MobStream *stream)
     g_autoptr(GError) error = NULL;
     MobMesh *mesh = mob_mesh_new(join, birth, &error);
     MobFrame frame = {.kind = MOB_FRAME_JOINED};
-    const char *text = mesh != NULL ? mob_mesh_print(mesh) : error->message;
 
     if (mesh != NULL) {
         frame.event = birth->address.node;
-        frame.clock = mob_mesh_port(mesh);
+        size_t begin = mob_frame_begin(&stream->out, &frame);
+        mob_record_encode(MOB_RECORD_site, mob_mesh_site(mesh), &stream->out);
+        mob_frame_end(&stream->out, begin);
     } else {
-        g_printerr("mobula: %s: %s\n", mob_str(birth->name), text);
+        g_printerr("mobula: %s: %s\n", mob_str(birth->name), error->message);
+        mob_stream_put(stream, &frame, error->message, strlen(error->message));
     }
-    mob_stream_put(stream, &frame, text, strlen(text));
     mob_stream_flush(stream);
     return mesh;
+}
+
+/* Whoever looks after a machine that has joined asks it so to leave; 0: it cannot be heard. */
+static int
+heed_sigterm(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    return MAX(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), 0);
 }
 
 static MobExit
@@ -113,10 +133,16 @@ be_daemon(MobBirth *birth, const MobJoin *join, MobStream *stream, int zygote)
 {
     MobMesh *mesh = join != NULL ? connect_machine(join, birth, stream) : NULL;
 
-    mob_stream_clear(stream);
     if (join != NULL && mesh == NULL)
         return MOB_EXIT_FAILED;
-    return be(birth, zygote, mesh) == 0 ? MOB_EXIT_OK : MOB_EXIT_FAILED;
+    g_autofree char *why =
+        be(birth, zygote, mesh, join != NULL && join->relay ? heed_sigterm() : 0);
+    if (why != NULL) {
+        MobFrame frame = {.kind = MOB_FRAME_LEAVES};
+        mob_stream_put(stream, &frame, why, strlen(why));
+        mob_stream_flush(stream);
+    }
+    return why != NULL ? MOB_EXIT_OK : MOB_EXIT_FAILED;
 }
 
 MobExit
@@ -142,5 +168,7 @@ mob_cli_daemon(MobCli *cli)
         mob_term_complain(cli->term, "_daemon is started by mobula itself; see mobula help run");
         return MOB_EXIT_USAGE;
     }
-    return be_daemon(birth, join, &stream, zygote);
+    MobExit code = be_daemon(birth, join, &stream, zygote);
+    mob_stream_clear(&stream);
+    return code;
 }

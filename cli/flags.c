@@ -82,8 +82,26 @@ static const FlagInfo flags[] = {
      "so many tasks, objects … that are over can be listed; default: 100000"},
     {MOB_FLAG_LOCAL, "detach", 'd', G_OPTION_ARG_NONE, AT(detach), NULL,
      "in the background; mobula stop ends it"},
-    {MOB_FLAG_ADDRESS, "address", 0, G_OPTION_ARG_STRING, AT(address), "NAME",
+    {MOB_FLAG_ADDRESS, "address", 0, G_OPTION_ARG_STRING, AT(address), "NAME|HOST:PORT",
      "which cluster; default: MOBULA_ADDRESS, or the newest that runs"},
+    {MOB_FLAG_WIRE, "address", 0, G_OPTION_ARG_STRING, AT(address), "HOST[:PORT]",
+     "join the cluster of that head; default port: 7979"},
+    {MOB_FLAG_WIRE, "pin", 0, G_OPTION_ARG_STRING, AT(pin), "SHA256",
+     "joining: the head's certificate must be this one; it is in the join line"},
+    {MOB_FLAG_WIRE, "retry", 0, G_OPTION_ARG_STRING, AT(retry_text), "TIME",
+     "joining: wait so long for the head; also when it has gone (then 30s unless given)"},
+    {MOB_FLAG_WIRE, "listen", 0, G_OPTION_ARG_STRING, AT(listen), "ADDRESS",
+     "listen there; default: 0.0.0.0, everywhere"},
+    {MOB_FLAG_WIRE, "port", 0, G_OPTION_ARG_INT, AT(port), "N",
+     "listen at that port; default: 7979, or when joining any other if that is taken"},
+    {MOB_FLAG_WIRE, "host", 0, G_OPTION_ARG_STRING, AT(host), "NAME",
+     "what others reach this machine by; default: what it seems to be"},
+    {MOB_FLAG_KEYS, "token-file", 0, G_OPTION_ARG_FILENAME, AT(token_file), "FILE",
+     "default: MOBULA_TOKEN_FILE, or ~/.config/mobula/token"},
+    {MOB_FLAG_KEYS, "certs", 0, G_OPTION_ARG_FILENAME, AT(certs), "FOLDER",
+     "key.pem and cert.pem; default: MOBULA_CERTS, or ~/.config/mobula/certs"},
+    {MOB_FLAG_KEYS, "ca", 0, G_OPTION_ARG_FILENAME, AT(ca), "FOLDER",
+     "cert issue: of the CA; default: ~/.config/mobula/ca"},
     {MOB_FLAG_FOLLOW, "follow", 'f', G_OPTION_ARG_NONE, AT(follow), NULL, "go on until it is over"},
     {MOB_FLAG_ROWS, "filter", 'f', G_OPTION_ARG_STRING_ARRAY, AT(filters), "KEY=VALUE",
      "only these; also KEY!=VALUE, and several times"},
@@ -281,6 +299,15 @@ check_cluster_values(MobTerm *term, MobFlags *into)
                           CPUS_MAX);
         return false;
     }
+    if (into->port < 0 || into->port > UINT16_MAX) {
+        mob_term_complain(term, "--port %d: a number from 1 to %d is expected", into->port,
+                          UINT16_MAX);
+        return false;
+    }
+    if (into->retry_text != NULL && !mob_parse_time(into->retry_text, &into->retry)) {
+        mob_term_complain(term, "--retry %s: a time is expected: 5s, 2min", into->retry_text);
+        return false;
+    }
     if (into->store_text != NULL &&
         (!parse_bytes(into->store_text, &into->store) || into->store < STORE_MIN)) {
         mob_term_complain(term, "--store %s: a size is expected, 1MiB or more: 500MB, 2GiB",
@@ -413,7 +440,14 @@ mob_cli_clear(MobCli *cli)
                      cli->flags.store_text,
                      cli->flags.run,
                      cli->flags.rows_text,
-                     cli->flags.keep_text};
+                     cli->flags.keep_text,
+                     cli->flags.token_file,
+                     cli->flags.certs,
+                     cli->flags.ca,
+                     cli->flags.listen,
+                     cli->flags.host,
+                     cli->flags.pin,
+                     cli->flags.retry_text};
     g_strfreev(cli->flags.filters);
     for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
         g_free(texts[i]);

@@ -45,9 +45,9 @@ machine_of(const Writer *writer, MobAddress address)
 const MobMachine *
 mob_live_machine(const MobLive *live, const char *name)
 {
-    for (size_t i = 0; i < live->machine_count; i++)
-        if (strcmp(live->machines[i].name, name) == 0)
-            return &live->machines[i];
+    for (size_t i = 0; i < mob_local_machine_count(live->local); i++)
+        if (strcmp(mob_local_machine(live->local, i)->name, name) == 0)
+            return mob_local_machine(live->local, i);
     return NULL;
 }
 

@@ -14,8 +14,6 @@ typedef struct {
     const MobState *state;
     MobControl *control;
     const MobLocal *local;
-    const MobMachine *machines;
-    size_t machine_count;
     GPtrArray *jobs; /* of MobLiveJob, owned; number - 1 is the index */
 } MobLive;
 

@@ -53,11 +53,20 @@ static const MobCommand commands[] = {
     {"up", "--local N", MOB_FLAG_LOCAL | MOB_FLAG_MAKE,
      "Starts a cluster of real processes on this machine, and ends all of it on Ctrl-C.",
      "up --local 3\nup --local 3 -d\nup --local 2 --cpus 4 --store 500MB --name lab", mob_cli_up},
-    {"start", "--head", MOB_FLAG_HEAD | MOB_FLAG_MAKE,
-     "Starts the first machine of a cluster, in the background.",
-     "start --head\nstart --head "
-     "--block --name lab",
+    {"start", "--head|--address=HOST",
+     MOB_FLAG_HEAD | MOB_FLAG_MAKE | MOB_FLAG_WIRE | MOB_FLAG_KEYS,
+     "Starts the first machine of a cluster, or makes this one join it, in the background.",
+     "start --head\nstart --address=alice\nstart --address=10.0.0.5:7979 --name bob --cpus 4 "
+     "--retry 1min\nstart --head --block --listen 127.0.0.1 --name lab",
      mob_cli_start},
+    {"token", "[new|copy HOST]", MOB_FLAG_KEYS,
+     "Where the secret is that lets machines into a cluster; makes it, brings it to a machine "
+     "(by ssh).",
+     "token\ntoken new\ntoken copy bob", mob_cli_token},
+    {"cert", "[init [FOLDER]|issue NAME FOLDER]", MOB_FLAG_KEYS,
+     "The fingerprint of this machine; makes a private CA that vouches for machines, and their "
+     "certificates.",
+     "cert\ncert init\ncert issue bob bob-certs", mob_cli_cert},
     {"stop", "", MOB_FLAG_ADDRESS, "Ends a cluster, all of it.", "stop\nstop --address c2",
      mob_cli_stop},
     {"status", "", MOB_FLAG_ADDRESS | MOB_FLAG_JSON, "What a cluster is made of and what it does.",

@@ -76,7 +76,7 @@ static void
 on_died(MobWatcher *watcher, MobAddress address, const char *why, MobWhen when)
 {
     MobObserver *observer = ((MobObserverWatcher *)watcher)->observer;
-    const char *head = observer->options.machines[0].name;
+    const char *head = mob_local_machine(observer->options.local, 0)->name;
 
     (void)when;
     if (strcmp(mob_state_proc_name(observer->state, address), head) == 0) {
@@ -207,8 +207,6 @@ mob_observer_new(const MobObserverOptions *options, GError **error)
     observer->live = (MobLive){
         .control = mob_local_control(options->local),
         .local = options->local,
-        .machines = options->machines,
-        .machine_count = options->machine_count,
         .jobs = g_ptr_array_new_with_free_func(live_job_free),
     };
     watch(observer);

@@ -17,10 +17,9 @@ typedef struct {
     const char *name; /* of the cluster, for people */
     const char *version;
     const char *socket;
-    MobLocal *local;            /* borrowed, without watchers */
-    const MobMachine *machines; /* borrowed */
-    size_t machine_count;
-    size_t keep; /* tasks, objects … that are over and are kept; 0: MOB_OBSERVE_KEEP */
+    MobLocal *local;      /* borrowed, without watchers */
+    size_t machine_count; /* so many have to join until it is up */
+    size_t keep;          /* tasks, objects … that are over and are kept; 0: MOB_OBSERVE_KEEP */
 } MobObserverOptions;
 
 typedef struct MobObserver MobObserver;

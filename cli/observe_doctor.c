@@ -153,16 +153,18 @@ on_late(void *data, uint64_t first)
 static void
 send_probes(MobObserver *observer, MobRound *round)
 {
-    const MobObserverOptions *options = &observer->options;
+    const MobLocal *local = observer->options.local;
+    size_t count = mob_local_machine_count(local);
     MobControl *control = observer->live.control;
 
-    for (size_t i = 0; i < options->machine_count; i++) {
-        for (size_t j = 0; j < options->machine_count; j++) {
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j < count; j++) {
             if (i == j)
                 continue;
-            Probe probe = {.from = options->machines[i].name, .to = options->machines[j].name};
+            Probe probe = {.from = mob_local_machine(local, i)->name,
+                           .to = mob_local_machine(local, j)->name};
             uint64_t number = ++observer->probes;
-            probe.dead = !mob_local_probe(options->local, probe.from, probe.to, number);
+            probe.dead = !mob_local_probe(observer->options.local, probe.from, probe.to, number);
             probe.sent = control->now(control);
             g_array_append_val(round->probes, probe);
         }

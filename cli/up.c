@@ -1,28 +1,33 @@
-/* up.c: mobula up and mobula start --head: a cluster of real processes that
- * stays until it is told to end.
+/* up.c: mobula up, and what mobula start --head begins: a cluster of real
+ * processes that stays until it is told to end.
  *
  * The process that makes it is its observer. When it ends, however that comes,
  * all of the cluster does.
  */
-#include <errno.h>
-#include <fcntl.h>
+#include "cli/up.h"
+
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/signalfd.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
+#include "cli/behind.h"
 #include "cli/clusters.h"
 #include "cli/observe.h"
+#include "net/nest.h"
+#include "runtime/str.h"
 
 #define JOIN_TIME   (10 * MOB_SECOND)
 #define STORE_SHARE 10 / 3 /* of the memory of the machine: 30 % */
 #define STORE_MOST  (UINT64_C(2) << 30)
 
 typedef struct {
+    int count;        /* of machines */
+    MobJoin *outside; /* as it says the head listens for more; NULL: it does not */
+} Wanted;
+
+typedef struct {
     MobCli *cli;
+    MobJoin *outside;
     GArray *machines;    /* of MobMachine */
     GStringChunk *names; /* theirs */
     MobClusterPlace place;
@@ -34,11 +39,13 @@ typedef struct {
 
 /* --- the machines --- */
 
-static uint64_t
-default_store(int count)
+uint64_t
+mob_up_store(const MobFlags *flags, int count)
 {
     uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
 
+    if (flags->store > 0)
+        return flags->store;
     return MIN(memory / STORE_SHARE / (uint64_t)count, STORE_MOST);
 }
 
@@ -47,7 +54,7 @@ make_machines(Up *up, int count)
 {
     const MobFlags *flags = &up->cli->flags;
     uint32_t cpus = flags->cpus > 0 ? (uint32_t)flags->cpus : g_get_num_processors();
-    uint64_t store = flags->store > 0 ? flags->store : default_store(count);
+    uint64_t store = mob_up_store(flags, count);
 
     up->machines = g_array_new(FALSE, FALSE, sizeof(MobMachine));
     up->names = g_string_chunk_new(256);
@@ -116,31 +123,14 @@ say_machines(const Up *up, gint64 us)
         mob_term_bytes(line, machine->store_bytes);
         mob_term_say(term, "%s store", line->str);
     }
+    if (up->outside != NULL)
+        mob_start_say_head(up->cli, mob_local_head(up->local), up->outside);
     mob_term_say(term, "%s is up after %d ms   export MOBULA_ADDRESS=%s", up->place.name,
                  (int)(us / 1000), up->place.name);
     if (up->ready < 0)
         mob_term_say(term, "Ctrl-C stops all of it   next: mobula job submit --follow -- FILE");
     else
         mob_term_say(term, "mobula stop ends it   next: mobula job submit --follow -- FILE");
-}
-
-/* From now on nobody reads what we say; it goes where the others' logs are. */
-static void
-go_behind(Up *up)
-{
-    g_autofree char *path =
-        g_build_filename(mob_local_folder(up->local), "logs", "observer.log", NULL);
-    int log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-
-    fflush(NULL);
-    if (write(up->ready, "", 1) < 0)
-        g_printerr("mobula: %s\n", g_strerror(errno));
-    close(up->ready);
-    if (log < 0)
-        return;
-    dup2(log, STDOUT_FILENO);
-    dup2(log, STDERR_FILENO);
-    close(log);
 }
 
 static bool
@@ -151,6 +141,10 @@ open_cluster(Up *up, GError **error)
     mob_config_init(&config, MOB_PROFILE_MODERN);
     if (!mob_clusters_enter(up->cli->flags.name, &up->place, error))
         return false;
+    if (up->outside != NULL) {
+        mob_str_unref(up->outside->answers);
+        up->outside->answers = mob_str_new(up->place.socket);
+    }
     up->local = mob_local_new(
         &(MobLocalOptions){
             .config = config,
@@ -159,6 +153,7 @@ open_cluster(Up *up, GError **error)
             .machines = (const MobMachine *)(const void *)up->machines->data,
             .machine_count = up->machines->len,
             .stays = true,
+            .outside = up->outside,
         },
         error);
     if (up->local == NULL)
@@ -169,7 +164,6 @@ open_cluster(Up *up, GError **error)
             .version = MOBULA_VERSION,
             .socket = up->place.socket,
             .local = up->local,
-            .machines = (const MobMachine *)(const void *)up->machines->data,
             .machine_count = up->machines->len,
             .keep = up->cli->flags.keep,
         },
@@ -197,25 +191,29 @@ serve(Up *up, gint64 begin)
     }
     if (mob_observer_stopped(up->observer))
         return MOB_EXIT_OK;
-    if (!mob_clusters_publish(&up->place, up->machines->len, &error)) {
+    if (!mob_clusters_publish(&up->place, up->machines->len, NULL, &error)) {
         mob_term_complain(term, "%s", error->message);
         return MOB_EXIT_USAGE;
     }
     say_machines(up, g_get_monotonic_time() - begin);
-    if (up->ready >= 0)
-        go_behind(up);
+    if (up->ready >= 0) {
+        g_autofree char *log =
+            g_build_filename(mob_local_folder(up->local), "logs", "observer.log", NULL);
+        mob_behind_ready(up->ready, log);
+    }
     bool whole = mob_observer_run(up->observer);
     mob_term_say(term, "%s has ended", up->place.name);
     return whole ? MOB_EXIT_OK : MOB_EXIT_FAILED;
 }
 
 static MobExit
-run(MobCli *cli, int count, int ready)
+run(MobCli *cli, void *data, int ready)
 {
     gint64 begin = g_get_monotonic_time();
-    Up up = {.cli = cli, .signals = {.fd = -1}, .ready = ready};
+    const Wanted *wanted = data;
+    Up up = {.cli = cli, .outside = wanted->outside, .signals = {.fd = -1}, .ready = ready};
 
-    make_machines(&up, count);
+    make_machines(&up, wanted->count);
     MobExit code = serve(&up, begin);
     mob_observer_free(up.observer);
     mob_local_free(up.local);
@@ -227,75 +225,15 @@ run(MobCli *cli, int count, int ready)
     return code;
 }
 
-/* --- in the background --- */
-
-static int
-be_background(MobCli *cli, int count, int ready)
-{
-    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-
-    setsid();
-    if (null >= 0)
-        dup2(null, STDIN_FILENO);
-    dup2(ready, STDOUT_FILENO);
-    dup2(ready, STDERR_FILENO);
-    if (chdir("/") != 0)
-        return MOB_EXIT_USAGE;
-    int code = (int)run(cli, count, ready);
-    fflush(NULL);
-    return code;
-}
-
-/* Passes on what it says until it is ready; true if it came to that. */
-static bool
-pass_on(int ready)
-{
-    char block[4096];
-    ssize_t count;
-
-    while ((count = read(ready, block, sizeof block)) != 0) {
-        if (count < 0 && errno != EINTR)
-            return false;
-        const char *end = count > 0 ? memchr(block, '\0', (size_t)count) : NULL;
-        size_t length = end != NULL ? (size_t)(end - block) : (size_t)MAX(count, 0);
-        fwrite(block, 1, length, stderr);
-        if (end != NULL)
-            return true;
-    }
-    return false;
-}
-
-static MobExit
-run_behind(MobCli *cli, int count)
-{
-    int ends[2];
-    int status = 0;
-
-    if (pipe2(ends, O_CLOEXEC) != 0) {
-        mob_term_complain(cli->term, "cannot make a pipe: %s", g_strerror(errno));
-        return MOB_EXIT_USAGE;
-    }
-    fflush(NULL);
-    pid_t pid = fork(); /* nothing has been made yet, and there are no threads */
-    if (pid < 0) {
-        mob_term_complain(cli->term, "cannot fork: %s", g_strerror(errno));
-        return MOB_EXIT_USAGE;
-    }
-    if (pid == 0) {
-        close(ends[0]);
-        _exit(be_background(cli, count, ends[1]));
-    }
-    close(ends[1]);
-    bool ready = pass_on(ends[0]);
-    close(ends[0]);
-    if (ready)
-        return MOB_EXIT_OK;
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    return WIFEXITED(status) ? (MobExit)WEXITSTATUS(status) : MOB_EXIT_BUG;
-}
-
 /* --- the verbs --- */
+
+MobExit
+mob_up_run(MobCli *cli, int count, MobJoin *outside, bool behind)
+{
+    Wanted wanted = {count, outside};
+
+    return behind ? mob_behind(cli, run, &wanted) : run(cli, &wanted, -1);
+}
 
 MobExit
 mob_cli_up(MobCli *cli)
@@ -310,17 +248,7 @@ mob_cli_up(MobCli *cli)
         mob_term_complain(cli->term, "how many machines? mobula up --local 3");
         return MOB_EXIT_USAGE;
     }
-    return flags->detach ? run_behind(cli, flags->local) : run(cli, flags->local, -1);
-}
-
-MobExit
-mob_cli_start(MobCli *cli)
-{
-    if (!cli->flags.head || cli->word_count > 0) {
-        mob_term_complain(cli->term, "start what? mobula start --head");
-        return MOB_EXIT_USAGE;
-    }
-    return cli->flags.block ? run(cli, 1, -1) : run_behind(cli, 1);
+    return mob_up_run(cli, flags->local, NULL, flags->detach);
 }
 
 MobExit
@@ -330,7 +258,7 @@ mob_cli_sweep(MobCli *cli)
         mob_term_complain(cli->term, "_sweep is started by mobula itself; see mobula help up");
         return MOB_EXIT_USAGE;
     }
-    mob_local_clean(cli->words[0]);
+    mob_nest_clean(cli->words[0]);
     g_clear_pointer(&(GPtrArray *){mob_clusters_list(NULL)}, g_ptr_array_unref);
     return MOB_EXIT_OK;
 }

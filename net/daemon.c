@@ -210,6 +210,19 @@ mob_daemon_kill(MobNetHost *host, MobAddress address)
         kill(child->pid, SIGKILL);
 }
 
+void
+mob_daemon_signal(MobNetHost *host, MobAddress address, int number)
+{
+    const MobChild *child = find(host, address);
+
+    if (number == SIGKILL && mob_address_eq(address, host->address))
+        kill(getpid(), SIGKILL);
+    else if (number == SIGKILL)
+        mob_daemon_kill(host, address);
+    else if (child != NULL && child->pid != 0 && (number == SIGSTOP || number == SIGCONT))
+        kill(child->pid, number);
+}
+
 /* --- connections through this machine --- */
 
 void

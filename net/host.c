@@ -296,6 +296,27 @@ open_journal(MobNetHost *host, GError **error)
     return host->journal != NULL;
 }
 
+/* Somebody on this machine wants it to leave in order. */
+static void
+on_leave(MobInterest *interest, uint32_t events)
+{
+    MobNetHost *host = interest->data;
+    MobInput input = {.kind = MOB_INPUT_LEAVE};
+
+    (void)events;
+    mob_loop_remove(host->loop, interest);
+    mob_nethost_step(host, &input, host->address, 0);
+}
+
+static void
+heed_leave(MobNetHost *host, int fd)
+{
+    if (fd == 0)
+        return;
+    host->leave = (MobInterest){.fd = fd, .events = EPOLLIN, .ready = on_leave, .data = host};
+    mob_loop_add(host->loop, &host->leave);
+}
+
 MobNetHost *
 mob_nethost_new(const MobNetHostOptions *options, GError **error)
 {
@@ -335,6 +356,7 @@ mob_nethost_new(const MobNetHostOptions *options, GError **error)
         host->shared = mob_shared_new(host);
     if (host->role == MOB_ROLE_NODE)
         mob_daemon_init(host, options->zygote);
+    heed_leave(host, options->leave);
     host->process = make_process(host);
     return g_steal_pointer(&host);
 }

@@ -21,6 +21,7 @@ typedef struct MobNetHost MobNetHost;
 typedef struct {
     const MobBirth *birth; /* borrowed, outlives the host */
     MobLoader *loader;     /* borrowed; makes the bodies; NULL where none run */
+    int leave;             /* node managers: can be read when the machine is to leave; 0: none */
     int zygote;            /* node managers: a stream to whoever forks children; else -1 */
     MobMesh *mesh;         /* node managers: owned; how to reach other machines, see join.h */
 } MobNetHostOptions;

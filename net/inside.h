@@ -91,6 +91,7 @@ typedef struct {
 struct MobNetHost {
     const MobBirth *birth;
     MobLoader *loader;
+    MobInterest leave;
     MobLoop *loop;
     MobClock clock;
     MobSpin spin;
@@ -270,6 +271,8 @@ void mob_daemon_init(MobNetHost *host, int zygote);
 void mob_daemon_free(MobNetHost *host);
 void mob_daemon_spawn(MobNetHost *host, MobAddress address);
 void mob_daemon_kill(MobNetHost *host, MobAddress address);
+/* SIGKILL, SIGSTOP or SIGCONT for a child, or SIGKILL for itself and so for all of them. */
+void mob_daemon_signal(MobNetHost *host, MobAddress address, int number);
 /* Whether the process at @address has been started and has not ended. */
 bool mob_daemon_has(const MobNetHost *host, MobAddress address);
 /* The child at @address has connected. */

@@ -39,9 +39,6 @@ is_allowed(const MobJoin *join, GError **error)
         return fail(error, "outside of this machine nothing starts without TLS");
     if (join->tls && token[0] == '\0' && !join->ca)
         return fail(error, "TLS without a token lets everybody in; mobula token makes one");
-    if (join->tls && !join->head && !join->ca && mob_str(join->print)[0] == '\0')
-        return fail(error, "the fingerprint of the head's certificate is missing; it is in the "
-                           "join line that the head has printed");
     return true;
 }
 
@@ -52,7 +49,7 @@ open_certs(MobMesh *mesh, const MobJoin *join, const char *name, GError **error)
 
     if (!join->tls)
         return true;
-    if (!join->ca && !mob_certs_make_self(folder, name, error))
+    if (!join->ca && !mob_certs_make_self(folder, *name != '\0' ? name : g_get_host_name(), error))
         return false;
     g_autofree char *print = mob_certs_print(folder, error);
     mesh->tls = print != NULL ? mob_tls_new(folder, join->ca, error) : NULL;
@@ -107,6 +104,9 @@ static void
 complete(MobMesh *mesh, MobBirth *birth, const MobBirth *welcome, uint64_t rtt)
 {
     mesh->me->node = welcome->address.node;
+    fill_text(&mesh->me->name, welcome->node_name);
+    fill_text(&birth->node_name, welcome->node_name);
+    fill_text(&birth->name, welcome->node_name);
     birth->address = mesh->my = welcome->address;
     birth->head = false;
     fill_text(&birth->config, welcome->config);
@@ -179,13 +179,26 @@ join_head(MobMesh *mesh, const MobJoin *join, MobBirth *birth, GError **error)
     return welcome != NULL;
 }
 
+/* One port for all machines makes firewalls simple; several machines on one computer
+ * cannot all have it. */
+static int
+listen_at(MobMesh *mesh, const MobJoin *join, GError **error)
+{
+    const char *host = mob_str(join->listen);
+    int fd = mob_tcp_listen(host, (uint16_t)join->port, &mesh->port, error);
+
+    if (fd >= 0 || !join->any_port || errno != EADDRINUSE)
+        return fd;
+    g_clear_error(error);
+    return mob_tcp_listen(host, 0, &mesh->port, error);
+}
+
 static bool
 start(MobMesh *mesh, const MobJoin *join, MobBirth *birth, GError **error)
 {
     if (!is_allowed(join, error) || !open_certs(mesh, join, mob_str(birth->node_name), error))
         return false;
-    mesh->listener.fd =
-        mob_tcp_listen(mob_str(join->listen), (uint16_t)join->port, &mesh->port, error);
+    mesh->listener.fd = listen_at(mesh, join, error);
     mesh->me->port = mesh->port;
     if (mesh->listener.fd < 0)
         return false;
@@ -203,6 +216,7 @@ mob_mesh_new(const MobJoin *join, MobBirth *birth, GError **error)
     mesh->tls_ca = join->tls && join->ca;
     mesh->token = g_strdup(mob_str(join->token));
     mesh->folder = g_strdup(mob_str(birth->folder));
+    mesh->answers = g_strdup(mob_str(join->answers));
     mesh->relays = g_ptr_array_new();
     mesh->me = g_new0(MobSite, 1);
     mesh->me->refs_held = 1;
@@ -214,6 +228,12 @@ mob_mesh_new(const MobJoin *join, MobBirth *birth, GError **error)
         return mesh;
     mob_mesh_free(mesh);
     return NULL;
+}
+
+const MobSite *
+mob_mesh_site(const MobMesh *mesh)
+{
+    return mesh->me;
 }
 
 uint16_t
@@ -276,8 +296,8 @@ trouble(MobNetHost *host, const MobSite *site)
     const char *name = mob_str(site->name);
     const MobFar *far = mob_roster_named(&mesh->roster, name);
 
-    if (name[0] == '\0' || strlen(name) > NAME_MAX_LENGTH || strpbrk(name, "/ \n") != NULL)
-        return "a machine needs a name, of up to 64 letters, without a slash or a space";
+    if (strlen(name) > NAME_MAX_LENGTH || strpbrk(name, "/ \n") != NULL)
+        return "a machine has a name of up to 64 letters, without a slash or a space";
     if (g_str_equal(name, mob_str(mesh->me->name)))
         return "the head has this name; choose another one";
     if (far != NULL && is_alive(host, far->site->node) &&
@@ -290,13 +310,27 @@ trouble(MobNetHost *host, const MobSite *site)
     return NULL;
 }
 
+/* n1, n2 …: one that no living machine has (transfer full). */
+static MobStr *
+free_name(MobNetHost *host)
+{
+    for (uint32_t number = 1;; number++) {
+        g_autofree char *name = g_strdup_printf("n%u", number);
+        const MobFar *far = mob_roster_named(&host->mesh->roster, name);
+        if (far == NULL || !is_alive(host, far->site->node))
+            return mob_str_new(name);
+    }
+}
+
 static void
-welcome(MobNetHost *host, MobMeet *meet, uint32_t node)
+welcome(MobNetHost *host, MobMeet *meet, const MobSite *site)
 {
     g_autoptr(MobBirth) birth = mob_birth_child(host->birth);
     g_auto(MobBuf) buf = {0};
 
-    birth->address = mob_node_address(node);
+    birth->address = mob_node_address(site->node);
+    mob_str_unref(birth->node_name);
+    birth->node_name = mob_str_ref(site->name);
     birth->epoch = mob_clock_elapsed(&host->clock);
     birth->wanted = host->out.wanted;
     birth->held = mob_look_held(host);
@@ -350,6 +384,10 @@ mob_join_decide(MobNetHost *host, MobMeet *meet)
                                          : "this machine is not the head; join that one");
         return;
     }
+    if (mob_str(site->name)[0] == '\0') {
+        mob_str_unref(site->name);
+        site->name = free_name(host);
+    }
     const char *why = trouble(host, site);
     if (why == NULL && site->node == 0 && (site->node = allot(mesh, &error)) == 0)
         why = error->message;
@@ -362,6 +400,6 @@ mob_join_decide(MobNetHost *host, MobMeet *meet)
         mob_roster_drop(&mesh->roster, before->site->node);
     MobFar *far = mob_roster_put(&mesh->roster, g_steal_pointer(&site));
     tell_others(host, far->site);
-    welcome(host, meet, far->site->node);
+    welcome(host, meet, far->site);
     mob_peers_line(host, mob_peers_get(host, mob_node_address(far->site->node)));
 }

@@ -333,9 +333,21 @@ mob_local_pid(const MobLocal *local, const char *name)
     const MobLocalBox *box = mob_local_box(local, name);
     const MobLocalProc *proc = mob_local_proc(local, name);
 
-    if (box != NULL)
+    if (box != NULL && box->pid != 0)
         return box->pid;
     return proc != NULL && proc->alive ? proc->pid : 0;
+}
+
+size_t
+mob_local_machine_count(const MobLocal *local)
+{
+    return local->boxes->len;
+}
+
+const MobMachine *
+mob_local_machine(const MobLocal *local, size_t index)
+{
+    return &((const MobLocalBox *)g_ptr_array_index(local->boxes, index))->machine;
 }
 
 const char *
@@ -419,11 +431,11 @@ mob_local_new(const MobLocalOptions *options, GError **error)
     local->pick_config.seed = options->seed;
     local->picks = mob_picks_new(&local->pick_config);
     local->listener.fd = -1;
-    local->lock = local->alive = -1;
     for (size_t i = 0; i < options->machine_count; i++)
         mob_local_box_new(local, &options->machines[i]);
-    if (mob_local_make_folder(local, error) && mob_local_listen(local, error) &&
-        mob_local_wire_open(local, error))
+    local->nest = mob_nest_new(options->command, error);
+    local->root = local->nest != NULL ? mob_nest_path(local->nest) : NULL;
+    if (local->nest != NULL && mob_local_listen(local, error) && mob_local_wire_open(local, error))
         return local;
     mob_local_free(local);
     return NULL;
@@ -447,7 +459,7 @@ mob_local_free(MobLocal *local)
     }
     for (guint i = 0; i < local->boxes->len; i++)
         mob_local_end_box(local, g_ptr_array_index(local->boxes, i));
-    mob_local_remove_folder(local);
+    mob_nest_free(local->nest);
     for (guint i = 0; i < local->pending->len; i++)
         mob_report_free(g_array_index(local->pending, MobPending, i).report);
     if (local->listener.fd >= 0)

@@ -10,6 +10,7 @@
 
 #include <sys/types.h>
 
+#include "net/join.h"
 #include "runtime/control.h"
 
 typedef struct MobLocal MobLocal;
@@ -26,6 +27,9 @@ typedef struct {
      * loopback, each with a folder of its own; "tls:SPACE@HOST,…": each in a
      * network namespace of its own, where it has that address. Borrowed during the call. */
     const char *wire;
+    /* How the head, then the only machine made here, listens for machines that
+     * somebody else starts; NULL: it does not. Borrowed, outlives the cluster. */
+    MobJoin *outside;
 } MobLocalOptions;
 
 /* Returns a cluster of which nothing runs yet, so that watchers may be added;
@@ -40,12 +44,15 @@ MobControl *mob_local_control(MobLocal *local); /* borrowed */
 struct MobLoop *mob_local_loop(MobLocal *local);
 /* Of the machine or process of that name; 0: there is none, or it is dead. */
 pid_t mob_local_pid(const MobLocal *local, const char *name);
+/* The machines, in order of first coming: those that were made here, then those that
+ * joined by themselves. Borrowed, until the next one joins. */
+size_t mob_local_machine_count(const MobLocal *local);
+const MobMachine *mob_local_machine(const MobLocal *local, size_t index);
+/* Where the head listens; NULL: it does not. Borrowed. */
+const MobSite *mob_local_head(const MobLocal *local);
 /* Makes the machine @from send something to the machine @to; when it has come
  * there, what was set is called with @number. False if either is dead. */
 bool mob_local_probe(MobLocal *local, const char *from, const char *to, uint64_t number);
 void mob_local_on_probe(MobLocal *local, void (*probed)(void *data, uint64_t number), void *data);
-/* What the cleaner of a cluster in @folder does: waits on the descriptor 3 for
- * the end of whoever made the cluster, then removes what that has not. */
-void mob_local_clean(const char *folder);
 /* Where its sockets and logs are; borrowed. */
 const char *mob_local_folder(const MobLocal *local);

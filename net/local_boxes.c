@@ -3,12 +3,10 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <spawn.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
+#include "net/launch.h"
 
 /* --- finding --- */
 
@@ -100,74 +98,20 @@ daemon_birth(MobLocal *local, const MobLocalBox *box)
     return birth;
 }
 
-static bool
-write_all(int fd, const MobBuf *buf)
-{
-    for (size_t at = 0; at < buf->length;) {
-        ssize_t sent = write(fd, buf->data + at, buf->length - at);
-        if (sent < 0 && errno != EINTR)
-            return false;
-        at += sent > 0 ? (size_t)sent : 0;
-    }
-    return true;
-}
-
-static bool
-tell_birth(MobLocal *local, const MobLocalBox *box, int fd, const MobBirth *birth)
-{
-    g_auto(MobBuf) buf = {0};
-    MobFrame frame = {.kind = MOB_FRAME_BIRTH, .to = birth->address};
-
-    mob_local_wire_tell(local, box, &buf);
-    size_t begin = mob_frame_begin(&buf, &frame);
-    mob_record_encode(MOB_RECORD_birth, birth, &buf);
-    mob_frame_end(&buf, begin);
-    return write_all(fd, &buf);
-}
-
-int
-mob_local_spawn(char *const *argv, int fd, pid_t *pid)
-{
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    sigset_t none;
-
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, fd, MOB_LOCAL_FD);
-    posix_spawnattr_init(&attributes);
-    sigemptyset(&none);
-    posix_spawnattr_setsigmask(&attributes, &none);
-    /* A Ctrl-C is for whoever runs the cluster, which then ends it in order. */
-    posix_spawnattr_setpgroup(&attributes, 0);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
-    int error = posix_spawnp(pid, argv[0], &actions, &attributes, argv, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    posix_spawnattr_destroy(&attributes);
-    return error;
-}
-
 bool
 mob_local_start(MobLocal *local, MobLocalBox *box, GError **error)
 {
-    int ends[2];
-
     box->node = ++local->next_node;
     box->lives++;
     box->alive = true;
     g_autoptr(MobBirth) birth = daemon_birth(local, box);
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
-        g_set_error(error, MOB_NET_ERROR, 0, "cannot start %s: %s", box->name, g_strerror(errno));
-        return false;
-    }
+    g_autoptr(MobJoin) join = mob_local_wire_join(local, box);
     g_auto(GStrv) argv = mob_local_wire_argv(local, box);
-    int code = mob_local_spawn(argv, ends[1], &box->pid);
-    close(ends[1]);
-    bool told = code == 0 && tell_birth(local, box, ends[0], birth);
-    bool heard = told && (!box->head || mob_local_wire_await_head(local, ends[0], error));
-    close(ends[0]);
-    if (!told)
-        g_set_error(error, MOB_NET_ERROR, 0, "cannot start a daemon from %s: %s",
-                    local->options.command, g_strerror(code != 0 ? code : errno));
+    int fd = mob_launch(argv, join, birth, &box->pid, error);
+    if (fd < 0)
+        return false;
+    bool heard = !box->head || mob_local_wire_await_head(local, fd, error);
+    close(fd);
     return heard;
 }
 
@@ -243,6 +187,40 @@ mob_local_box_new(MobLocal *local, const MobMachine *machine)
     return box;
 }
 
+MobLocalBox *
+mob_local_adopt(MobLocal *local, const MobProcInfo *born)
+{
+    MobLocalBox *box = mob_local_box(local, born->node_name);
+
+    if (box == NULL) {
+        MobMachine machine = {.name = born->node_name, .speed_ppm = 1000000};
+        box = mob_local_box_new(local, &machine);
+        box->foreign = true;
+    }
+    if (born->role != MOB_ROLE_NODE)
+        return box;
+    box->node = born->address.node;
+    box->lives++;
+    box->alive = true;
+    box->machine.cpus = born->cpus;
+    box->machine.store_bytes = born->store_bytes;
+    return box;
+}
+
+void
+mob_local_signal(MobLocal *local, const MobLocalProc *proc, int number)
+{
+    const MobLocalProc *daemon = mob_local_proc_at(local, mob_node_address(proc->box->node));
+    MobFrame frame = {.kind = MOB_FRAME_SIGNAL, .to = proc->address, .event = (uint64_t)number};
+
+    if (!proc->box->foreign) {
+        kill(proc->pid, number);
+    } else if (daemon != NULL && daemon->sight != NULL) {
+        mob_stream_put(&daemon->sight->stream, &frame, NULL, 0);
+        mob_stream_flush(&daemon->sight->stream);
+    }
+}
+
 void
 mob_local_box_free(void *data)
 {
@@ -257,6 +235,10 @@ mob_local_box_free(void *data)
 void
 mob_local_end_box(MobLocal *local, MobLocalBox *box)
 {
+    const MobLocalProc *daemon = mob_local_proc_at(local, mob_node_address(box->node));
+
+    if (box->foreign && box->alive && daemon != NULL)
+        mob_local_signal(local, daemon, SIGKILL);
     if (box->pid == 0)
         return;
     /* The daemon's children would die with it; those that are stopped, too. */

@@ -115,12 +115,12 @@ send_rule(MobSight *sight, const MobRule *rule)
 }
 
 bool
-mob_local_is_stopped(const MobLocal *local, pid_t pid)
+mob_local_is_stopped(const MobLocal *local, MobAddress process)
 {
     for (guint i = 0; i < local->faults->len; i++) {
         const MobLocalFault *fault = g_ptr_array_index(local->faults, i);
         for (guint j = 0; fault->stopped != NULL && !fault->healed && j < fault->stopped->len; j++)
-            if (g_array_index(fault->stopped, pid_t, j) == pid)
+            if (mob_address_eq(g_array_index(fault->stopped, MobAddress, j), process))
                 return true;
     }
     return false;
@@ -132,7 +132,7 @@ static bool
 is_awaited(const MobLocal *local, const MobSight *sight)
 {
     return sight->acks > 0 && !sight->gone && sight->proc != NULL && !sight->proc->killed &&
-           !mob_local_is_stopped(local, sight->pid);
+           !mob_local_is_stopped(local, sight->address);
 }
 
 static bool
@@ -259,7 +259,7 @@ kill_proc(MobLocal *local, MobLocalFault *fault, MobLocalProc *proc, GError **er
     if (proc->role == MOB_ROLE_NODE)
         mob_local_end_box(local, proc->box);
     else
-        kill(proc->pid, SIGKILL);
+        mob_local_signal(local, proc, SIGKILL);
     return true;
 }
 
@@ -278,6 +278,11 @@ do_restart(MobLocal *local, const MobOrder *order, MobLocalFault *fault, GError 
 
     fault->bites++;
     if (box != NULL) {
+        if (box->foreign)
+            return refuse(error,
+                          "was started by somebody else, who can start it again: mobula "
+                          "start --address",
+                          box->name);
         if (box->pid != 0)
             return refuse(error, "is alive; only a dead machine can be restarted", box->name);
         note_fault(local, fault, "");
@@ -304,13 +309,18 @@ is_meant(const MobLocalTarget *target, const MobLocalProc *proc)
 static bool
 do_pause(MobLocal *local, const MobOrder *order, MobLocalFault *fault, GError **error)
 {
-    fault->stopped = g_array_new(FALSE, FALSE, sizeof(pid_t));
+    /* Nobody could wake up a daemon on another machine. */
+    if (box_of(&fault->target)->foreign &&
+        (fault->target.proc == NULL || fault->target.proc->role == MOB_ROLE_NODE))
+        return refuse(error, "is a machine of its own; pause a worker of it instead",
+                      order->target);
+    fault->stopped = g_array_new(FALSE, FALSE, sizeof(MobAddress));
     for (guint i = 0; i < local->procs->len; i++) {
         const MobLocalProc *proc = g_ptr_array_index(local->procs, i);
         if (!is_meant(&fault->target, proc))
             continue;
-        kill(proc->pid, SIGSTOP);
-        g_array_append_val(fault->stopped, proc->pid);
+        mob_local_signal(local, proc, SIGSTOP);
+        g_array_append_val(fault->stopped, proc->address);
     }
     fault->bites = fault->stopped->len;
     if (fault->bites == 0)
@@ -323,9 +333,11 @@ static void
 unpause(MobLocal *local, MobLocalFault *fault)
 {
     for (guint i = 0; i < fault->stopped->len; i++) {
-        pid_t pid = g_array_index(fault->stopped, pid_t, i);
-        if (!mob_local_is_stopped(local, pid)) /* by another fault as well */
-            kill(pid, SIGCONT);
+        MobAddress address = g_array_index(fault->stopped, MobAddress, i);
+        const MobLocalProc *proc = mob_local_proc_at(local, address);
+        if (proc != NULL && proc->alive &&
+            !mob_local_is_stopped(local, address)) /* by another fault as well */
+            mob_local_signal(local, proc, SIGCONT);
     }
 }
 
@@ -387,6 +399,9 @@ static bool
 do_join(MobLocal *local, const MobOrder *order, MobLocalFault *fault, GError **error)
 {
     g_assert(order->machine != NULL);
+    if (local->options.outside != NULL)
+        return refuse(error, "cannot be started from here; on that machine: mobula start --address",
+                      order->machine->name);
     if (mob_local_box(local, order->machine->name) != NULL ||
         mob_local_proc(local, order->machine->name) != NULL)
         return refuse(error, "exists already; a machine that joins needs a new name",

@@ -4,7 +4,6 @@
  *     local_boxes.c   machines: daemons and what they are told
  *     local_sight.c   what processes tell, put in order, and told to watchers
  *     local_orders.c  faults
- *     local_folder.c  the folder of it all
  *     local_wire.c    machines that talk over TCP
  *
  * Order. A process tells of a step before anything of the step leaves, so when
@@ -17,8 +16,11 @@
 #include "net/birth.h"
 #include "net/clock.h"
 #include "net/host.h"
+#include "net/join.h"
 #include "net/local.h"
 #include "net/loop.h"
+#include "net/nest.h"
+#include "net/roster.h"
 #include "net/rule.h"
 #include "net/stream.h"
 #include "runtime/report.h"
@@ -61,7 +63,8 @@ struct MobLocalBox {
     bool alive;
     uint32_t node; /* of its present life */
     uint32_t lives;
-    pid_t pid; /* of its daemon */
+    pid_t pid;    /* of its daemon; 0: it is dead, or somebody else's child */
+    bool foreign; /* somebody else has started it, on a machine of his own */
 };
 
 typedef struct {
@@ -99,7 +102,7 @@ typedef struct {
     MobLocalTarget target;
     MobLocalTarget from;
     MobLocalTarget to;
-    GArray *stopped; /* PAUSE: of pid_t */
+    GArray *stopped; /* PAUSE: of MobAddress */
     MobRule rule;    /* as hosts were told */
     bool ruled;      /* they were */
 } MobLocalFault;
@@ -118,17 +121,14 @@ typedef struct {
     char *token;   /* owned; "" without TLS */
     char **spaces; /* owned; SPACE@HOST by machine; NULL: all on loopback */
     char *command; /* owned: what daemons are started from */
-    uint16_t head_port;
-    char *head_print; /* owned */
+    MobSite *head; /* owned; where it listens; NULL: it does not yet */
 } MobLocalWire;
 
 struct MobLocal {
     MobControl control; /* must be first */
     MobLocalOptions options;
-    char *root; /* owned: the folder */
-    int lock;   /* a file in it that is locked as long as we live; -1: none */
-    int alive;  /* closed when we end, which the cleaner waits for; -1: there is none */
-    pid_t cleaner;
+    MobNest *nest;      /* owned: the folder */
+    const char *root;   /* where it is */
     MobLocalWire *wire; /* owned; NULL: by sockets of Unix */
     MobLoop *loop;
     MobClock clock;
@@ -163,31 +163,24 @@ struct MobLocal {
     MobPicks *picks;
 };
 
-enum {
-    MOB_LOCAL_FD = 3, /* where a daemon finds what it is to be */
-};
-
 /* local_boxes.c */
-/* Starts @argv with @fd as MOB_LOCAL_FD; everything else that is open is
- * closed on exec. Returns an errno. */
-int mob_local_spawn(char *const *argv, int fd, pid_t *pid);
 bool mob_local_start(MobLocal *local, MobLocalBox *box, GError **error);
 MobLocalBox *mob_local_box(const MobLocal *local, const char *name);
 MobLocalBox *mob_local_box_new(MobLocal *local, const MobMachine *machine);
+/* The machine @name has come to be node @born by itself. */
+MobLocalBox *mob_local_adopt(MobLocal *local, const MobProcInfo *born);
 void mob_local_box_free(void *box);
 MobBirth *mob_local_birth(MobLocal *local, const MobLocalBox *box);
 /* Sends what a child of the daemon of @box is to be. */
 bool mob_local_bear(MobLocal *local, const MobLocalBox *box, const MobBirth *birth);
 void mob_local_start_gcs(MobLocal *local);
-/* Ends all processes of the machine and waits for its daemon. */
+/* SIGKILL, SIGSTOP or SIGCONT, on whatever machine it is. */
+void mob_local_signal(MobLocal *local, const MobLocalProc *proc, int number);
+/* Ends all processes of the machine and, if it was started here, waits for its daemon. */
 void mob_local_end_box(MobLocal *local, MobLocalBox *box);
 MobLocalProc *mob_local_proc(const MobLocal *local, const char *name);
 MobLocalProc *mob_local_proc_at(const MobLocal *local, MobAddress address);
 void mob_local_proc_free(void *proc);
-
-/* local_folder.c */
-bool mob_local_make_folder(MobLocal *local, GError **error);
-void mob_local_remove_folder(MobLocal *local);
 
 /* local_wire.c */
 bool mob_local_wire_open(MobLocal *local, GError **error);
@@ -196,8 +189,8 @@ void mob_local_wire_free(MobLocal *local);
 char *mob_local_wire_folder(const MobLocal *local, const MobLocalBox *box);
 /* What to start its daemon with (transfer full). */
 GStrv mob_local_wire_argv(const MobLocal *local, const MobLocalBox *box);
-/* Appends to @buf how the daemon of @box is to connect. */
-void mob_local_wire_tell(MobLocal *local, const MobLocalBox *box, MobBuf *buf);
+/* How the daemon of @box is to connect (transfer full); NULL: by sockets of Unix. */
+MobJoin *mob_local_wire_join(const MobLocal *local, const MobLocalBox *box);
 /* Waits until the head, which was told so on @fd, listens. */
 bool mob_local_wire_await_head(MobLocal *local, int fd, GError **error);
 
@@ -220,7 +213,7 @@ void mob_local_note(MobLocal *local, MobNote note);
 
 /* local_orders.c */
 /* Whether the process stands still by our order, and cannot answer. */
-bool mob_local_is_stopped(const MobLocal *local, pid_t pid);
+bool mob_local_is_stopped(const MobLocal *local, MobAddress process);
 uint32_t mob_local_order(MobLocal *local, const MobOrder *order, GError **error);
 void mob_local_heal(MobLocal *local, uint32_t number);
 /* Whether some fault is about it. */

@@ -224,7 +224,7 @@ mob_local_ask_rest(MobLocal *local)
     local->asked_at = local->busy_at;
     for (guint i = 0; i < local->sights->len; i++) {
         MobSight *sight = g_ptr_array_index(local->sights, i);
-        sight->asked = !sight->gone && !mob_local_is_stopped(local, sight->pid);
+        sight->asked = !sight->gone && !mob_local_is_stopped(local, sight->address);
         if (!sight->asked)
             continue;
         mob_stream_put(&sight->stream, &ask, NULL, 0);
@@ -277,10 +277,15 @@ mob_local_note(MobLocal *local, MobNote note)
 
 /* --- births and deaths --- */
 
+/* Machines that are not made here say themselves what they have. */
 static MobLocalBox *
-box_of(const MobLocal *local, const char *node_name)
+box_of(MobLocal *local, const MobProcInfo *born)
 {
-    return mob_local_box(local, node_name);
+    MobLocalBox *box = mob_local_box(local, born->node_name);
+
+    if (box == NULL || (box->foreign && born->role == MOB_ROLE_NODE))
+        box = mob_local_adopt(local, born);
+    return box;
 }
 
 static void
@@ -293,8 +298,8 @@ on_born(MobSight *sight, const MobReport *report)
     proc->name = g_string_chunk_insert_const(local->texts, report->born.name);
     proc->role = report->born.role;
     proc->incarnation = report->born.incarnation;
-    proc->pid = sight->pid;
-    proc->box = box_of(local, report->born.node_name);
+    proc->box = box_of(local, &report->born);
+    proc->pid = proc->box->foreign ? (pid_t)report->born.pid : sight->pid;
     proc->alive = true;
     if (!sight->gone) {
         proc->sight = sight;

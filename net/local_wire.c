@@ -1,23 +1,26 @@
 /* local_wire.c: a local cluster whose machines talk over TCP, as machines do
  * that are apart; see local_parts.h. Each has a folder of its own, so nothing
  * but the wire connects them; whoever looks on is told directly.
+ *
+ * Or the head of a cluster that machines join which somebody else starts.
  */
-#include <errno.h>
-#include <poll.h>
 #include <sys/stat.h>
 
-#include "net/join.h"
+#include "net/launch.h"
 #include "net/local_parts.h"
 #include "net/token.h"
 #include "runtime/str.h"
-
-#define START_TIME (10 * MOB_SECOND)
 
 bool
 mob_local_wire_open(MobLocal *local, GError **error)
 {
     const char *text = local->options.wire;
 
+    if (local->options.outside != NULL) {
+        local->wire = g_new0(MobLocalWire, 1);
+        local->wire->token = g_strdup("");
+        return true;
+    }
     if (text == NULL)
         return true;
     g_auto(GStrv) parts = g_strsplit(text, ":", 2);
@@ -52,7 +55,7 @@ mob_local_wire_free(MobLocal *local)
     g_strfreev(wire->spaces);
     g_free(wire->token);
     g_free(wire->command);
-    g_free(wire->head_print);
+    mob_site_free(wire->head);
     g_free(wire);
 }
 
@@ -80,7 +83,7 @@ host_of(const MobLocal *local, const MobLocalBox *box)
 char *
 mob_local_wire_folder(const MobLocal *local, const MobLocalBox *box)
 {
-    if (local->wire == NULL)
+    if (local->wire == NULL || local->options.outside != NULL)
         return g_strdup(local->root);
     char *folder = g_build_filename(local->root, box->name, NULL);
     g_autofree char *logs = g_build_filename(folder, "logs", NULL);
@@ -106,10 +109,18 @@ mob_local_wire_argv(const MobLocal *local, const MobLocalBox *box)
     return g_strv_builder_end(argv);
 }
 
-static MobJoin *
-join_of(const MobLocal *local, const MobLocalBox *box)
+MobJoin *
+mob_local_wire_join(const MobLocal *local, const MobLocalBox *box)
 {
     const MobLocalWire *wire = local->wire;
+
+    if (wire == NULL)
+        return NULL;
+    if (local->options.outside != NULL) { /* a copy */
+        g_auto(MobBuf) buf = {0};
+        mob_record_encode(MOB_RECORD_join, local->options.outside, &buf);
+        return mob_record_decode(MOB_RECORD_join, buf.data, buf.length, NULL);
+    }
     const MobLocalBox *head = g_ptr_array_index(local->boxes, 0);
     MobJoin *join = g_new0(MobJoin, 1);
     g_autofree char *host = host_of(local, box);
@@ -122,55 +133,32 @@ join_of(const MobLocal *local, const MobLocalBox *box)
     join->listen = mob_str_new(host);
     join->host = mob_str_new(host);
     join->head_host = mob_str_new(head_host);
-    join->head_port = wire->head_port;
+    join->head_port = wire->head != NULL ? wire->head->port : 0;
     join->token = mob_str_new(wire->token);
-    join->print = mob_str_new(wire->head_print != NULL && !box->head ? wire->head_print : "");
+    join->print =
+        wire->head != NULL && !box->head ? mob_str_ref(wire->head->print) : mob_str_new("");
     join->tls = wire->tls;
     join->certs = mob_str_new(certs);
     return join;
 }
 
-void
-mob_local_wire_tell(MobLocal *local, const MobLocalBox *box, MobBuf *buf)
-{
-    MobFrame frame = {.kind = MOB_FRAME_JOIN};
-
-    if (local->wire == NULL)
-        return;
-    g_autoptr(MobJoin) join = join_of(local, box);
-    size_t begin = mob_frame_begin(buf, &frame);
-    mob_record_encode(MOB_RECORD_join, join, buf);
-    mob_frame_end(buf, begin);
-}
-
 bool
 mob_local_wire_await_head(MobLocal *local, int fd, GError **error)
 {
-    uint64_t until = mob_clock_real() + START_TIME;
-    MobStream stream;
-    MobFrame frame = {.kind = MOB_FRAME_COUNT};
-    const uint8_t *body = NULL;
+    g_autoptr(GError) why = NULL;
 
     if (local->wire == NULL)
         return true;
-    mob_stream_init(&stream, dup(fd));
-    bool heard = false;
-    while (!heard && stream.state == MOB_STREAM_OPEN && mob_clock_real() < until) {
-        struct pollfd wait = {.fd = stream.fd, .events = POLLIN};
-        poll(&wait, 1, 100);
-        mob_stream_read(&stream, SIZE_MAX);
-        heard = mob_stream_next(&stream, &frame, &body);
-    }
-    heard = heard && frame.kind == MOB_FRAME_JOINED;
-    g_autofree char *text = g_strndup((const char *)body, heard ? frame.length : 0);
-    mob_stream_clear(&stream);
-    if (heard && frame.event != 0) {
-        local->wire->head_port = (uint16_t)frame.clock;
-        g_free(local->wire->head_print);
-        local->wire->head_print = g_steal_pointer(&text);
+    mob_site_free(local->wire->head);
+    local->wire->head = mob_launch_joined(fd, &why);
+    if (local->wire->head != NULL)
         return true;
-    }
-    g_set_error(error, MOB_NET_ERROR, 0, "the head does not listen: %s",
-                heard ? text : "it has said nothing");
+    g_set_error(error, MOB_NET_ERROR, 0, "the head does not listen: %s", why->message);
     return false;
+}
+
+const MobSite *
+mob_local_head(const MobLocal *local)
+{
+    return local->wire != NULL ? local->wire->head : NULL;
 }

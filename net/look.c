@@ -69,6 +69,9 @@ tell_born(MobNetHost *host)
         .node_name = mob_str(host->birth->node_name),
         .role = host->role,
         .incarnation = host->birth->incarnation,
+        .pid = (uint32_t)getpid(),
+        .cpus = host->birth->total.cpu,
+        .store_bytes = host->birth->store_bytes,
     };
     size_t at = begin(host, MOB_FRAME_REPORT, stamp);
 
@@ -390,6 +393,10 @@ mob_look_frame(MobNetHost *host, const MobFrame *frame, const uint8_t *body)
         break;
     case MOB_FRAME_BIRTH:
         on_birth(host, body, frame->length);
+        break;
+    case MOB_FRAME_SIGNAL:
+        if (host->daemon != NULL)
+            mob_daemon_signal(host, frame->to, (int)frame->event);
         break;
     case MOB_FRAME_PROBE:
         mob_peers_probe(host, frame->to, frame->event);

@@ -26,6 +26,7 @@ typedef enum {
     MOB_MEET_LINK,  /* to send frames as a daemon of the cluster */
     MOB_MEET_JOIN,  /* to become one */
     MOB_MEET_RELAY, /* to talk to whoever looks on */
+    MOB_MEET_ASK,   /* to ask, as a client of the cluster */
 } MobMeetPurpose;
 
 typedef enum {

@@ -210,7 +210,7 @@ on_word(MobMeet *meet, const MobFrame *frame, Reader *body)
         mob_meet_refuse(meet, trouble);
         return MOB_MEET_MORE;
     }
-    if (body->bad || *purpose > MOB_MEET_RELAY)
+    if (body->bad || *purpose > MOB_MEET_ASK)
         return FAIL(meet, "it said what no machine of a cluster says");
     memcpy(meet->nonce_client, nonce, MEET_NONCE);
     if (!is_proven(meet, WORD, proof, &rest)) {

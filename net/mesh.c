@@ -108,6 +108,12 @@ decide(MobNetHost *host, MobMeet *meet)
     case MOB_MEET_JOIN:
         mob_join_decide(host, meet);
         break;
+    case MOB_MEET_ASK:
+        if (host->mesh->answers[0] == '\0')
+            mob_meet_refuse(meet, "nobody answers here; ask the head");
+        else
+            mob_meet_accept(meet, NULL);
+        break;
     default:
         if (host->mesh->relayed || mob_str(host->birth->controller)[0] == '\0')
             mob_meet_refuse(meet, "nobody looks on here");
@@ -116,13 +122,13 @@ decide(MobNetHost *host, MobMeet *meet)
     }
 }
 
-/* The other end is to talk to whoever looks on at this machine. */
+/* The other end is to talk to the one who listens at @path of this machine. */
 static void
-connect_relay(MobNetHost *host, MobMeet *meet)
+connect_relay(MobNetHost *host, MobMeet *meet, const char *path)
 {
     MobStream there;
     MobStream here = {0};
-    int fd = mob_line_connect(mob_str(host->birth->controller));
+    int fd = mob_line_connect(path);
 
     if (fd < 0)
         return;
@@ -173,7 +179,9 @@ met(MobLine *line)
     } else {
         mob_line_close(line); /* the socket is the meeting's */
         if (purpose == MOB_MEET_RELAY)
-            connect_relay(host, meet);
+            connect_relay(host, meet, mob_str(host->birth->controller));
+        else if (purpose == MOB_MEET_ASK)
+            connect_relay(host, meet, host->mesh->answers);
     }
     mob_meet_free(meet);
 }
@@ -338,6 +346,7 @@ mob_mesh_free(MobMesh *mesh)
     g_free(mesh->reports_path);
     g_free(mesh->token);
     g_free(mesh->folder);
+    g_free(mesh->answers);
     g_free(mesh);
 }
 

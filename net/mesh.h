@@ -23,6 +23,7 @@ struct MobMesh {
     MobTls *tls;            /* owned; NULL: plain */
     char *token;            /* owned; "": none */
     char *folder;           /* owned */
+    char *answers;          /* owned; the socket where questions are answered; "": they are not */
     MobSite *me;            /* owned */
     MobAddress my;          /* {0}: not known yet */
     uint32_t head_node;     /* where rosters come from */

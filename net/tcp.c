@@ -3,6 +3,8 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -68,6 +70,26 @@ mob_tcp_resolve(const char *host, GError **error)
                 "there is no machine called '%s' (%s); check the name, or give its address", host,
                 gai_strerror(code));
     return NULL;
+}
+
+char *
+mob_tcp_own_address(void)
+{
+    struct ifaddrs *all = NULL;
+    char text[INET_ADDRSTRLEN] = "127.0.0.1";
+
+    if (getifaddrs(&all) != 0)
+        return g_strdup(text);
+    for (const struct ifaddrs *one = all; one != NULL; one = one->ifa_next) {
+        const struct sockaddr_in *four = (const struct sockaddr_in *)(const void *)one->ifa_addr;
+        if (four == NULL || four->sin_family != AF_INET || (one->ifa_flags & IFF_UP) == 0 ||
+            (one->ifa_flags & IFF_LOOPBACK) != 0)
+            continue;
+        inet_ntop(AF_INET, &four->sin_addr, text, sizeof text);
+        break;
+    }
+    freeifaddrs(all);
+    return g_strdup(text);
 }
 
 bool
@@ -137,11 +159,13 @@ mob_tcp_listen(const char *host, uint16_t port, uint16_t *actual, GError **error
         *actual = port_of(fd);
         return fd;
     }
+    int why = errno;
     g_set_error(error, MOB_NET_ERROR, 0, "cannot listen at %s, port %u: %s%s", host, port,
-                g_strerror(errno),
-                errno == EADDRINUSE ? "; something else listens there, choose another port" : "");
+                g_strerror(why),
+                why == EADDRINUSE ? "; something else listens there, choose another port" : "");
     if (fd >= 0)
         close(fd);
+    errno = why;
     return -1;
 }
 

@@ -10,6 +10,9 @@
 /* The address behind the name @host, in digits (transfer full); looking it up may block. */
 char *mob_tcp_resolve(const char *host, GError **error);
 
+/* The address by which other machines most likely reach this one, in digits (transfer full). */
+char *mob_tcp_own_address(void);
+
 /* Listens at the address @host, in digits; @port 0: at any that is free.
  * Returns the socket and what became of the port; -1 with an error. */
 int mob_tcp_listen(const char *host, uint16_t port, uint16_t *actual, GError **error);

@@ -365,6 +365,9 @@ mob_report_born_encode(const MobProcInfo *proc, MobTime at, uint64_t clock, MobB
     mob_kind_put_text(&proc->node_name, into);
     put_byte(proc->role, into);
     mob_kind_put_u32(&proc->incarnation, into);
+    mob_kind_put_u32(&proc->pid, into);
+    mob_kind_put_i64(&proc->cpus, into);
+    mob_kind_put_u64(&proc->store_bytes, into);
 }
 
 static void
@@ -375,6 +378,9 @@ get_born(MobWire *from, MobProcInfo *proc)
     mob_kind_get_text(from, &proc->node_name);
     proc->role = get_role(from);
     mob_kind_get_u32(from, &proc->incarnation);
+    mob_kind_get_u32(from, &proc->pid);
+    mob_kind_get_i64(from, &proc->cpus);
+    mob_kind_get_u64(from, &proc->store_bytes);
     if (proc->name == NULL || proc->node_name == NULL)
         mob_wire_refuse(from, "a process has no name");
 }

@@ -27,6 +27,9 @@ typedef struct {
     const char *node_name; /* "n1" */
     MobRole role;
     uint32_t incarnation; /* of the same name, from 1 */
+    uint32_t pid;         /* real processes: the system's number on their machine */
+    int64_t cpus;         /* real node managers: of their machine, in MOB_UNIT … */
+    uint64_t store_bytes; /* … and the capacity of its store */
 } MobProcInfo;
 
 /* One event. For MOB_ROLE_WORLD there is no input, only notes. */

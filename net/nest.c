@@ -1,11 +1,5 @@
-/* local_folder.c: the folder that a local cluster lives in; see local_parts.h.
- *
- * Whoever makes one holds a lock in it for as long as it lives, so that what a
- * cluster left that was killed is told from what a cluster uses. A small
- * process that waits for that end, however it comes, removes the folder; if it
- * was killed too, the next cluster on the machine does.
- */
-#include "net/local_parts.h"
+/* nest.c: see nest.h. */
+#include "net/nest.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,11 +12,21 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "net/host.h"
+#include "net/launch.h"
+
 #define PREFIX "mobula-"
 #define RANDOM "XXXXXX"
 
 enum {
-    TRIES = 16, /* for a folder */
+    TRIES = 16, /* for a folder, and to be rid of it */
+};
+
+struct MobNest {
+    char *path;
+    int lock;  /* a file in it that is locked as long as we live; -1: none */
+    int alive; /* closed when we end, which the cleaner waits for; -1: there is none */
+    pid_t cleaner;
 };
 
 /* All but the folder and its lock. */
@@ -33,19 +37,26 @@ remove_one(const char *path, const struct stat *info, int type, struct FTW *wher
     (void)type;
     if (where->level == 0 || (where->level == 1 && strcmp(path + where->base, "lock") == 0))
         return 0;
-    return remove(path);
+    return remove(path) == 0 || errno == ENOENT ? 0 : -1; /* others may be cleaning up, too */
 }
 
 /* The lock goes last: whoever is killed in the middle of this leaves a folder
- * that is still known as one, or an empty one. */
-static void
+ * that is still known as one, or an empty one. So does a daemon that has written
+ * something meanwhile: then there is a lock again, and false is returned. */
+static bool
 remove_folder(const char *folder)
 {
     g_autofree char *lock = g_build_filename(folder, "lock", NULL);
+    int again;
 
-    nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-    unlink(lock);
-    rmdir(folder);
+    if (nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0 || unlink(lock) != 0)
+        return false;
+    if (rmdir(folder) == 0 || errno == ENOENT)
+        return true;
+    again = open(lock, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (again >= 0)
+        close(again);
+    return false;
 }
 
 /* An open file whose lock is ours, or -1. It is not inherited. */
@@ -99,11 +110,11 @@ sweep(const char *parent)
 
 /* Daemons that are about to be killed may write a little longer. */
 void
-mob_local_clean(const char *folder)
+mob_nest_clean(const char *folder)
 {
     char byte;
 
-    while (read(MOB_LOCAL_FD, &byte, 1) > 0 || errno == EINTR)
+    while (read(MOB_LAUNCH_FD, &byte, 1) > 0 || errno == EINTR)
         errno = 0;
     for (int i = 0; i < 200; i++) {
         remove_dead(folder);
@@ -114,74 +125,93 @@ mob_local_clean(const char *folder)
 }
 
 static void
-start_cleaner(MobLocal *local)
+start_cleaner(MobNest *nest, const char *command)
 {
-    char *const argv[] = {(char *)local->options.command, (char *)"_sweep", local->root, NULL};
+    char *const argv[] = {(char *)command, (char *)"_sweep", nest->path, NULL};
     int ends[2];
 
     if (pipe2(ends, O_CLOEXEC) != 0)
         return;
-    if (mob_local_spawn(argv, ends[0], &local->cleaner) == 0)
-        local->alive = ends[1];
+    if (mob_launch_spawn(argv, ends[0], &nest->cleaner) == 0)
+        nest->alive = ends[1];
     else
         close(ends[1]);
     close(ends[0]);
 }
 
 static void
-end_cleaner(MobLocal *local)
+end_cleaner(MobNest *nest)
 {
-    if (local->alive < 0)
+    if (nest->alive < 0)
         return;
-    kill(local->cleaner, SIGKILL);
-    while (waitpid(local->cleaner, NULL, 0) < 0 && errno == EINTR)
+    kill(nest->cleaner, SIGKILL);
+    while (waitpid(nest->cleaner, NULL, 0) < 0 && errno == EINTR)
         ;
-    close(local->alive);
+    close(nest->alive);
 }
 
 /* --- the folder --- */
 
 /* A new folder whose lock is ours; false if somebody who sweeps was faster. */
 static bool
-try_folder(MobLocal *local)
+try_folder(MobNest *nest)
 {
-    local->root = g_build_filename(g_get_tmp_dir(), PREFIX RANDOM, NULL);
-    if (g_mkdtemp_full(local->root, 0700) != NULL)
-        local->lock = take_lock(local->root, O_CREAT);
-    if (local->lock >= 0)
+    nest->path = g_build_filename(g_get_tmp_dir(), PREFIX RANDOM, NULL);
+    if (g_mkdtemp_full(nest->path, 0700) != NULL)
+        nest->lock = take_lock(nest->path, O_CREAT);
+    if (nest->lock >= 0)
         return true;
-    g_clear_pointer(&local->root, g_free);
+    g_clear_pointer(&nest->path, g_free);
     return false;
 }
 
-bool
-mob_local_make_folder(MobLocal *local, GError **error)
+static bool
+settle(MobNest *nest, const char *command, GError **error)
 {
-    bool made = false;
-
-    sweep(g_get_tmp_dir());
-    for (int i = 0; i < TRIES && !made; i++)
-        made = try_folder(local);
-    if (!made) {
+    for (int i = 0; i < TRIES && nest->path == NULL; i++)
+        try_folder(nest);
+    if (nest->path == NULL) {
         g_set_error(error, MOB_NET_ERROR, 0, "cannot make a folder in %s: %s", g_get_tmp_dir(),
                     g_strerror(errno));
         return false;
     }
-    start_cleaner(local);
-    g_autofree char *logs = g_build_filename(local->root, "logs", NULL);
+    start_cleaner(nest, command);
+    g_autofree char *logs = g_build_filename(nest->path, "logs", NULL);
     if (mkdir(logs, 0700) == 0)
         return true;
-    g_set_error(error, MOB_NET_ERROR, 0, "cannot write in %s: %s", local->root, g_strerror(errno));
+    g_set_error(error, MOB_NET_ERROR, 0, "cannot write in %s: %s", nest->path, g_strerror(errno));
     return false;
 }
 
-void
-mob_local_remove_folder(MobLocal *local)
+MobNest *
+mob_nest_new(const char *command, GError **error)
 {
-    if (local->root != NULL)
-        remove_folder(local->root);
-    end_cleaner(local);
-    if (local->lock >= 0)
-        close(local->lock);
-    g_clear_pointer(&local->root, g_free);
+    MobNest *nest = g_new0(MobNest, 1);
+
+    nest->lock = nest->alive = -1;
+    sweep(g_get_tmp_dir());
+    if (settle(nest, command, error))
+        return nest;
+    mob_nest_free(nest);
+    return NULL;
+}
+
+void
+mob_nest_free(MobNest *nest)
+{
+    if (nest == NULL)
+        return;
+    for (int i = 0; nest->path != NULL && i < TRIES && !remove_folder(nest->path); i++)
+        ;
+    end_cleaner(nest);
+    if (nest->lock >= 0)
+        close(nest->lock);
+    g_free(nest->path);
+    g_free(nest);
+}
+
+const char *
+mob_nest_path(const MobNest *nest)
+{
+    return nest->path;
 }
