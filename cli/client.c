@@ -8,11 +8,14 @@
 #include "cli/cli.h"
 #include "cli/clusters.h"
 #include "cli/folder.h"
+#include "cli/keys.h"
 #include "cli/program.h"
 #include "cli/rows_run.h"
 #include "cli/run.h"
 #include "cli/tell.h"
+#include "cli/up.h"
 #include "lua/program.h"
+#include "net/far.h"
 
 enum {
     STOP_PATIENCE_MS = 5000, /* for a cluster to end by itself */
@@ -67,10 +70,59 @@ make_ask(const MobCli *cli)
     return ask;
 }
 
+/* To a cluster whose head is on another machine. */
+static MobExit
+send_far(const MobCli *cli, const MobClusterInfo *info, const MobAsk *ask)
+{
+    g_autofree char *token = mob_keys_token(cli);
+    g_autofree char *certs = mob_keys_certs_path(&cli->flags);
+    g_autofree char *host = NULL;
+    g_autoptr(GError) error = NULL;
+    MobStream stream = {.fd = -1};
+    MobFarHead far = {.token = token, .certs = certs, .ca = mob_keys_has_ca(certs)};
+
+    if (token == NULL)
+        return MOB_EXIT_USAGE;
+    if (!mob_start_read_address(info->head, &host, &far.port)) {
+        mob_term_complain(cli->term, "--address %s: HOST:PORT of the head is expected", info->head);
+        return MOB_EXIT_USAGE;
+    }
+    far.host = host;
+    int code = mob_far_call(&far, &stream, &error)
+                   ? mob_ask_over(&stream, MOBULA_VERSION, ask, told, cli->term, &error)
+                   : -1;
+    if (code >= 0)
+        return (MobExit)code;
+    mob_term_complain(cli->term, "%s", error->message);
+    return MOB_EXIT_FAILED;
+}
+
+/* The log of a process of this machine, of a cluster whose head is elsewhere; false if
+ * that was not asked for. */
+static bool
+tell_own_log(const MobCli *cli, const MobClusterInfo *info)
+{
+    g_autofree char *text = NULL;
+    size_t length;
+
+    if (info->logs == NULL || strcmp(cli->verb, "logs") != 0 || cli->word_count != 1)
+        return false;
+    g_autofree char *file = g_strdelimit(g_strdup_printf("%s.log", cli->words[0]), "/", '-');
+    g_autofree char *path = g_build_filename(info->logs, file, NULL);
+    if (!g_file_get_contents(path, &text, &length, NULL))
+        return false;
+    fwrite(text, 1, length, stdout);
+    return true;
+}
+
 static MobExit
 send_ask(const MobCli *cli, const MobClusterInfo *info, const MobAsk *ask)
 {
     g_autoptr(GError) error = NULL;
+    if (tell_own_log(cli, info))
+        return MOB_EXIT_OK;
+    if (info->head != NULL)
+        return send_far(cli, info, ask);
     int code = mob_ask(info->socket, MOBULA_VERSION, ask, told, cli->term, &error);
 
     if (code >= 0)
@@ -252,6 +304,12 @@ mob_cli_stop(MobCli *cli)
     MobClusterInfo *info = mob_clusters_find(cli->term, cli->flags.address);
     if (info == NULL)
         return MOB_EXIT_USAGE;
+    if (info->pid == 0) {
+        mob_term_complain(cli->term, "the cluster of %s is ended on that machine: mobula stop",
+                          info->name);
+        mob_cluster_info_free(info);
+        return MOB_EXIT_USAGE;
+    }
     kill(info->pid, SIGTERM);
     if (!wait_for_end(info)) {
         mob_term_say(cli->term, "%s does not answer; its observer (pid %d) is killed", info->name,
@@ -259,7 +317,10 @@ mob_cli_stop(MobCli *cli)
         kill(info->pid, SIGKILL);
         wait_for_end(info);
     }
-    mob_term_say(cli->term, "✓ %s has ended", info->name);
+    if (info->head != NULL)
+        mob_term_say(cli->term, "✓ this machine has left the cluster of %s", info->head);
+    else
+        mob_term_say(cli->term, "✓ %s has ended", info->name);
     mob_cluster_info_free(info);
     return MOB_EXIT_OK;
 }

@@ -137,7 +137,8 @@ mob_clusters_enter(const char *name, MobClusterPlace *place, GError **error)
 }
 
 bool
-mob_clusters_publish(const MobClusterPlace *place, int64_t nodes, const char *head, GError **error)
+mob_clusters_publish(const MobClusterPlace *place, int64_t nodes, const char *head,
+                     const char *logs, GError **error)
 {
     g_autoptr(GKeyFile) file = g_key_file_new();
     gsize length = 0;
@@ -148,6 +149,8 @@ mob_clusters_publish(const MobClusterPlace *place, int64_t nodes, const char *he
     g_key_file_set_int64(file, group, "nodes", nodes);
     if (head != NULL)
         g_key_file_set_string(file, group, "head", head);
+    if (logs != NULL)
+        g_key_file_set_string(file, group, "logs", logs);
     g_key_file_set_int64(file, group, "started_us", g_get_real_time());
     g_autofree char *text = g_key_file_to_data(file, &length, NULL);
     if (pwrite(place->lock, text, length, 0) == (ssize_t)length)
@@ -184,6 +187,7 @@ mob_cluster_info_free(void *data)
     g_free(info->socket);
     g_free(info->version);
     g_free(info->head);
+    g_free(info->logs);
     g_free(info);
 }
 
@@ -210,6 +214,7 @@ read_info(const char *folder, const char *name)
     info->version = g_key_file_get_string(file, group, "version", NULL);
     info->pid = (pid_t)g_key_file_get_int64(file, group, "pid", NULL);
     info->head = g_key_file_get_string(file, group, "head", NULL);
+    info->logs = g_key_file_get_string(file, group, "logs", NULL);
     info->nodes = g_key_file_get_int64(file, group, "nodes", NULL);
     info->started_us = g_key_file_get_int64(file, group, "started_us", NULL);
     if (info->pid > 0)
@@ -283,6 +288,12 @@ pick_named(MobTerm *term, GPtrArray *list, const char *address)
         const MobClusterInfo *info = g_ptr_array_index(list, i);
         if (strcmp(info->name, address) == 0 || strcmp(info->socket, address) == 0)
             return g_ptr_array_steal_index(list, i);
+    }
+    if (strchr(address, ':') != NULL) {
+        MobClusterInfo *far = g_new0(MobClusterInfo, 1);
+        far->name = g_strdup(address);
+        far->head = g_strdup(address);
+        return far;
     }
     if (list->len == 0)
         mob_term_complain(term, "there is no cluster %s, none is running", address);

@@ -22,6 +22,7 @@ typedef struct {
     int64_t started_us;
     int64_t nodes;
     char *head; /* HOST:PORT, for a machine of a cluster whose head is elsewhere; else NULL */
+    char *logs; /* then: the folder of the logs of its processes */
 } MobClusterInfo;
 
 /* One's own place among them. */
@@ -36,9 +37,9 @@ typedef struct {
 
 /* @name NULL: the first that is free. */
 bool mob_clusters_enter(const char *name, MobClusterPlace *place, GError **error);
-/* From now on others find it. @head: HOST:PORT if that is elsewhere, or NULL. */
+/* From now on others find it. @head, @logs: see MobClusterInfo. */
 bool mob_clusters_publish(const MobClusterPlace *place, int64_t nodes, const char *head,
-                          GError **error);
+                          const char *logs, GError **error);
 void mob_clusters_leave(MobClusterPlace *place);
 
 /* (transfer full) of MobClusterInfo, the newest last. Removes what is left of dead ones. */

@@ -109,7 +109,8 @@ connect_machine(const MobJoin *join, MobBirth *birth, MobStream *stream)
         mob_record_encode(MOB_RECORD_site, mob_mesh_site(mesh), &stream->out);
         mob_frame_end(&stream->out, begin);
     } else {
-        g_printerr("mobula: %s: %s\n", mob_str(birth->name), error->message);
+        if (!join->relay) /* else: who looks after it says so */
+            g_printerr("mobula: %s: %s\n", mob_str(birth->name), error->message);
         mob_stream_put(stream, &frame, error->message, strlen(error->message));
     }
     mob_stream_flush(stream);

@@ -301,13 +301,13 @@ join_and_live(Member *member)
         return member->stopping ? MOB_EXIT_OK : MOB_EXIT_FAILED;
     g_autofree char *head =
         g_strdup_printf("%s:%u", mob_str(member->join->head_host), member->join->head_port);
-    if (!mob_clusters_publish(&member->place, 1, head, &error)) {
+    g_autofree char *logs = g_build_filename(mob_nest_path(member->nest), "logs", NULL);
+    if (!mob_clusters_publish(&member->place, 1, head, logs, &error)) {
         mob_term_complain(term, "%s", error->message);
         return MOB_EXIT_USAGE;
     }
     if (member->ready >= 0) {
-        g_autofree char *log =
-            g_build_filename(mob_nest_path(member->nest), "logs", "member.log", NULL);
+        g_autofree char *log = g_build_filename(logs, "member.log", NULL);
         mob_term_say(term, "mobula stop takes it out   next: mobula status");
         mob_behind_ready(member->ready, log);
     } else {

@@ -207,6 +207,11 @@ worker_logs(MobObserver *observer, MobClient *client, const MobAsk *ask, const c
         g_build_filename(mob_local_folder(observer->options.local), "logs", file, NULL);
     uint64_t at = 0;
 
+    if (proc != NULL && mob_local_is_far(observer->options.local, proc->node_name)) {
+        mob_sink_say(sink, "%s writes its log on the machine %s; there: mobula logs %s", name,
+                     proc->node_name, name);
+        return MOB_EXIT_USAGE;
+    }
     if (proc == NULL || !g_file_test(path, G_FILE_TEST_EXISTS)) {
         say_which_logs(observer, name, sink);
         return MOB_EXIT_USAGE;

@@ -63,6 +63,9 @@ mob_start_say_head(MobCli *cli, const MobSite *head, const MobJoin *join)
 
     mob_term_say(cli->term, "listening on %s, port %u (TLS; no other port is needed)",
                  mob_str(join->listen), head->port);
+    g_autofree char *token = mob_keys_token_path(&cli->flags);
+    mob_term_say(cli->term, "the token is in %s; mobula token copy HOST brings it to a machine",
+                 token);
     mob_term_say(cli->term, "join:  mobula start --address=%s%s%s:%u%s", six ? "[" : "", host,
                  six ? "]" : "", head->port, pin);
 }
@@ -119,6 +122,7 @@ start_other(MobCli *cli)
 {
     const MobFlags *flags = &cli->flags;
     g_autofree char *host = NULL;
+    g_autoptr(GError) error = NULL;
     uint16_t port;
 
     if (!mob_start_read_address(flags->address, &host, &port)) {
@@ -129,8 +133,15 @@ start_other(MobCli *cli)
     g_autofree char *token = mob_keys_token(cli);
     if (token == NULL)
         return MOB_EXIT_USAGE;
+    g_autofree char *address = mob_tcp_resolve(host, &error);
+    if (address == NULL) {
+        mob_term_complain(cli->term, "%s", error->message);
+        return MOB_EXIT_USAGE;
+    }
     g_autoptr(MobJoin) join = join_new(flags);
     join->any_port = flags->port == 0;
+    if (join->any_port && mob_tcp_is_own(address))
+        join->port = 0; /* the usual one is the head's, also while it is away */
     mob_str_unref(join->head_host);
     join->head_host = mob_str_new(host);
     join->head_port = port;

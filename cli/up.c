@@ -191,7 +191,7 @@ serve(Up *up, gint64 begin)
     }
     if (mob_observer_stopped(up->observer))
         return MOB_EXIT_OK;
-    if (!mob_clusters_publish(&up->place, up->machines->len, NULL, &error)) {
+    if (!mob_clusters_publish(&up->place, up->machines->len, NULL, NULL, &error)) {
         mob_term_complain(term, "%s", error->message);
         return MOB_EXIT_USAGE;
     }

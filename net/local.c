@@ -350,6 +350,14 @@ mob_local_machine(const MobLocal *local, size_t index)
     return &((const MobLocalBox *)g_ptr_array_index(local->boxes, index))->machine;
 }
 
+bool
+mob_local_is_far(const MobLocal *local, const char *name)
+{
+    const MobLocalBox *box = mob_local_box(local, name);
+
+    return box != NULL && box->foreign;
+}
+
 const char *
 mob_local_folder(const MobLocal *local)
 {

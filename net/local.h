@@ -48,6 +48,8 @@ pid_t mob_local_pid(const MobLocal *local, const char *name);
  * joined by themselves. Borrowed, until the next one joins. */
 size_t mob_local_machine_count(const MobLocal *local);
 const MobMachine *mob_local_machine(const MobLocal *local, size_t index);
+/* Whether the machine of that name has joined by itself. */
+bool mob_local_is_far(const MobLocal *local, const char *name);
 /* Where the head listens; NULL: it does not. Borrowed. */
 const MobSite *mob_local_head(const MobLocal *local);
 /* Makes the machine @from send something to the machine @to; when it has come

@@ -345,25 +345,20 @@ move(MobStream *stream)
 }
 
 int
-mob_ask(const char *path, const char *version, const MobAsk *ask,
-        void (*told)(void *data, MobTellKind kind, const char *text, size_t length), void *data,
-        GError **error)
+mob_ask_over(MobStream *stream, const char *version, const MobAsk *ask,
+             void (*told)(void *data, MobTellKind kind, const char *text, size_t length),
+             void *data, GError **error)
 {
-    MobStream stream;
     MobFrame frame;
     const uint8_t *body;
-    int fd = connect_to(path, error);
     int code = -1;
 
-    if (fd < 0)
-        return -1;
-    mob_stream_init(&stream, fd);
-    stream.frame_max = MOB_FRAME_MAX;
-    put_hello(&stream, version);
-    put_ask(&stream, ask);
-    while (code < 0 && stream.state == MOB_STREAM_OPEN && !stream.garbage) {
-        move(&stream);
-        while (code < 0 && mob_stream_next(&stream, &frame, &body)) {
+    stream->frame_max = MOB_FRAME_MAX;
+    put_hello(stream, version);
+    put_ask(stream, ask);
+    while (code < 0 && stream->state == MOB_STREAM_OPEN && !stream->garbage) {
+        move(stream);
+        while (code < 0 && mob_stream_next(stream, &frame, &body)) {
             if (frame.kind == MOB_FRAME_TELL && frame.event < MOB_TELL_COUNT)
                 told(data, (MobTellKind)frame.event, (const char *)body, frame.length);
             else if (frame.kind == MOB_FRAME_OVER)
@@ -372,8 +367,22 @@ mob_ask(const char *path, const char *version, const MobAsk *ask,
     }
     if (code < 0)
         g_set_error(error, MOB_NET_ERROR, 0, "%s",
-                    stream.garbage ? "what answers is no cluster of mobula"
-                                   : "the cluster ended before it had answered");
-    mob_stream_clear(&stream);
+                    stream->garbage ? "what answers is no cluster of mobula"
+                                    : "the cluster ended before it had answered");
+    mob_stream_clear(stream);
     return code;
+}
+
+int
+mob_ask(const char *path, const char *version, const MobAsk *ask,
+        void (*told)(void *data, MobTellKind kind, const char *text, size_t length), void *data,
+        GError **error)
+{
+    MobStream stream;
+    int fd = connect_to(path, error);
+
+    if (fd < 0)
+        return -1;
+    mob_stream_init(&stream, fd);
+    return mob_ask_over(&stream, version, ask, told, data, error);
 }

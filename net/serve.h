@@ -13,6 +13,7 @@
 #pragma once
 
 #include "net/loop.h"
+#include "net/stream.h"
 #include "runtime/msg.h"
 
 typedef struct MobServe MobServe;
@@ -49,3 +50,7 @@ void mob_client_over(MobClient *client, uint32_t code);
 int mob_ask(const char *path, const char *version, const MobAsk *ask,
             void (*told)(void *data, MobTellKind kind, const char *text, size_t length), void *data,
             GError **error);
+/* The same over @stream (taken), see far.h. */
+int mob_ask_over(MobStream *stream, const char *version, const MobAsk *ask,
+                 void (*told)(void *data, MobTellKind kind, const char *text, size_t length),
+                 void *data, GError **error);

@@ -169,6 +169,20 @@ mob_tcp_listen(const char *host, uint16_t port, uint16_t *actual, GError **error
     return -1;
 }
 
+bool
+mob_tcp_is_own(const char *host)
+{
+    Address own;
+    int fd = read_address(host, 0, &own)
+                 ? socket(own.address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0)
+                 : -1;
+    bool is_own = fd >= 0 && bind(fd, (const struct sockaddr *)&own.address, own.size) == 0;
+
+    if (fd >= 0)
+        close(fd);
+    return is_own;
+}
+
 int
 mob_tcp_connect(const char *host, uint16_t port)
 {

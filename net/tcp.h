@@ -13,6 +13,9 @@ char *mob_tcp_resolve(const char *host, GError **error);
 /* The address by which other machines most likely reach this one, in digits (transfer full). */
 char *mob_tcp_own_address(void);
 
+/* Whether the address @host, in digits, is one of this machine's. */
+bool mob_tcp_is_own(const char *host);
+
 /* Listens at the address @host, in digits; @port 0: at any that is free.
  * Returns the socket and what became of the port; -1 with an error. */
 int mob_tcp_listen(const char *host, uint16_t port, uint16_t *actual, GError **error);
