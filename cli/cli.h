@@ -166,6 +166,9 @@ MobExit mob_cli_job(MobCli *cli);
 MobExit mob_cli_ask(MobCli *cli); /* status, list, get, summary, logs, doctor */
 MobExit mob_cli_sweep(MobCli *cli);
 
+/* "local", "local+tcp" …: real processes that are made for the run. */
+bool mob_is_local(const char *on);
+
 /* Prints the page of one verb to stdout. */
 void mob_help_command(MobTerm *term, const MobCommand *command);
 

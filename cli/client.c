@@ -71,30 +71,32 @@ make_ask(const MobCli *cli)
 }
 
 /* To a cluster whose head is on another machine. */
-static MobExit
-send_far(const MobCli *cli, const MobClusterInfo *info, const MobAsk *ask)
+static bool
+connect_far(const MobCli *cli, const MobClusterInfo *info, MobStream *stream, GError **error)
 {
     g_autofree char *token = mob_keys_token(cli);
     g_autofree char *certs = mob_keys_certs_path(&cli->flags);
     g_autofree char *host = NULL;
-    g_autoptr(GError) error = NULL;
-    MobStream stream = {.fd = -1};
     MobFarHead far = {.token = token, .certs = certs, .ca = mob_keys_has_ca(certs)};
 
-    if (token == NULL)
-        return MOB_EXIT_USAGE;
+    if (token == NULL) {
+        g_set_error(error, MOB_CLUSTERS_ERROR, 0, "without the token nobody asks %s", info->head);
+        return false;
+    }
     if (!mob_start_read_address(info->head, &host, &far.port)) {
-        mob_term_complain(cli->term, "--address %s: HOST:PORT of the head is expected", info->head);
-        return MOB_EXIT_USAGE;
+        g_set_error(error, MOB_CLUSTERS_ERROR, 0, "%s: HOST:PORT of the head is expected",
+                    info->head);
+        return false;
     }
     far.host = host;
-    int code = mob_far_call(&far, &stream, &error)
-                   ? mob_ask_over(&stream, MOBULA_VERSION, ask, told, cli->term, &error)
-                   : -1;
-    if (code >= 0)
-        return (MobExit)code;
-    mob_term_complain(cli->term, "%s", error->message);
-    return MOB_EXIT_FAILED;
+    return mob_far_call(&far, stream, error);
+}
+
+bool
+mob_client_connect(const MobCli *cli, const MobClusterInfo *info, MobStream *stream, GError **error)
+{
+    return info->head != NULL ? connect_far(cli, info, stream, error)
+                              : mob_ask_connect(info->socket, stream, error);
 }
 
 /* The log of a process of this machine, of a cluster whose head is elsewhere; false if
@@ -119,12 +121,13 @@ static MobExit
 send_ask(const MobCli *cli, const MobClusterInfo *info, const MobAsk *ask)
 {
     g_autoptr(GError) error = NULL;
+    MobStream stream;
+
     if (tell_own_log(cli, info))
         return MOB_EXIT_OK;
-    if (info->head != NULL)
-        return send_far(cli, info, ask);
-    int code = mob_ask(info->socket, MOBULA_VERSION, ask, told, cli->term, &error);
-
+    int code = mob_client_connect(cli, info, &stream, &error)
+                   ? mob_ask_over(&stream, MOBULA_VERSION, ask, told, cli->term, &error)
+                   : -1;
     if (code >= 0)
         return (MobExit)code;
     mob_term_complain(cli->term, "%s: %s", info->name, error->message);

@@ -41,7 +41,7 @@ static const FlagInfo flags[] = {
     {MOB_FLAG_ON, "pace", 0, G_OPTION_ARG_INT, AT(pace), "N",
      "--on local: real milliseconds to one of the cluster's; default: 10"},
     {MOB_FLAG_ON, "on", 0, G_OPTION_ARG_STRING, AT(on), "WORLD",
-     "where it runs: sim, or local: real processes"},
+     "sim; local: real processes; NAME or HOST:PORT: a cluster that is there"},
     {MOB_FLAG_LIMIT, "limit", 0, G_OPTION_ARG_STRING, AT(limit_text), "TIME",
      "a run that takes longer, in its own time, hangs"},
     {MOB_FLAG_BODY_LIMIT, "body-limit", 0, G_OPTION_ARG_STRING, AT(body_limit_text), "TIME",
@@ -114,6 +114,12 @@ static const FlagInfo flags[] = {
     {MOB_FLAG_ALWAYS, "ascii", 0, G_OPTION_ARG_NONE, AT(ascii), NULL, "no glyphs"},
     {MOB_FLAG_ALWAYS, "help", 'h', G_OPTION_ARG_NONE, AT(help), NULL, "this page"},
 };
+
+bool
+mob_is_local(const char *on)
+{
+    return on != NULL && (strcmp(on, "local") == 0 || g_str_has_prefix(on, "local+"));
+}
 
 bool
 mob_parse_time(const char *text, MobTime *time)
@@ -325,14 +331,6 @@ check_values(MobTerm *term, MobFlags *into)
     into->limit = MOB_TIME_NEVER;
     if (!mob_term_init(term, into->color, into->ascii)) {
         mob_term_complain(term, "--color %s: it is auto, always or never", into->color);
-        return false;
-    }
-    if (into->on != NULL && strcmp(into->on, "sim") != 0 && strcmp(into->on, "local") != 0 &&
-        !g_str_has_prefix(into->on, "local+")) {
-        mob_term_complain(term,
-                          "--on %s: it is sim, the simulated cluster, or local, real processes on "
-                          "this machine (local+tcp, local+tls: that talk as machines do)",
-                          into->on);
         return false;
     }
     if (into->pace < 1 || into->pace > 1000) {

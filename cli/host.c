@@ -12,6 +12,7 @@
 #include "cli/print.h"
 #include "cli/watchdog.h"
 #include "net/local.h"
+#include "net/remote.h"
 #include "sim/check.h"
 #include "sim/world.h"
 
@@ -38,9 +39,10 @@ typedef struct {
 struct Cluster {
     MobHostCluster base;
     MobHost *host;
-    MobWorld *world; /* NULL once it is closed, or if it is real */
-    MobLocal *local; /* likewise, if it is simulated */
-    MobGuard guard;  /* what others see of the world */
+    MobWorld *world;   /* NULL once it is closed, or if it is real */
+    MobLocal *local;   /* likewise, if it is simulated */
+    MobRemote *remote; /* likewise; if it was there before */
+    MobGuard guard;    /* what others see of the world */
     MobTeller *teller;
     Printer printer;
     MobCheck *check;
@@ -125,6 +127,8 @@ announce(Cluster *cluster, const MobClusterOptions *wanted)
                     (unsigned)wanted->machine_count, wanted->machine_count == 1 ? "" : "s");
     if (wanted->profile != MOB_PROFILE_IDEAL)
         g_string_append_printf(line, "   %s", mob_profile_name(wanted->profile));
+    if (options->connect != NULL)
+        g_string_assign(line, "on a cluster that is there, whatever the scenario asks for");
     if (wanted->number > 1)
         g_string_append_printf(line, "   cluster %u, %s:%u", wanted->number, cluster->host->name,
                                wanted->line);
@@ -223,6 +227,45 @@ open_local(Cluster *cluster, const MobClusterOptions *wanted, GError **error)
     return true;
 }
 
+/* A cluster that is there: it is as it is, whatever the scenario asks for. */
+static bool
+open_remote(Cluster *cluster, const MobClusterOptions *wanted, GError **error)
+{
+    const MobHostOptions *options = &cluster->host->options;
+    MobStream stream;
+
+    for (guint i = 0; i < cluster->host->clusters->len; i++) {
+        Cluster *before = g_ptr_array_index(cluster->host->clusters, i);
+        if (before->remote != NULL) /* there is only one */
+            mob_remote_leave(before->remote);
+    }
+    if (!options->connect(options->connect_data, &stream, error))
+        return false;
+    cluster->remote = mob_remote_new(&stream, wanted->seed);
+    guard(cluster, wanted, mob_remote_control(cluster->remote));
+    return true;
+}
+
+static bool
+open_real(Cluster *cluster, const MobClusterOptions *wanted, GError **error)
+{
+    return cluster->host->options.connect != NULL ? open_remote(cluster, wanted, error)
+                                                  : open_local(cluster, wanted, error);
+}
+
+/* When all watchers are there. */
+static bool
+begin_real(Cluster *cluster, GError **error)
+{
+    if (cluster->remote != NULL) {
+        bool begun = mob_remote_begin(cluster->remote, MOBULA_VERSION, error);
+        if (begun && cluster->base.state != NULL)
+            mob_state_count_from(cluster->base.state, mob_remote_jobs_before(cluster->remote));
+        return begun;
+    }
+    return cluster->local == NULL || mob_local_begin(cluster->local, error);
+}
+
 static void
 open_world(Cluster *cluster, const MobClusterOptions *wanted)
 {
@@ -267,11 +310,11 @@ make_cluster(void *data, const MobClusterOptions *wanted, GError **error)
     g_ptr_array_add(host->clusters, cluster);
     if (!host->options.local)
         open_world(cluster, wanted);
-    else if (!open_local(cluster, wanted, error))
+    else if (!open_real(cluster, wanted, error))
         return NULL;
     announce(cluster, wanted);
     watch(cluster);
-    if (cluster->local != NULL && !mob_local_begin(cluster->local, error))
+    if (!begin_real(cluster, error))
         return NULL;
     return cluster->base.control;
 }
@@ -320,6 +363,7 @@ close_cluster(Cluster *cluster)
     g_clear_pointer(&cluster->foreseen, g_array_unref);
     g_clear_pointer(&cluster->world, mob_world_free);
     g_clear_pointer(&cluster->local, mob_local_free);
+    g_clear_pointer(&cluster->remote, mob_remote_free);
 }
 
 void

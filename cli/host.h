@@ -9,6 +9,7 @@
 #include "cli/loaders.h"
 #include "cli/story.h"
 #include "lua/scenario.h"
+#include "net/stream.h"
 #include "runtime/trace.h"
 
 typedef struct {
@@ -26,6 +27,10 @@ typedef struct {
     bool local;       /* real processes on this machine instead of simulated ones */
     uint32_t pace;    /* of those: real time to one of the cluster's */
     const char *wire; /* and how their machines talk, see net/local.h; borrowed */
+    /* Opens a way to the observer of a cluster that is there; NULL: one is made. Then local is
+     * set, too. */
+    bool (*connect)(void *data, MobStream *stream, GError **error);
+    void *connect_data;
     int verbose;
     uint64_t seed;
     MobTime limit;       /* no cluster runs past it */

@@ -70,6 +70,13 @@ on_event(MobWatcher *watcher, const MobEvent *event)
     }
     if (jobs)
         mob_observer_look_at_jobs(observer);
+    mob_attached_event(observer, event);
+}
+
+static void
+on_born(MobWatcher *watcher, const MobProcInfo *born, MobWhen when)
+{
+    mob_attached_born(((MobObserverWatcher *)watcher)->observer, born, when);
 }
 
 static void
@@ -78,7 +85,7 @@ on_died(MobWatcher *watcher, MobAddress address, const char *why, MobWhen when)
     MobObserver *observer = ((MobObserverWatcher *)watcher)->observer;
     const char *head = mob_local_machine(observer->options.local, 0)->name;
 
-    (void)when;
+    mob_attached_died(observer, address, why, when);
     if (strcmp(mob_state_proc_name(observer->state, address), head) == 0) {
         g_printerr("mobula: %s has died (%s), and with it the cluster\n", head, why);
         observer->broken = true;
@@ -145,6 +152,8 @@ on_ask(void *data, MobClient *client, const MobAsk *ask)
         code = mob_observer_job(observer, client, ask, words, &sink);
     else if (strcmp(verb, "doctor") == 0)
         code = mob_observer_doctor(observer, client, &sink);
+    else if (strcmp(verb, "attach") == 0)
+        code = mob_observer_attach(observer, client, &sink);
     else if (strcmp(verb, "logs") == 0)
         code = mob_observer_logs(observer, client, ask, words, &sink);
     else
@@ -164,6 +173,13 @@ on_gone(void *data, MobClient *client)
             g_ptr_array_remove_index(observer->followers, i - 1);
     }
     mob_observer_forget_rounds(observer, client);
+    mob_attached_gone(observer, client);
+}
+
+static void
+on_frame(void *data, MobClient *client, const MobFrame *frame, const uint8_t *body)
+{
+    mob_attached_frame(data, client, frame, body);
 }
 
 /* --- its life --- */
@@ -187,9 +203,7 @@ watch(MobObserver *observer)
                    observer->options.keep != 0 ? observer->options.keep : MOB_OBSERVE_KEEP);
     observer->live.state = observer->state;
     observer->watcher = (MobObserverWatcher){
-        .base = {.wanted = MOB_WANT(OUTPUT) | MOB_WANT(JOB_FINISHED) | MOB_WANT(NODE_JOINED),
-                 .event = on_event,
-                 .died = on_died},
+        .base = {.wanted = MOB_OBSERVED, .event = on_event, .born = on_born, .died = on_died},
         .observer = observer,
     };
     control->watch(control, &observer->state->watcher);
@@ -202,6 +216,7 @@ mob_observer_new(const MobObserverOptions *options, GError **error)
     MobObserver *observer = g_new0(MobObserver, 1);
 
     observer->options = *options;
+    observer->left = g_array_new(FALSE, FALSE, sizeof(uint32_t));
     observer->followers = g_ptr_array_new_with_free_func(mob_follower_free);
     observer->rounds = g_ptr_array_new_with_free_func(mob_round_free);
     observer->live = (MobLive){
@@ -216,6 +231,7 @@ mob_observer_new(const MobObserverOptions *options, GError **error)
             .path = options->socket,
             .version = options->version,
             .ask = on_ask,
+            .frame = on_frame,
             .gone = on_gone,
             .data = observer,
         },
@@ -232,7 +248,9 @@ mob_observer_free(MobObserver *observer)
 {
     if (observer == NULL)
         return;
+    mob_attached_gone(observer, NULL);
     mob_serve_free(observer->serve);
+    g_array_unref(observer->left);
     mob_observer_tail_clear(observer);
     g_ptr_array_unref(observer->followers);
     g_ptr_array_unref(observer->rounds);

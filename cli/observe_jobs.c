@@ -163,16 +163,15 @@ find_job(const MobObserver *observer, const char *name, const MobSink *sink)
     return NULL;
 }
 
-static int
-submit(MobObserver *observer, MobClient *client, const MobAsk *ask, const MobSink *sink)
+uint32_t
+mob_observer_submit(MobObserver *observer, const MobAsk *ask, GError **error)
 {
-    g_autoptr(GError) error = NULL;
     MobControl *control = observer->live.control;
     const char *name = ask->name != NULL ? mob_str(ask->name) : "";
 
     if (ask->bundle == NULL || ask->bundle_id == NULL) {
-        mob_sink_say(sink, "there is no program in that");
-        return MOB_EXIT_USAGE;
+        g_set_error_literal(error, MOB_CONTROL_ERROR, 0, "there is no program in that");
+        return 0;
     }
     MobJob job = {
         .name = name,
@@ -182,15 +181,27 @@ submit(MobObserver *observer, MobClient *client, const MobAsk *ask, const MobSin
         .beside = ask->beside != NULL ? mob_str(ask->beside) : NULL,
         .where = ask->where != NULL ? mob_str(ask->where) : NULL,
     };
-    uint32_t number = control->submit(control, &job, &error);
-    if (number == 0) {
-        mob_sink_say(sink, "%s", error->message);
-        return MOB_EXIT_USAGE;
-    }
+    uint32_t number = control->submit(control, &job, error);
+    if (number == 0)
+        return 0;
     MobLiveJob *live = g_new0(MobLiveJob, 1);
     live->number = number;
     live->name = g_strdup(name);
     g_ptr_array_add(observer->live.jobs, live);
+    return number;
+}
+
+static int
+submit(MobObserver *observer, MobClient *client, const MobAsk *ask, const MobSink *sink)
+{
+    g_autoptr(GError) error = NULL;
+    const char *name = ask->name != NULL ? mob_str(ask->name) : "";
+    uint32_t number = mob_observer_submit(observer, ask, &error);
+
+    if (number == 0) {
+        mob_sink_say(sink, "%s", error->message);
+        return MOB_EXIT_USAGE;
+    }
     g_autofree char *sha = g_strndup(mob_str(ask->bundle_id), 15);
     mob_sink_say(sink, "J%u   %s   %s%s", number, name, sha,
                  strlen(sha) < strlen(mob_str(ask->bundle_id)) ? "…" : "");
@@ -229,6 +240,14 @@ stop_job(void *data, uint64_t number)
         control->at(control, control->now(control) + 10 * MOB_MS, stop_job, observer, number);
 }
 
+void
+mob_observer_stop_job(MobObserver *observer, uint32_t number)
+{
+    MobControl *control = observer->live.control;
+
+    control->at(control, control->now(control), stop_job, observer, number);
+}
+
 static int
 stop(MobObserver *observer, MobClient *client, MobLiveJob *job, const MobSink *sink)
 {
@@ -240,7 +259,7 @@ stop(MobObserver *observer, MobClient *client, MobLiveJob *job, const MobSink *s
         return MOB_EXIT_OK;
     }
     job->stopped = true;
-    control->at(control, control->now(control), stop_job, observer, job->number);
+    mob_observer_stop_job(observer, job->number);
     return follow(observer, client, MOB_FOLLOW_END, job->number, sink);
 }
 

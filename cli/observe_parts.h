@@ -4,6 +4,7 @@
  *     observe_jobs.c    jobs, and clients that follow them
  *     observe_logs.c    logs of processes, and clients that follow them
  *     observe_doctor.c  which machine reaches which
+ *     observe_attach.c  clients that run a scenario on the cluster
  */
 #pragma once
 
@@ -42,14 +43,22 @@ struct MobObserver {
     MobState *state;
     MobServe *serve;
     MobObserverWatcher watcher;
-    GPtrArray *followers; /* of MobFollower, owned */
-    MobInterest tail;     /* goes off while somebody follows a file; fd -1: nobody does */
-    GPtrArray *rounds;    /* of MobRound, owned: doctor */
-    uint64_t probes;      /* counts up */
-    bool joined;          /* all machines have */
+    GPtrArray *followers;         /* of MobFollower, owned */
+    MobInterest tail;             /* goes off while somebody follows a file; fd -1: nobody does */
+    GPtrArray *rounds;            /* of MobRound, owned: doctor */
+    uint64_t probes;              /* counts up */
+    struct MobAttached *attached; /* owned; NULL: nobody runs a scenario here */
+    uint64_t attachments;         /* counts up */
+    GArray *left;                 /* of uint32_t: faults of somebody who has gone, to be healed */
+    bool joined;                  /* all machines have */
     bool stopped;
     bool broken; /* the head has died */
 };
+
+/* What the observer itself wants to be told. */
+#define MOB_OBSERVED (MOB_WANT(OUTPUT) | MOB_WANT(JOB_FINISHED) | MOB_WANT(NODE_JOINED))
+
+typedef struct MobAttached MobAttached;
 
 void mob_follower_free(void *follower);
 /* The job whose task it is, or whose driver @worker is; 0: none. */
@@ -70,6 +79,19 @@ int mob_observer_doctor(MobObserver *observer, MobClient *client, const MobSink 
 void mob_round_free(void *round);
 /* The client does not wait any more. */
 void mob_observer_forget_rounds(MobObserver *observer, const MobClient *client);
+
+/* Submits the program of @ask; 0 with an error. */
+uint32_t mob_observer_submit(MobObserver *observer, const MobAsk *ask, GError **error);
+/* Ends it soon, unless it has ended. */
+void mob_observer_stop_job(MobObserver *observer, uint32_t number);
+int mob_observer_attach(MobObserver *observer, MobClient *client, const MobSink *sink);
+void mob_attached_frame(MobObserver *observer, MobClient *client, const MobFrame *frame,
+                        const uint8_t *body);
+void mob_attached_event(MobObserver *observer, const MobEvent *event);
+void mob_attached_born(MobObserver *observer, const MobProcInfo *born, MobWhen when);
+void mob_attached_died(MobObserver *observer, MobAddress process, const char *why, MobWhen when);
+/* @client NULL: whoever it is. */
+void mob_attached_gone(MobObserver *observer, const MobClient *client);
 
 /* Some job may have ended. */
 void mob_observer_look_at_jobs(MobObserver *observer);

@@ -10,6 +10,7 @@
 #include "cli/record.h"
 #include "cli/summary.h"
 #include "cli/test.h"
+#include "cli/up.h"
 #include "lua/program.h"
 #include "lua/run.h"
 #include "sim/world.h"
@@ -19,9 +20,10 @@
 typedef struct {
     MobCli *cli;
     const MobRunJob *job;
-    char *text; /* of the file; NULL: a shared object */
-    bool keep;  /* a run folder is wanted */
-    bool drawn; /* its lineage */
+    char *text;            /* of the file; NULL: a shared object */
+    bool keep;             /* a run folder is wanted */
+    bool drawn;            /* its lineage */
+    MobClusterInfo *there; /* owned; the cluster that it runs on; NULL: one of its own */
     MobFolder folder;
     GString *story;
 } Run;
@@ -176,19 +178,28 @@ run_text(Run *run, MobHost *host, MobScenarioResult *result)
         mob_scenario_run(mob_host_scenario(host), job->file, run->text, result);
 }
 
+static bool
+connect_there(void *data, MobStream *stream, GError **error)
+{
+    const Run *run = data;
+
+    return mob_client_connect(run->cli, run->there, stream, error);
+}
+
 static MobExit
 perform(Run *run, uint64_t *hash)
 {
     MobCli *cli = run->cli;
     const MobFlags *flags = &cli->flags;
-    bool local = flags->on != NULL && g_str_has_prefix(flags->on, "local");
+    bool real = flags->on != NULL && strcmp(flags->on, "sim") != 0;
+    bool local = mob_is_local(flags->on);
     g_autoptr(MobHost) host = mob_host_new(&(MobHostOptions){
         .term = cli->term,
         .file = run->job->file,
         .story = !flags->quiet,
         .plain = flags->plain,
         .json = flags->json,
-        .state = run->keep || flags->json || !flags->no_check || !local, /* else nobody asks */
+        .state = run->keep || flags->json || !flags->no_check || !real, /* else nobody asks */
         .trace = run->keep,
         .check = !flags->no_check,
         .oracle = !flags->no_check,
@@ -196,7 +207,9 @@ perform(Run *run, uint64_t *hash)
         .verbose = flags->verbose,
         .seed = run->job->seed,
         .limit = run->job->limit,
-        .local = local,
+        .local = real,
+        .connect = run->there != NULL ? connect_there : NULL,
+        .connect_data = run,
         .wire = local && flags->on[strlen("local")] == '+' ? flags->on + strlen("local+") : NULL,
         .pace = (uint32_t)flags->pace,
         .print_from = flags->events_from,
@@ -212,7 +225,7 @@ perform(Run *run, uint64_t *hash)
         .host = host,
         .result = &result,
         .wall_us = g_get_monotonic_time() - begin,
-        .real = local,
+        .real = real,
     };
     MobExit code = (MobExit)result.outcome;
     mob_summary_say(cli->term, &summary);
@@ -249,6 +262,24 @@ mob_run_read(MobTerm *term, const char *file)
     return g_steal_pointer(&text);
 }
 
+/* The cluster that --on names, unless one is to be made; false after saying what is wrong. */
+static bool
+find_there(Run *run)
+{
+    const char *on = run->cli->flags.on;
+
+    if (on == NULL || strcmp(on, "sim") == 0 || mob_is_local(on))
+        return true;
+    run->there = mob_clusters_find(run->cli->term, on);
+    if (run->there == NULL)
+        mob_term_complain(run->cli->term,
+                          "--on %s: it is sim, local (real processes for this run; local+tcp, "
+                          "local+tls: that talk as machines do), or a cluster that is there, by "
+                          "its name or HOST:PORT",
+                          on);
+    return run->there != NULL;
+}
+
 MobExit
 mob_run_file(MobCli *cli, const MobRunJob *job, uint64_t *hash)
 {
@@ -267,6 +298,10 @@ mob_run_file(MobCli *cli, const MobRunJob *job, uint64_t *hash)
         g_free(run.text);
         return MOB_EXIT_USAGE;
     }
+    if (!find_there(&run)) {
+        g_free(run.text);
+        return MOB_EXIT_USAGE;
+    }
     if (run.keep && !mob_folder_begin(&run.folder, job->file, job->seed, &error)) {
         mob_term_complain(cli->term, "%s", error->message);
         mob_term_complain(cli->term, "  -q runs without a run folder");
@@ -281,6 +316,7 @@ mob_run_file(MobCli *cli, const MobRunJob *job, uint64_t *hash)
         g_string_free(run.story, TRUE);
         mob_folder_clear(&run.folder);
     }
+    mob_cluster_info_free(run.there);
     g_free(run.text);
     return code;
 }

@@ -43,6 +43,7 @@ mob_far_call(const MobFarHead *head, MobStream *stream, GError **error)
 {
     g_autofree char *address = mob_tcp_resolve(head->host, error);
 
+    *stream = (MobStream){.fd = -1};
     if (address == NULL ||
         (!head->ca && !mob_certs_make_self(head->certs, g_get_host_name(), error)))
         return false;

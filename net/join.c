@@ -99,7 +99,7 @@ fill_text(MobStr **into, MobStr *from)
     *into = mob_str_ref(from);
 }
 
-/* @rtt: the answer is about half as old. */
+/* The answer is about half as old as @rtt. */
 static void
 complete(MobMesh *mesh, MobBirth *birth, const MobBirth *welcome, uint64_t rtt)
 {
@@ -129,7 +129,7 @@ complete(MobMesh *mesh, MobBirth *birth, const MobBirth *welcome, uint64_t rtt)
 }
 
 static MobMeet *
-ask(MobMesh *mesh, const MobSite *head, GError **error)
+ask(MobMesh *mesh, const MobSite *head, uint64_t *rtt, GError **error)
 {
     int fd = mob_tcp_connect(mob_str(head->host), (uint16_t)head->port);
 
@@ -139,8 +139,10 @@ ask(MobMesh *mesh, const MobSite *head, GError **error)
         return NULL;
     }
     MobMeet *meet = mob_mesh_approach(mesh, head, fd, MOB_MEET_JOIN);
-    if (mob_meet_now(meet) == MOB_MEET_DONE)
+    if (mob_meet_now(meet) == MOB_MEET_DONE) {
+        *rtt = mob_tcp_round_trip(fd);
         return meet;
+    }
     fail(error, mob_meet_why(meet));
     mob_meet_free(meet);
     return NULL;
@@ -161,15 +163,15 @@ join_head(MobMesh *mesh, const MobJoin *join, MobBirth *birth, GError **error)
     head->host = mob_str_new(host);
     head->port = join->head_port;
     head->print = mob_str_ref(join->print);
-    uint64_t begun = mob_clock_real();
-    MobMeet *meet = ask(mesh, head, error);
+    uint64_t rtt = 0;
+    MobMeet *meet = ask(mesh, head, &rtt, error);
     if (meet == NULL)
         return false;
     const MobBuf *said = mob_meet_said(meet);
     g_autoptr(MobBirth) welcome =
         mob_record_decode(MOB_RECORD_birth, said->data, said->length, error);
     if (welcome != NULL) {
-        complete(mesh, birth, welcome, mob_clock_real() - begun);
+        complete(mesh, birth, welcome, rtt);
         mesh->head_node = head->node = mob_meet_them(meet).node;
         mob_str_unref(head->print);
         head->print = mob_str_new(mob_meet_print(meet));
@@ -310,14 +312,16 @@ trouble(MobNetHost *host, const MobSite *site)
     return NULL;
 }
 
-/* n1, n2 …: one that no living machine has (transfer full). */
+/* n1, n2 …: one that nobody has, or that @site had before (transfer full). Of one that
+ * has only just joined nothing has been heard yet. */
 static MobStr *
-free_name(MobNetHost *host)
+free_name(MobNetHost *host, const MobSite *site)
 {
     for (uint32_t number = 1;; number++) {
         g_autofree char *name = g_strdup_printf("n%u", number);
         const MobFar *far = mob_roster_named(&host->mesh->roster, name);
-        if (far == NULL || !is_alive(host, far->site->node))
+        if (far == NULL || (far->reached && !is_alive(host, far->site->node) &&
+                            g_str_equal(mob_str(far->site->print), mob_str(site->print))))
             return mob_str_new(name);
     }
 }
@@ -331,6 +335,7 @@ welcome(MobNetHost *host, MobMeet *meet, const MobSite *site)
     birth->address = mob_node_address(site->node);
     mob_str_unref(birth->node_name);
     birth->node_name = mob_str_ref(site->name);
+    mob_clock_tick(&host->clock); /* the round may have begun long ago */
     birth->epoch = mob_clock_elapsed(&host->clock);
     birth->wanted = host->out.wanted;
     birth->held = mob_look_held(host);
@@ -386,7 +391,7 @@ mob_join_decide(MobNetHost *host, MobMeet *meet)
     }
     if (mob_str(site->name)[0] == '\0') {
         mob_str_unref(site->name);
-        site->name = free_name(host);
+        site->name = free_name(host, site);
     }
     const char *why = trouble(host, site);
     if (why == NULL && site->node == 0 && (site->node = allot(mesh, &error)) == 0)

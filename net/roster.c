@@ -91,6 +91,7 @@ mob_far_reached(MobFar *far)
 {
     far->failures = 0;
     far->retry_at = 0;
+    far->reached = true;
 }
 
 bool

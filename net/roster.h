@@ -8,6 +8,7 @@
 typedef struct {
     MobSite *site;     /* owned */
     uint32_t failures; /* attempts to reach it since one went well */
+    bool reached;      /* at some time */
     uint64_t retry_at; /* real time; not before */
 } MobFar;
 

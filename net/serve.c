@@ -19,6 +19,10 @@ enum {
     CLIENTS_MAX = 256,
 };
 
+#define OTHER_BUILD                                                                                \
+    "the cluster was started by mobula %.*s of another build; ask it with the same command, or "   \
+    "end it and start it again with this one"
+
 #define STRANGER_TIME (5 * MOB_SECOND)
 
 struct MobClient {
@@ -28,7 +32,8 @@ struct MobClient {
     uint64_t since; /* real time */
     bool known;     /* it has said hello */
     bool asked;
-    bool over; /* nothing more is told; it goes when all of it has left */
+    bool waited; /* mob_client_wait() reads it, and nobody else */
+    bool over;   /* nothing more is told; it goes when all of it has left */
 };
 
 struct MobServe {
@@ -130,6 +135,16 @@ mob_client_over(MobClient *client, uint32_t code)
     push(client);
 }
 
+void
+mob_client_send(MobClient *client, const MobFrame *frame, const MobBuf *body)
+{
+    if (client->stream.state == MOB_STREAM_LOST)
+        return;
+    mob_stream_put(&client->stream, frame, body != NULL ? body->data : NULL,
+                   body != NULL ? body->length : 0);
+    push(client);
+}
+
 static void
 on_hello(MobClient *client, const MobFrame *frame, const uint8_t *body)
 {
@@ -141,10 +156,7 @@ on_hello(MobClient *client, const MobFrame *frame, const uint8_t *body)
         client->stream.frame_max = MOB_FRAME_MAX;
         return;
     }
-    g_autofree char *said = g_strdup_printf(
-        "the cluster was started by mobula %s of another build; ask it with the same command, "
-        "or end it and start it again with this one",
-        version);
+    g_autofree char *said = g_strdup_printf(OTHER_BUILD, (int)strlen(version), version);
     mob_client_tell(client, MOB_TELL_SAY, said, strlen(said));
     mob_client_over(client, 2);
 }
@@ -167,23 +179,53 @@ on_ask(MobClient *client, const MobFrame *frame, const uint8_t *body)
 }
 
 static void
-on_client(MobInterest *interest, uint32_t events)
+take_frames(MobClient *client)
 {
-    MobClient *client = (MobClient *)interest;
+    const MobServeOptions *options = &client->serve->options;
     MobFrame frame;
     const uint8_t *body;
 
-    (void)events;
-    push(client);
     mob_stream_read(&client->stream, MOB_FRAME_MAX);
     while (!client->over && mob_stream_next(&client->stream, &frame, &body)) {
         if (frame.kind == MOB_FRAME_HELLO && !client->known)
             on_hello(client, &frame, body);
         else if (frame.kind == MOB_FRAME_ASK && client->known)
             on_ask(client, &frame, body);
+        else if (client->asked && options->frame != NULL)
+            options->frame(options->data, client, &frame, body);
         else
             client->stream.garbage = true;
     }
+}
+
+bool
+mob_client_wait(MobClient *client, int ms)
+{
+    struct pollfd wait = {.fd = client->stream.fd, .events = POLLIN};
+
+    mob_stream_flush(&client->stream);
+    if (mob_stream_has_output(&client->stream))
+        wait.events |= POLLOUT;
+    poll(&wait, 1, ms);
+    client->waited = true;
+    take_frames(client);
+    client->waited = false;
+    bool here = client->stream.state == MOB_STREAM_OPEN && !client->stream.garbage;
+    if (!here)
+        set_timer(client->serve, mob_clock_real()); /* it goes, but not under our caller */
+    return here;
+}
+
+static void
+on_client(MobInterest *interest, uint32_t events)
+{
+    MobClient *client = (MobClient *)interest;
+
+    (void)events;
+    if (client->waited)
+        return;
+    push(client);
+    take_frames(client);
     if (client->stream.garbage || client->stream.state != MOB_STREAM_OPEN ||
         (client->over && !mob_stream_has_output(&client->stream)))
         drop(client);
@@ -206,7 +248,9 @@ on_timer(MobInterest *interest, uint32_t events)
     for (guint i = serve->clients->len; i > 0; i--) {
         MobClient *client = g_ptr_array_index(serve->clients, i - 1);
         bool stranger = !client->asked;
-        if (client->stream.state != MOB_STREAM_OPEN ||
+        if (client->waited)
+            continue;
+        if (client->stream.state != MOB_STREAM_OPEN || client->stream.garbage ||
             (stranger && now >= client->since + STRANGER_TIME))
             drop(client);
         else if (stranger && (next == 0 || client->since + STRANGER_TIME < next))
@@ -344,6 +388,33 @@ move(MobStream *stream)
     mob_stream_read(stream, SIZE_MAX);
 }
 
+bool
+mob_ask_heard(const MobFrame *hello, const uint8_t *body, const char *version, GError **error)
+{
+    if (is_same_version(hello, body, version))
+        return true;
+    g_set_error(error, MOB_NET_ERROR, 0, OTHER_BUILD, (int)MIN(hello->length, 40),
+                (const char *)body);
+    return false;
+}
+
+void
+mob_ask_begin(MobStream *stream, const char *version, const MobAsk *ask)
+{
+    put_hello(stream, version);
+    put_ask(stream, ask);
+}
+
+bool
+mob_ask_connect(const char *path, MobStream *stream, GError **error)
+{
+    int fd = connect_to(path, error);
+
+    if (fd >= 0)
+        mob_stream_init(stream, fd);
+    return fd >= 0;
+}
+
 int
 mob_ask_over(MobStream *stream, const char *version, const MobAsk *ask,
              void (*told)(void *data, MobTellKind kind, const char *text, size_t length),
@@ -354,11 +425,14 @@ mob_ask_over(MobStream *stream, const char *version, const MobAsk *ask,
     int code = -1;
 
     stream->frame_max = MOB_FRAME_MAX;
-    put_hello(stream, version);
-    put_ask(stream, ask);
+    mob_ask_begin(stream, version, ask);
     while (code < 0 && stream->state == MOB_STREAM_OPEN && !stream->garbage) {
         move(stream);
         while (code < 0 && mob_stream_next(stream, &frame, &body)) {
+            if (frame.kind == MOB_FRAME_HELLO && !mob_ask_heard(&frame, body, version, error)) {
+                mob_stream_clear(stream);
+                return -1;
+            }
             if (frame.kind == MOB_FRAME_TELL && frame.event < MOB_TELL_COUNT)
                 told(data, (MobTellKind)frame.event, (const char *)body, frame.length);
             else if (frame.kind == MOB_FRAME_OVER)
@@ -371,18 +445,4 @@ mob_ask_over(MobStream *stream, const char *version, const MobAsk *ask,
                                     : "the cluster ended before it had answered");
     mob_stream_clear(stream);
     return code;
-}
-
-int
-mob_ask(const char *path, const char *version, const MobAsk *ask,
-        void (*told)(void *data, MobTellKind kind, const char *text, size_t length), void *data,
-        GError **error)
-{
-    MobStream stream;
-    int fd = connect_to(path, error);
-
-    if (fd < 0)
-        return -1;
-    mob_stream_init(&stream, fd);
-    return mob_ask_over(&stream, version, ask, told, data, error);
 }

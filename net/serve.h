@@ -31,6 +31,8 @@ typedef struct {
     const char *path;    /* of the socket, borrowed during the call */
     const char *version; /* borrowed */
     void (*ask)(void *data, MobClient *client, const MobAsk *ask);
+    /* What else comes from a client that has asked; NULL: that is garbage. */
+    void (*frame)(void *data, MobClient *client, const MobFrame *frame, const uint8_t *body);
     /* It is freed after this; not called for those that never asked. */
     void (*gone)(void *data, MobClient *client);
     void *data;
@@ -45,12 +47,19 @@ void mob_serve_free(MobServe *serve);
 void mob_client_tell(MobClient *client, MobTellKind kind, const char *text, size_t length);
 void mob_client_over(MobClient *client, uint32_t code);
 
-/* Asks the observer that listens at @path, and calls @told for each piece,
- * until it is over. Returns the exit code, or -1 with an error. */
-int mob_ask(const char *path, const char *version, const MobAsk *ask,
-            void (*told)(void *data, MobTellKind kind, const char *text, size_t length), void *data,
-            GError **error);
-/* The same over @stream (taken), see far.h. */
+/* Another frame, for a client that has asked to be sent such. */
+void mob_client_send(MobClient *client, const MobFrame *frame, const MobBuf *body);
+/* Waits @ms for more from this client alone and takes it; false if it has gone. */
+bool mob_client_wait(MobClient *client, int ms);
+
+/* Connects to the observer that listens at @path; false with an error. */
+bool mob_ask_connect(const char *path, MobStream *stream, GError **error);
+/* Whether the observer that says @hello is of the same build; else an error. */
+bool mob_ask_heard(const MobFrame *hello, const uint8_t *body, const char *version, GError **error);
+/* Says hello and puts @ask, for whoever goes on with @stream by himself. */
+void mob_ask_begin(MobStream *stream, const char *version, const MobAsk *ask);
+/* Asks over @stream (taken), and calls @told for each piece, until it is over. Returns
+ * the exit code, or -1 with an error. */
 int mob_ask_over(MobStream *stream, const char *version, const MobAsk *ask,
                  void (*told)(void *data, MobTellKind kind, const char *text, size_t length),
                  void *data, GError **error);

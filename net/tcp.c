@@ -4,10 +4,10 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <ifaddrs.h>
+#include <linux/tcp.h>
 #include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -202,6 +202,17 @@ mob_tcp_connect(const char *host, uint16_t port)
     close(fd);
     errno = code;
     return -1;
+}
+
+uint64_t
+mob_tcp_round_trip(int fd)
+{
+    struct tcp_info info = {0};
+    socklen_t size = sizeof info;
+
+    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0
+               ? (uint64_t)info.tcpi_min_rtt * MOB_US
+               : 0;
 }
 
 int

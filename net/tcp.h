@@ -26,6 +26,9 @@ int mob_tcp_connect(const char *host, uint16_t port);
 /* 0, or the errno. */
 int mob_tcp_connected(int fd);
 
+/* Nanoseconds to the other end and back, at best so far; 0: the system does not say. */
+uint64_t mob_tcp_round_trip(int fd);
+
 /* Accepts one connection; -1: there is none. */
 int mob_tcp_accept(int listener);
 

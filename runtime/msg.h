@@ -29,6 +29,7 @@ typedef struct MobMove MobMove;
 typedef struct MobBirth MobBirth;
 typedef struct MobRule MobRule;
 typedef struct MobAsk MobAsk;
+typedef struct MobDemand MobDemand;
 typedef struct MobSite MobSite;
 typedef struct MobJoin MobJoin;
 

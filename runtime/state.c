@@ -248,6 +248,31 @@ mob_state_free(MobState *base)
     g_free(state);
 }
 
+/* --- names --- */
+
+void
+mob_state_count_from(MobState *base, uint32_t before)
+{
+    ((State *)base)->jobs_before = before;
+}
+
+void
+mob_state_own_name(State *state)
+{
+    const char *colon = strchr(state->scratch->str, ':');
+    uint64_t job = colon != NULL ? g_ascii_strtoull(state->scratch->str + 1, NULL, 10) : 1;
+
+    if (state->jobs_before == 0 || job <= state->jobs_before)
+        return;
+    job -= state->jobs_before;
+    if (colon != NULL)
+        g_string_erase(state->scratch, 0, colon + 1 - state->scratch->str);
+    if (job > 1) {
+        g_autofree char *prefix = g_strdup_printf("J%" G_GUINT64_FORMAT ":", job);
+        g_string_prepend(state->scratch, prefix);
+    }
+}
+
 /* --- what is looked up --- */
 
 MobStateTask *

@@ -224,6 +224,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(MobState, mob_state_free)
  * until the next event, so no trace may look on as well. */
 void mob_state_keep(MobState *state, size_t most);
 
+/* Tasks and objects of the job after the first @before are named as the first one's, and so
+ * on: for whoever has come to a cluster in which jobs have run before. */
+void mob_state_count_from(MobState *state, uint32_t before);
+
 /* By short name; NULL where there is none. Of lives with one name, the newest. */
 MobStateNode *mob_state_node(const MobState *state, const char *name);
 MobStateProc *mob_state_proc(const MobState *state, const char *name);

@@ -68,6 +68,7 @@ mob_state_get_object(State *state, MobObjectId id, const MobStr *path)
         return NULL;
     g_string_truncate(state->scratch, 0);
     mob_name_object(state->scratch, path, id.index);
+    mob_state_own_name(state);
 
     MobKey key = mob_state_key(state->scratch->str);
     object = mob_table_get(state->names, key);

@@ -54,8 +54,9 @@ typedef struct {
     size_t block_used;
     GStringChunk *texts;
     GString *scratch;
-    List *none;     /* stands for every empty array */
-    uint64_t event; /* the number of the event that is being read */
+    uint32_t jobs_before; /* see mob_state_count_from() */
+    List *none;           /* stands for every empty array */
+    uint64_t event;       /* the number of the event that is being read */
     MobTime now;
     MobTable *nodes;    /* MobNodeId -> Node */
     MobTable *procs;    /* MobAddress -> Proc, the newest there */
@@ -104,3 +105,6 @@ void mob_state_drop_copies(State *state, Node *node, const char *why);
 /* What it kept of its own objects is gone. */
 void mob_state_drop_owner(State *state, MobAddress owner);
 void mob_state_drop_holder(State *state, MobAddress dead);
+
+/* Makes of "J8:T1" in scratch what it is called here. */
+void mob_state_own_name(State *state);

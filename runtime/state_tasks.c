@@ -46,6 +46,7 @@ find_parent(State *state, const MobStr *path)
     g_autoptr(MobStr) parent = mob_str_new_len(text, (size_t)(slash - text));
     g_string_truncate(state->scratch, 0);
     mob_name_task(state->scratch, parent);
+    mob_state_own_name(state);
     return mob_table_get(state->names, mob_state_key(state->scratch->str));
 }
 
@@ -92,6 +93,7 @@ learn_task(State *state, const MobTaskSpec *spec)
 {
     g_string_truncate(state->scratch, 0);
     mob_name_task(state->scratch, spec->path);
+    mob_state_own_name(state);
 
     MobKey key = mob_state_key(state->scratch->str);
     MobStateTask *task = mob_table_get(state->names, key);

@@ -35,7 +35,7 @@ says "the lesser first"
 run 2 run good.lua --limit soon
 says "--limit soon"
 run 2 run good.lua --on mars
-says "--on mars"
+says "--on mars: it is sim, local"
 run 2 run good.lua --color blue
 run 2 test --seeds 0
 run 2 test --jobs many

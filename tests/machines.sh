@@ -242,8 +242,7 @@ at alice 0 list nodes -f node=n1 --detail
 prints "left"
 at bob 0 start --address=127.0.0.1:$port --cpus 1 --store 100MiB
 says "✓ joined as n1   1 cpu"
-at alice 0 list nodes -f state=ALIVE
-says "shown 3 of 3"
+soon alice "shown 3 of 3" list nodes -f state=ALIVE
 kill -9 "$(pid_of carol)"
 soon alice "carol  *DEAD" list nodes
 at alice 0 job submit --follow -- spread.lua 1ms
@@ -280,6 +279,72 @@ grep -q "n1 has left the cluster" bob.err || problem "bob says: $(cat bob.err)"
 at alice 0 stop
 nothing_is_left
 ends "with --retry a machine may be there before its head, in the foreground too"
+
+# --- scenarios on a cluster that is there ---
+
+cat >lose.lua <<'END'
+local sim = require "mobula.sim"
+local c = sim.cluster { nodes = 2 }
+local job = c:submit("spread.lua", "300ms")
+c:story("lose a worker, then its machine", function()
+  local e = c:await { "task.running", name = "make", node = "n1" }
+  c:kill(e.worker)
+  c:await { "task.running", name = "make", node = "n1" }
+  c:kill "n1"
+end)
+c:run { until_done = job, limit = "60s" }
+assert.are.equal(12000078, job:result())
+assert.is_true(#c.state.tasks { replayed = true } > 0, "what was lost has run again")
+assert.is_false(c.state.nodes.n1.alive)
+END
+cat >cut.lua <<'END'
+local sim = require "mobula.sim"
+local c = sim.cluster { nodes = 2 }
+local job = c:submit("spread.lua", "20ms")
+c:run { until_done = job, limit = "20s" }
+c:pause "carol/w0"
+c:cut { from = "head", to = "carol" }
+print("cut")
+c:run { until_time = "600s" }
+END
+at alice 0 start --head --listen 127.0.0.1 --port $port --cpus 1 --store 100MiB
+at bob 0 start --address=127.0.0.1:$port --cpus 2 --store 100MiB
+at carol 0 start --address=127.0.0.1:$port --cpus 2 --store 100MiB --name carol
+at carol 0 run lose.lua --on 127.0.0.1:$port
+says "fault    kill n1/w"
+says "fault    kill n1 "
+says "✓ $answer"
+leaves runs/lose/0/run.db
+soon alice "n1  *DEAD" list nodes
+ends "a scenario runs on a cluster that is there, and kills what is on other machines"
+
+at bob 0 start --address=127.0.0.1:$port --cpus 2 --store 100MiB
+says "✓ joined as n1"
+soon alice "n1  *ALIVE" list nodes
+XDG_RUNTIME_DIR=$work/bob/run XDG_CONFIG_HOME=$work/bob/config "$mobula" run cut.lua -q --on 127.0.0.1:$port \
+    >cut.out 2>cut.err </dev/null &
+cut=$!
+for _ in $(seq 200); do grep -q cut cut.out && break; sleep 0.1; done
+grep -q cut cut.out || problem "it never came to that: $(cat cut.err)"
+at dave 2 run lose.lua -q --on 127.0.0.1:$port
+says "somebody runs a scenario on this cluster already"
+at alice 1 doctor
+prints "head → carol  ✗"
+kill -STOP $cut
+soon alice "every machine reaches every other" doctor
+kill -9 $cut
+wait $cut 2>/dev/null
+at carol 0 job submit -- spread.lua 30s
+at dave 2 run lose.lua -q --on 127.0.0.1:$port
+says "and a scenario wants it for itself"
+at alice 0 job stop J3
+at dave 2 run lose.lua --on nowhere
+says "there is no cluster nowhere"
+for name in carol bob alice; do
+    on $name "$mobula" stop >/dev/null 2>&1
+done
+nothing_is_left
+ends "whoever runs a scenario and falls silent leaves no fault behind"
 
 # --- certificates ---
 
