@@ -4,11 +4,13 @@
 #   tests/packages.sh build        what the command is built with
 #   tests/packages.sh build check  and what the tests need besides
 #   tests/packages.sh bench        and the simulator we compare with
+#   tests/packages.sh schemas      and what tests/schemas.sh needs
 
 build='gcc libc6-dev meson ninja-build pkgconf libglib2.0-dev libcbor-dev libxxhash-dev
     liblua5.4-dev libsqlite3-dev libgnutls28-dev libgraphviz-dev librsvg2-dev'
-check='libcriterion-dev clang clang-format binutils sqlite3'
+check='libcriterion-dev clang clang-format binutils sqlite3 shellcheck systemd python3-yaml'
 bench='g++ libsimgrid-dev'
+schemas='python3 python3-venv'
 
 command -v dpkg-query >/dev/null || exit 0 # not Debian: meson will say what it does not find
 
@@ -18,6 +20,7 @@ for set in "$@"; do
     build) wanted="$wanted $build" ;;
     check) wanted="$wanted $check" ;;
     bench) wanted="$wanted $bench" ;;
+    schemas) wanted="$wanted $schemas" ;;
     *)
         echo "packages.sh: there is no set called $set" >&2
         exit 2
