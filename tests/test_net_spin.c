@@ -8,25 +8,33 @@
 #include "net/loop.h"
 #include "net/spin.h"
 
-/* A machine of @cores of which the load says @load. */
+/* A process on a machine of @cores of which the kernel says @text. */
 static void
-make(MobSpin *spin, unsigned cores, const char *load)
+make(MobSpin *spin, unsigned cores, const char *text)
 {
     g_autofree char *path = NULL;
-    int fd = g_file_open_tmp("loadavg-XXXXXX", &path, NULL);
+    int fd = g_file_open_tmp("schedstat-XXXXXX", &path, NULL);
 
     cr_assert_geq(fd, 0);
     unlink(path);
-    cr_assert_eq(write(fd, load, strlen(load)), (ssize_t)strlen(load));
-    *spin = (MobSpin){.load = fd, .cores = cores, .pause = 1};
+    cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    *spin = (MobSpin){.waits = fd, .cores = cores, .pause = 1};
 }
 
+static void
+says(const MobSpin *spin, const char *text)
+{
+    cr_assert_eq(ftruncate(spin->waits, 0), 0);
+    cr_assert_eq(pwrite(spin->waits, text, strlen(text), 0), (ssize_t)strlen(text));
+}
+
+/* After a second. */
 static bool
-may(unsigned cores, const char *load)
+may(unsigned cores, const char *text)
 {
     MobSpin spin;
 
-    make(&spin, cores, load);
+    make(&spin, cores, text);
     bool yes = mob_spin_may(&spin, MOB_SECOND);
     mob_spin_clear(&spin);
     return yes;
@@ -34,24 +42,26 @@ may(unsigned cores, const char *load)
 
 Test(net_spin, only_while_there_are_cores_to_spare)
 {
-    cr_assert(may(2, "0.20 0.18 0.12 2/80 11206\n"));
-    cr_assert_not(may(2, "0.20 0.18 0.12 3/80 11206\n"));
-    cr_assert(may(16, "9.20 9.18 9.12 16/800 11206\n"));
-    cr_assert_not(may(16, "9.20 9.18 9.12 17/800 11206\n"));
-    cr_assert_not(may(1, "0.20 0.18 0.12 1/80 11206\n"), "whoever is to answer needs the core");
+    cr_assert(may(2, "700000000 0 12\n"));
+    cr_assert(may(2, "700000000 100000000 12\n"), "a tenth of the time is not much");
+    cr_assert_not(may(2, "700000000 200000000 12\n"), "a fifth is");
+    cr_assert_not(may(1, "700000000 0 12\n"), "whoever is to answer needs the core");
     cr_assert_not(may(2, ""));
     cr_assert_not(may(2, "nonsense"));
+    cr_assert_not(may(2, "non sense"));
 }
 
-Test(net_spin, the_load_is_looked_at_again_after_a_while)
+Test(net_spin, the_time_since_the_last_look_counts)
 {
     MobSpin spin;
 
-    make(&spin, 2, "0.20 0.18 0.12 3/80 11206\n");
+    make(&spin, 2, "0 900000000 1\n");
     cr_assert_not(mob_spin_may(&spin, MOB_SECOND));
-    cr_assert_eq(pwrite(spin.load, "0.20 0.18 0.12 1/80 11206\n", 26, 0), 26);
-    cr_assert_not(mob_spin_may(&spin, MOB_SECOND + MOB_MS));
+    says(&spin, "0 901000000 1\n");
+    cr_assert_not(mob_spin_may(&spin, MOB_SECOND + MOB_MS), "it is not looked at all the time");
     cr_assert(mob_spin_may(&spin, 2 * MOB_SECOND));
+    says(&spin, "0 951000000 1\n");
+    cr_assert_not(mob_spin_may(&spin, 2 * MOB_SECOND + 100 * MOB_MS));
     mob_spin_clear(&spin);
 }
 
@@ -69,7 +79,7 @@ Test(net_spin, where_it_does_not_help_it_is_tried_less_and_less_often)
 {
     MobSpin spin;
 
-    make(&spin, 2, "0.20 0.18 0.12 1/80 11206\n");
+    make(&spin, 2, "1000 0 1\n");
     for (unsigned pause = 1; pause <= 512; pause *= 2) {
         cr_assert_eq(refusals(&spin), pause / 2 == 0 ? 0 : pause / 2);
         mob_spin_learn(&spin, false);
