@@ -66,6 +66,7 @@ mob_running_resume(MobNetHost *host, MobEffect *effect)
     running->answer = effect->answer;
     effect->answer = (MobAnswer){0};
     running->ready = true;
+    host->resumed = true;
 }
 
 /* A machine that is slow computes for longer, and sleeps as long as any. */
@@ -124,7 +125,11 @@ run(MobNetHost *host, MobRunning *running)
     mob_clock_tick(&host->clock); /* who knows for how long it ran */
     mob_answer_clear(&running->answer);
     MobInput input = {.kind = MOB_INPUT_CALL, .body = running->id, .call = &running->call};
+    host->urgent = NULL;
+    host->resumed = false;
     mob_nethost_step(host, &input, host->address, host->events);
+    if (host->resumed)
+        mob_peers_hurry(host); /* while others work on it, the body goes on */
 }
 
 bool

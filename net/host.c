@@ -155,9 +155,21 @@ mob_nethost_fire(MobNetHost *host, MobTimer timer)
     mob_nethost_step(host, &input, host->address, host->events);
 }
 
+static MobTime
+next_alarm(const MobNetHost *host)
+{
+    MobTime due = MOB_TIME_NEVER;
+
+    for (unsigned timer = 0; timer < MOB_TIMER_COUNT; timer++)
+        due = MIN(due, host->alarms[timer]);
+    return due;
+}
+
 static void
 fire_timers(MobNetHost *host)
 {
+    if (next_alarm(host) > mob_clock_now(&host->clock))
+        return;
     for (unsigned timer = 0; timer < MOB_TIMER_COUNT; timer++)
         mob_nethost_fire(host, (MobTimer)timer);
 }
@@ -167,10 +179,8 @@ fire_timers(MobNetHost *host)
 static uint64_t
 wait_until(const MobNetHost *host)
 {
-    MobTime due = MIN(mob_running_due(host), mob_shim_due(host));
+    MobTime due = MIN(MIN(mob_running_due(host), mob_shim_due(host)), next_alarm(host));
 
-    for (unsigned timer = 0; timer < MOB_TIMER_COUNT; timer++)
-        due = MIN(due, host->alarms[timer]);
     return due == 0 ? 0 : MIN(mob_clock_when(&host->clock, due), host->look_at);
 }
 
@@ -201,17 +211,17 @@ static void
 wait_for_more(MobNetHost *host, bool busy, bool sent)
 {
     uint64_t until = busy ? 0 : wait_until(host);
-    int count = 0;
+    bool come = false;
 
     if (sent && until > 0 && host->daemon == NULL && host->role != MOB_ROLE_GCS &&
         mob_spin_may(&host->spin, host->clock.round)) {
-        count = mob_loop_spin(host->loop, MOB_SPIN_TIME);
-        mob_spin_learn(&host->spin, count > 0);
+        come = mob_lines_spin(host, MOB_SPIN_TIME);
+        mob_spin_learn(&host->spin, come);
     }
-    if (count == 0)
+    if (!come)
         mob_loop_poll(host->loop, until);
     mob_clock_tick(&host->clock);
-    mob_loop_act(host->loop);
+    mob_lines_act(host);
 }
 
 const char *
