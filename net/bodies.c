@@ -34,7 +34,7 @@ keep_bundle(MobNetHost *host, MobValue *bundle)
 void
 mob_running_start(MobNetHost *host, MobEffect *effect)
 {
-    MobRunning *running = g_new0(MobRunning, 1);
+    MobRunning *running = mob_new0(MobRunning, 1);
 
     g_assert(host->loader != NULL);
     running->id = effect->body;
@@ -66,7 +66,6 @@ mob_running_resume(MobNetHost *host, MobEffect *effect)
     running->answer = effect->answer;
     effect->answer = (MobAnswer){0};
     running->ready = true;
-    host->resumed = true;
 }
 
 /* A machine that is slow computes for longer, and sleeps as long as any. */
@@ -125,11 +124,7 @@ run(MobNetHost *host, MobRunning *running)
     mob_clock_tick(&host->clock); /* who knows for how long it ran */
     mob_answer_clear(&running->answer);
     MobInput input = {.kind = MOB_INPUT_CALL, .body = running->id, .call = &running->call};
-    host->urgent = NULL;
-    host->resumed = false;
     mob_nethost_step(host, &input, host->address, host->events);
-    if (host->resumed)
-        mob_peers_hurry(host); /* while others work on it, the body goes on */
 }
 
 bool

@@ -99,17 +99,32 @@ carry_out(MobNetHost *host, MobEffect *effect)
     return true;
 }
 
+/* A body has called, and whoever waits for what it called for has it before the
+ * body goes on, or what it leaves is cleared up: they work at the same time.
+ * Not if another body is to be started: then more will be sent in this round. */
+static bool
+is_hurried(const MobInput *input, MobEffectKind last)
+{
+    return input->kind == MOB_INPUT_CALL && (last == MOB_EFFECT_RESUME || last == MOB_EFFECT_END);
+}
+
 /* What comes behind an exit does not happen. */
 static void
-carry_out_all(MobNetHost *host)
+carry_out_all(MobNetHost *host, const MobInput *input)
 {
     GArray *effects = host->out.effects;
     guint i = 0;
 
     persist(host);
     set_alarms(host);
-    while (i < effects->len && carry_out(host, &g_array_index(effects, MobEffect, i)))
-        i++;
+    host->urgent = NULL;
+    for (; i < effects->len; i++) {
+        MobEffect *effect = &g_array_index(effects, MobEffect, i);
+        if (i + 1 == effects->len && is_hurried(input, effect->kind))
+            mob_peers_hurry(host);
+        if (!carry_out(host, effect))
+            break;
+    }
     if (i < effects->len)
         g_array_remove_range(effects, 0, i + 1);
     else
@@ -131,7 +146,7 @@ mob_nethost_step(MobNetHost *host, MobInput *input, MobAddress from, uint64_t ev
     host->cause = (MobCause){from, event};
     host->process->class->step(host->process, input, &host->out);
     mob_look_step(host, input);
-    carry_out_all(host);
+    carry_out_all(host, input);
 }
 
 static void
@@ -365,6 +380,7 @@ mob_nethost_free(MobNetHost *host)
     if (host->look != NULL)
         mob_look_free(host);
     mob_peers_free(host);
+    mob_texts_clear(&host->texts);
     mob_mesh_free(host->mesh);
     mob_net_journal_free(host->journal);
     mob_outbox_clear(&host->out);

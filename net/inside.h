@@ -123,11 +123,11 @@ struct MobNetHost {
     MobLine *heard;    /* on which something came last; NULL: none, or it is closed */
     uint64_t looked;   /* real time when it was seen last what comes on all of them */
     MobLine *urgent;   /* the present step has sent something on it for which its peer waits */
-    bool resumed;      /* the present step lets the body go on that called */
     GPtrArray *dirty;  /* of MobLine: have output */
     GPtrArray *resets; /* of MobPeer: to be told of in this round */
     uint64_t look_at;  /* real time: some line may be overdue then */
     GQueue self;       /* of MobMsg, owned: to this very process */
+    MobTexts texts;    /* of what came last */
 
     MobShim *shim;
     MobLook *look;
