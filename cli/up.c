@@ -148,7 +148,7 @@ open_cluster(Up *up, GError **error)
 {
     MobConfig config;
 
-    mob_config_init(&config, MOB_PROFILE_MODERN);
+    mob_local_config(&config);
     if (!mob_clusters_enter(up->cli->flags.name, &up->place, error))
         return false;
     up->local = mob_local_new(

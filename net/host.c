@@ -8,6 +8,10 @@
 #include "runtime/node.h"
 #include "runtime/worker.h"
 
+enum {
+    IN_FLIGHT_MAX = 64 << 20, /* bytes of one object */
+};
+
 /* --- effects --- */
 
 static void
@@ -321,6 +325,16 @@ open_journal(MobNetHost *host, GError **error)
     return host->journal != NULL;
 }
 
+/* A line with too much in it counts as lost, and what was under way would be
+ * sent again, and again. */
+static void
+bound_in_flight(MobConfig *config)
+{
+    uint64_t most = MAX(IN_FLIGHT_MAX / MAX(config->chunk, 1), 1);
+
+    config->chunks_in_flight = MIN(config->chunks_in_flight, most);
+}
+
 MobNetHost *
 mob_nethost_new(const MobNetHostOptions *options, GError **error)
 {
@@ -350,6 +364,7 @@ mob_nethost_new(const MobNetHostOptions *options, GError **error)
                     mob_str(birth->name));
         return NULL;
     }
+    bound_in_flight(&host->config);
     if (!mob_peers_listen(host, error) || !open_journal(host, error))
         return NULL;
     if (host->mesh != NULL)
