@@ -18,7 +18,6 @@
 
 enum {
     ORACLE_STEPS = 200 * 1000, /* calls that a program may make and still be evaluated twice */
-    SENT_AHEAD = 100,          /* tasks to a real worker; scenarios say so themselves */
 };
 
 typedef struct Cluster Cluster;
@@ -473,11 +472,10 @@ mob_host_default_cluster(MobHost *host, GError **error)
         .check = host->options.check,
         .number = 1,
     };
-    mob_config_init(&options.config, options.profile);
-    if (host->options.local) {
-        options.config.tasks_in_flight = SENT_AHEAD;
-        options.config.put_inline_max = options.config.inline_max;
-    }
+    if (host->options.local)
+        mob_local_config(&options.config);
+    else
+        mob_config_init(&options.config, options.profile);
     return make_cluster(host, &options, error);
 }
 

@@ -138,7 +138,7 @@ open_cluster(Up *up, GError **error)
 {
     MobConfig config;
 
-    mob_config_init(&config, MOB_PROFILE_MODERN);
+    mob_local_config(&config);
     if (!mob_clusters_enter(up->cli->flags.name, &up->place, error))
         return false;
     if (up->outside != NULL) {

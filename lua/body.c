@@ -172,7 +172,7 @@ body_returned(lua_State *lua, int status, lua_KContext context)
         raise_too_many(lua, body, count);
     clear_call(body);
     g_free(body->results);
-    body->results = g_new0(MobValue *, MAX(returns, 1));
+    body->results = mob_new0(MobValue *, MAX(returns, 1));
     for (uint32_t i = 0; i < returns; i++) {
         body->results[i] = (int)i < count ? mob_lua_to_nth_value(lua, (int)i + 1, "result", i + 1)
                                           : mob_value_nil();
@@ -358,7 +358,7 @@ static const MobBodyClass body_class = {body_resume, body_free};
 MobBody *
 mob_lua_body_new(MobLuaEnv *env, const MobBodyContext *context, const MobArgs *args)
 {
-    MobLuaBody *body = g_new0(MobLuaBody, 1);
+    MobLuaBody *body = mob_new0(MobLuaBody, 1);
 
     body->base.class = &body_class;
     body->env = env;

@@ -309,9 +309,10 @@ mob_lua_where(lua_State *lua, uint32_t *line)
     lua_Debug info;
 
     for (int level = 0; lua_getstack(lua, level, &info); level++) {
-        lua_getinfo(lua, "Sl", &info);
+        lua_getinfo(lua, "l", &info);
         if (info.currentline > 0) {
             *line = (uint32_t)info.currentline;
+            lua_getinfo(lua, "S", &info);
             return *info.source == '@' ? info.source + 1 : info.source;
         }
     }

@@ -34,7 +34,7 @@ keep_bundle(MobNetHost *host, MobValue *bundle)
 void
 mob_running_start(MobNetHost *host, MobEffect *effect)
 {
-    MobRunning *running = g_new0(MobRunning, 1);
+    MobRunning *running = mob_new0(MobRunning, 1);
 
     g_assert(host->loader != NULL);
     running->id = effect->body;

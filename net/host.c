@@ -8,6 +8,10 @@
 #include "runtime/node.h"
 #include "runtime/worker.h"
 
+enum {
+    IN_FLIGHT_MAX = 64 << 20, /* bytes of one object */
+};
+
 /* --- effects --- */
 
 static void
@@ -99,17 +103,32 @@ carry_out(MobNetHost *host, MobEffect *effect)
     return true;
 }
 
+/* A body has called, and whoever waits for what it called for has it before the
+ * body goes on, or what it leaves is cleared up: they work at the same time.
+ * Not if another body is to be started: then more will be sent in this round. */
+static bool
+is_hurried(const MobInput *input, MobEffectKind last)
+{
+    return input->kind == MOB_INPUT_CALL && (last == MOB_EFFECT_RESUME || last == MOB_EFFECT_END);
+}
+
 /* What comes behind an exit does not happen. */
 static void
-carry_out_all(MobNetHost *host)
+carry_out_all(MobNetHost *host, const MobInput *input)
 {
     GArray *effects = host->out.effects;
     guint i = 0;
 
     persist(host);
     set_alarms(host);
-    while (i < effects->len && carry_out(host, &g_array_index(effects, MobEffect, i)))
-        i++;
+    host->urgent = NULL;
+    for (; i < effects->len; i++) {
+        MobEffect *effect = &g_array_index(effects, MobEffect, i);
+        if (i + 1 == effects->len && is_hurried(input, effect->kind))
+            mob_peers_hurry(host);
+        if (!carry_out(host, effect))
+            break;
+    }
     if (i < effects->len)
         g_array_remove_range(effects, 0, i + 1);
     else
@@ -131,7 +150,7 @@ mob_nethost_step(MobNetHost *host, MobInput *input, MobAddress from, uint64_t ev
     host->cause = (MobCause){from, event};
     host->process->class->step(host->process, input, &host->out);
     mob_look_step(host, input);
-    carry_out_all(host);
+    carry_out_all(host, input);
 }
 
 static void
@@ -155,9 +174,21 @@ mob_nethost_fire(MobNetHost *host, MobTimer timer)
     mob_nethost_step(host, &input, host->address, host->events);
 }
 
+static MobTime
+next_alarm(const MobNetHost *host)
+{
+    MobTime due = MOB_TIME_NEVER;
+
+    for (unsigned timer = 0; timer < MOB_TIMER_COUNT; timer++)
+        due = MIN(due, host->alarms[timer]);
+    return due;
+}
+
 static void
 fire_timers(MobNetHost *host)
 {
+    if (next_alarm(host) > mob_clock_now(&host->clock))
+        return;
     for (unsigned timer = 0; timer < MOB_TIMER_COUNT; timer++)
         mob_nethost_fire(host, (MobTimer)timer);
 }
@@ -167,10 +198,8 @@ fire_timers(MobNetHost *host)
 static uint64_t
 wait_until(const MobNetHost *host)
 {
-    MobTime due = MIN(mob_running_due(host), mob_shim_due(host));
+    MobTime due = MIN(MIN(mob_running_due(host), mob_shim_due(host)), next_alarm(host));
 
-    for (unsigned timer = 0; timer < MOB_TIMER_COUNT; timer++)
-        due = MIN(due, host->alarms[timer]);
     return due == 0 ? 0 : MIN(mob_clock_when(&host->clock, due), host->look_at);
 }
 
@@ -201,17 +230,17 @@ static void
 wait_for_more(MobNetHost *host, bool busy, bool sent)
 {
     uint64_t until = busy ? 0 : wait_until(host);
-    int count = 0;
+    bool come = false;
 
     if (sent && until > 0 && host->daemon == NULL && host->role != MOB_ROLE_GCS &&
         mob_spin_may(&host->spin, host->clock.round)) {
-        count = mob_loop_spin(host->loop, MOB_SPIN_TIME);
-        mob_spin_learn(&host->spin, count > 0);
+        come = mob_lines_spin(host, MOB_SPIN_TIME);
+        mob_spin_learn(&host->spin, come);
     }
-    if (count == 0)
+    if (!come)
         mob_loop_poll(host->loop, until);
     mob_clock_tick(&host->clock);
-    mob_loop_act(host->loop);
+    mob_lines_act(host);
 }
 
 const char *
@@ -317,6 +346,16 @@ heed_leave(MobNetHost *host, int fd)
     mob_loop_add(host->loop, &host->leave);
 }
 
+/* A line with too much in it counts as lost, and what was under way would be
+ * sent again, and again. */
+static void
+bound_in_flight(MobConfig *config)
+{
+    uint64_t most = MAX(IN_FLIGHT_MAX / MAX(config->chunk, 1), 1);
+
+    config->chunks_in_flight = MIN(config->chunks_in_flight, most);
+}
+
 MobNetHost *
 mob_nethost_new(const MobNetHostOptions *options, GError **error)
 {
@@ -346,6 +385,7 @@ mob_nethost_new(const MobNetHostOptions *options, GError **error)
                     mob_str(birth->name));
         return NULL;
     }
+    bound_in_flight(&host->config);
     if (!mob_peers_listen(host, error) || !open_journal(host, error))
         return NULL;
     if (host->mesh != NULL)
@@ -377,6 +417,7 @@ mob_nethost_free(MobNetHost *host)
     if (host->look != NULL)
         mob_look_free(host);
     mob_peers_free(host);
+    mob_texts_clear(&host->texts);
     mob_mesh_free(host->mesh);
     mob_net_journal_free(host->journal);
     mob_outbox_clear(&host->out);

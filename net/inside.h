@@ -67,6 +67,7 @@ struct MobPeer {
     bool near;       /* on this machine; else behind the daemons */
     bool broken;     /* we broke it: it is told of at once */
     bool known;      /* something was sent or received since it was reset last */
+    bool heard;      /* something was received since something was sent */
     uint64_t ending; /* real time by which the other line must have closed too; 0: not so */
 };
 
@@ -120,10 +121,14 @@ struct MobNetHost {
     MobTable *peers;   /* address -> MobPeer, owned */
     MobPeer *recent;   /* the one that was looked up last */
     GPtrArray *lines;  /* of MobLine, owned */
+    MobLine *heard;    /* on which something came last; NULL: none, or it is closed */
+    uint64_t looked;   /* real time when it was seen last what comes on all of them */
+    MobLine *urgent;   /* the present step has sent something on it for which its peer waits */
     GPtrArray *dirty;  /* of MobLine: have output */
     GPtrArray *resets; /* of MobPeer: to be told of in this round */
     uint64_t look_at;  /* real time: some line may be overdue then */
     GQueue self;       /* of MobMsg, owned: to this very process */
+    MobTexts texts;    /* of what came last */
 
     MobShim *shim;
     MobLook *look;
@@ -189,6 +194,8 @@ void mob_peers_probe(MobNetHost *host, MobAddress to, uint64_t number);
 bool mob_peers_settle(MobNetHost *host);
 /* Sends what is there; true if anything was. */
 bool mob_peers_flush(MobNetHost *host);
+/* Sends what is urgent, and goes along with it, before the round is over. */
+void mob_peers_hurry(MobNetHost *host);
 
 /* --- lines.c --- */
 
@@ -198,6 +205,11 @@ void mob_line_close(MobLine *line);
 void mob_line_free(void *line);
 /* Reads what is there and acts on it. */
 void mob_line_drain(MobLine *line);
+/* Waits awake for so many nanoseconds at most until something has come, above
+ * all on the line where something came last. It is acted on when … */
+bool mob_lines_spin(MobNetHost *host, uint64_t time);
+/* … this is called, as on all that the loop is ready to tell of. */
+void mob_lines_act(MobNetHost *host);
 /* Lines that are overdue: strangers who say nothing, peers that are half gone. */
 void mob_lines_look(MobNetHost *host);
 /* Something was put into its stream. */

@@ -13,9 +13,12 @@
 enum {
     BACKLOG = 4096,
     READ_MOST = 4 << 20, /* a round: others wait too */
+    TRIES = 4,           /* of the line that was heard last, for each look at all of them */
 };
 
 #define STRANGER_TIME MOB_MEET_TIME
+/* So long at most two talk before the others are looked at. */
+#define LOOK_TIME (50 * MOB_US)
 /* A process that ends closes all its lines at once, or nearly so. */
 #define ENDING_TIME (20 * MOB_MS)
 
@@ -82,6 +85,10 @@ mob_line_close(MobLine *line)
     if (line->closed)
         return;
     line->closed = true;
+    if (host->heard == line)
+        host->heard = NULL;
+    if (host->urgent == line)
+        host->urgent = NULL;
     mob_loop_remove(host->loop, &line->interest);
     if (line->dirty)
         g_ptr_array_remove(host->dirty, line);
@@ -128,6 +135,21 @@ mob_line_drain(MobLine *line)
     read_frames(line);
 }
 
+/* It is over if what came says so. */
+static void
+review(MobLine *line)
+{
+    if (line->closed)
+        return;
+    if (line->stream.garbage) {
+        g_printerr("mobula: %s: what came over a connection is no frame; it is closed\n",
+                   mob_str(line->host->birth->name));
+        mob_line_close(line);
+    } else if (line->stream.state != MOB_STREAM_OPEN) {
+        mob_line_close(line);
+    }
+}
+
 static void
 on_line(MobInterest *interest, uint32_t events)
 {
@@ -139,17 +161,56 @@ on_line(MobInterest *interest, uint32_t events)
     }
     if (events & EPOLLOUT)
         mob_line_touch(line);
-    if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+    if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
+        if (line->kind == MOB_LINE_IN && line->peer != NULL)
+            line->host->heard = line;
         mob_line_drain(line);
-    if (line->closed)
-        return;
-    if (line->stream.garbage) {
-        g_printerr("mobula: %s: what came over a connection is no frame; it is closed\n",
-                   mob_str(line->host->birth->name));
-        mob_line_close(line);
-    } else if (line->stream.state != MOB_STREAM_OPEN) {
-        mob_line_close(line);
     }
+    review(line);
+}
+
+/* --- awake --- */
+
+/* To read is to see whether anything is there, and saves a call if it is. */
+static bool
+has_come(MobLine *line)
+{
+    size_t before = line->stream.in.length - line->stream.in_at;
+
+    mob_stream_read(&line->stream, READ_MOST);
+    return line->stream.in.length - line->stream.in_at > before ||
+           line->stream.state != MOB_STREAM_OPEN;
+}
+
+/* The others are looked at every time, so that none waits longer than the
+ * others talk. */
+bool
+mob_lines_spin(MobNetHost *host, uint64_t time)
+{
+    uint64_t until = mob_clock_real() + time;
+    bool come = false;
+
+    do {
+        for (int i = 0; !come && i < TRIES && host->heard != NULL; i++)
+            come = has_come(host->heard);
+        if (come && mob_clock_real() < host->looked + LOOK_TIME)
+            return true;
+        host->looked = mob_clock_real();
+        come |= mob_loop_poll(host->loop, 0) > 0;
+    } while (!come && host->looked < until);
+    return come;
+}
+
+void
+mob_lines_act(MobNetHost *host)
+{
+    MobLine *line = host->heard;
+
+    if (line != NULL && mob_stream_has_input(&line->stream)) {
+        read_frames(line);
+        review(line);
+    }
+    mob_loop_act(host->loop);
 }
 
 MobLine *

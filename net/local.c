@@ -4,7 +4,10 @@
 #include <unistd.h>
 
 enum {
-    JOBS_MAX = MOB_LOCAL_POOL - MOB_LOCAL_WORKER
+    JOBS_MAX = MOB_LOCAL_POOL - MOB_LOCAL_WORKER,
+    SENT_AHEAD = 100,
+    PIECE = 1 << 20,
+    PIECES = 16,
 };
 
 #define START_TIME (10 * MOB_SECOND)
@@ -394,6 +397,16 @@ start_all(MobLocal *local, GError **error)
     g_set_error(error, MOB_NET_ERROR, 0, "the machines did not come up within %d s; see %s",
                 (int)(START_TIME / MOB_SECOND), local->root);
     return false;
+}
+
+void
+mob_local_config(MobConfig *config)
+{
+    mob_config_init(config, MOB_PROFILE_MODERN);
+    config->tasks_in_flight = SENT_AHEAD;
+    config->put_inline_max = config->inline_max;
+    config->chunk = PIECE;
+    config->chunks_in_flight = PIECES;
 }
 
 MobLocal *

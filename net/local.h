@@ -32,6 +32,11 @@ typedef struct {
     MobJoin *outside;
 } MobLocalOptions;
 
+/* The settings of a cluster that plays no textbook: today's Ray, but tasks are
+ * sent ahead, small puts stay with their owner, and objects move in pieces that
+ * a cache holds, as many as keep a wire busy. */
+void mob_local_config(MobConfig *config);
+
 /* Returns a cluster of which nothing runs yet, so that watchers may be added;
  * NULL with an error. */
 MobLocal *mob_local_new(const MobLocalOptions *options, GError **error);

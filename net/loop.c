@@ -94,16 +94,6 @@ mob_loop_poll(MobLoop *loop, uint64_t until)
     return loop->ready_count;
 }
 
-int
-mob_loop_spin(MobLoop *loop, uint64_t time)
-{
-    uint64_t until = mob_clock_real() + time;
-
-    while (mob_loop_poll(loop, 0) == 0 && mob_clock_real() < until)
-        ;
-    return loop->ready_count;
-}
-
 void
 mob_loop_act(MobLoop *loop)
 {

@@ -35,5 +35,3 @@ int mob_loop_wait(MobLoop *loop, uint64_t until);
 /* The two halves of that: */
 int mob_loop_poll(MobLoop *loop, uint64_t until);
 void mob_loop_act(MobLoop *loop);
-/* Polls without sleeping, for so many nanoseconds at most. */
-int mob_loop_spin(MobLoop *loop, uint64_t time);

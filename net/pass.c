@@ -74,8 +74,10 @@ mob_pass_recv(MobPass *pass, int fd, void *at, size_t room)
                          .msg_iovlen = 1,
                          .msg_control = &control,
                          .msg_controllen = sizeof control};
-    ssize_t got = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
 
+    if (pass->bare)
+        return recv(fd, at, room, 0);
+    ssize_t got = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
     if (got < 0)
         return got;
     for (struct cmsghdr *head = CMSG_FIRSTHDR(&msg); head != NULL; head = CMSG_NXTHDR(&msg, head)) {
@@ -90,8 +92,8 @@ mob_pass_recv(MobPass *pass, int fd, void *at, size_t room)
 }
 
 /* Sends up to the next byte that a descriptor goes with. */
-ssize_t
-mob_pass_send(MobPass *pass, int fd, const void *at, size_t size)
+static ssize_t
+send_with(MobPass *pass, int fd, const void *at, size_t size)
 {
     Control control = {.head = {.cmsg_len = CMSG_LEN(sizeof(int)),
                                 .cmsg_level = SOL_SOCKET,
@@ -99,10 +101,9 @@ mob_pass_send(MobPass *pass, int fd, const void *at, size_t size)
     struct iovec bytes = {(void *)at, size};
     struct msghdr msg = {.msg_iov = &bytes, .msg_iovlen = 1};
     GArray *leaving = pass->leaving;
-    bool with = leaving != NULL && leaving->len > 0 &&
-                g_array_index(leaving, MobPassing, 0).at == pass->sent;
+    bool with = g_array_index(leaving, MobPassing, 0).at == pass->sent;
 
-    if (leaving != NULL && leaving->len > (guint)with) {
+    if (leaving->len > (guint)with) {
         uint64_t next = g_array_index(leaving, MobPassing, with).at - pass->sent;
         bytes.iov_len = MIN(size, next);
     }
@@ -112,12 +113,20 @@ mob_pass_send(MobPass *pass, int fd, const void *at, size_t size)
         msg.msg_controllen = sizeof control;
     }
     ssize_t sent = sendmsg(fd, &msg, MSG_NOSIGNAL);
-    if (sent <= 0)
-        return sent;
-    pass->sent += (uint64_t)sent;
-    if (with) {
+    if (sent > 0 && with) {
         close(g_array_index(leaving, MobPassing, 0).fd);
         g_array_remove_index(leaving, 0);
     }
+    return sent;
+}
+
+ssize_t
+mob_pass_send(MobPass *pass, int fd, const void *at, size_t size)
+{
+    bool any = pass->leaving != NULL && pass->leaving->len > 0;
+    ssize_t sent = any ? send_with(pass, fd, at, size) : send(fd, at, size, MSG_NOSIGNAL);
+
+    if (sent > 0)
+        pass->sent += (uint64_t)sent;
     return sent;
 }

@@ -16,6 +16,7 @@ typedef struct {
     GArray *come;    /* of int, owned: read and not taken yet; NULL: none */
     GArray *leaving; /* of MobPassing, owned; NULL: none */
     uint64_t sent;   /* bytes that have left */
+    bool bare;       /* none come: who sends has none to give; that saves looking for them */
 } MobPass;
 
 void mob_pass_clear(MobPass *pass);

@@ -150,6 +150,9 @@ mob_peers_send(MobNetHost *host, MobAddress to, MobMsg *msg, uint8_t flags)
                       .event = host->events};
     if (mob_shared_put(host, line, &frame, msg))
         mob_line_touch(line);
+    if (peer->heard)
+        host->urgent = line;
+    peer->heard = false;
     mob_msg_unref(msg);
 }
 
@@ -185,6 +188,17 @@ mob_peers_pass(MobNetHost *host, MobAddress by, const MobFrame *frame, const uin
         send_reset(host, mob_peers_get(host, frame->from), frame->to, frame->from);
     }
     (void)by;
+}
+
+void
+mob_peers_hurry(MobNetHost *host)
+{
+    MobLine *line = host->urgent;
+
+    if (line == NULL || !line->dirty || host->journal != NULL)
+        return;
+    mob_look_flush(host);
+    mob_stream_flush(&line->stream);
 }
 
 bool
@@ -243,7 +257,9 @@ on_message(MobNetHost *host, const MobFrame *frame, const uint8_t *body)
                    frame->from.node, frame->from.local, error->message);
         return;
     }
-    know(host, mob_peers_get(host, frame->from));
+    MobPeer *peer = mob_peers_get(host, frame->from);
+    know(host, peer);
+    peer->heard = true;
     if (mob_wants(&host->out, MOB_NOTE_MESSAGE_DELIVERED))
         mob_note(&host->out, (MobNote){.kind = MOB_NOTE_MESSAGE_DELIVERED,
                                        .from = frame->from,
@@ -327,6 +343,7 @@ mob_peers_adopt(MobLine *line, MobAddress from)
         end_at_once(host, peer);
     line->peer = peer;
     line->stream.frame_max = MOB_FRAME_MAX;
+    line->stream.pass.bare = host->daemon == NULL && from.local != MOB_LOCAL_NODE;
     peer->in = line;
     if (host->daemon != NULL)
         mob_daemon_greeted(host, peer->address);

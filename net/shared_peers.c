@@ -276,9 +276,9 @@ mob_shared_get(MobNetHost *host, const MobFrame *frame, const uint8_t *body, GEr
     MobShared *shared = host->shared;
 
     if (!shares_with(host, frame->from))
-        return mob_msg_decode(body, frame->length, error);
+        return mob_msg_decode_with(body, frame->length, NULL, &host->texts, error);
     shared->peer = mob_sharer_get(shared, frame->from, true);
-    return mob_msg_decode_with(body, frame->length, &shared->places, error);
+    return mob_msg_decode_with(body, frame->length, &shared->places, NULL, error);
 }
 
 /* --- frames --- */

@@ -9,16 +9,45 @@
 
 enum {
     PAUSE_MAX = 1023,
+    CROWDED_SHARE = 8, /* crowded: we waited for more than one in so many nanoseconds */
 };
 
 #define LOOK_TIME (50 * MOB_MS)
+
+/* "5061 1204 17": nanoseconds on a core, nanoseconds of waiting for one, turns. */
+static bool
+read_waited(const MobSpin *spin, uint64_t *waited)
+{
+    char text[128] = {0};
+    char *end;
+
+    if (spin->waits < 0 || pread(spin->waits, text, sizeof text - 1, 0) <= 0)
+        return false;
+    const char *second = strchr(text, ' ');
+    if (second == NULL)
+        return false;
+    *waited = strtoull(second, &end, 10);
+    return end > second + 1;
+}
+
+/* What cannot be read is not known, and then we sleep. */
+static void
+look(MobSpin *spin, uint64_t real)
+{
+    uint64_t waited = 0;
+    bool known = read_waited(spin, &waited);
+
+    spin->crowded = !known || (waited - spin->waited) * CROWDED_SHARE > real - spin->looked;
+    spin->looked = real;
+    spin->waited = waited;
+}
 
 void
 mob_spin_init(MobSpin *spin)
 {
     cpu_set_t cores;
 
-    *spin = (MobSpin){.load = open("/proc/loadavg", O_RDONLY | O_CLOEXEC), .pause = 1};
+    *spin = (MobSpin){.waits = open("/proc/self/schedstat", O_RDONLY | O_CLOEXEC), .pause = 1};
     if (sched_getaffinity(0, sizeof cores, &cores) == 0)
         spin->cores = (unsigned)CPU_COUNT(&cores);
 }
@@ -26,26 +55,9 @@ mob_spin_init(MobSpin *spin)
 void
 mob_spin_clear(MobSpin *spin)
 {
-    if (spin->load >= 0)
-        close(spin->load);
-    spin->load = -1;
-}
-
-/* "0.20 0.18 0.12 3/80 11206": three are runnable, of which we are one. If it
- * cannot be read we do not know, and sleep. */
-static bool
-is_crowded(const MobSpin *spin)
-{
-    char text[128] = {0};
-
-    if (spin->load < 0 || pread(spin->load, text, sizeof text - 1, 0) <= 0)
-        return true;
-    const char *slash = strchr(text, '/');
-    if (slash == NULL)
-        return true;
-    while (slash > text && slash[-1] != ' ')
-        slash--;
-    return strtoul(slash, NULL, 10) > spin->cores;
+    if (spin->waits >= 0)
+        close(spin->waits);
+    spin->waits = -1;
 }
 
 bool
@@ -57,10 +69,8 @@ mob_spin_may(MobSpin *spin, uint64_t real)
         spin->left--;
         return false;
     }
-    if (real >= spin->looked + LOOK_TIME) {
-        spin->looked = real;
-        spin->crowded = is_crowded(spin);
-    }
+    if (real >= spin->looked + LOOK_TIME)
+        look(spin, real);
     return !spin->crowded;
 }
 

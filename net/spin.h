@@ -3,6 +3,10 @@
  * Waking a process on another core takes longer than many an answer, so who
  * has just sent something may wait for it awake. But only while there are cores
  * to spare: spinning on one that somebody else needs delays the very answer.
+ * That shows in how long we have to wait for a core ourselves. How many others
+ * are runnable would say less: those of idle priority give way to us, and of
+ * the rest most are no business of the two that talk.
+ *
  * And where looking again did not help it is tried less and less often.
  */
 #pragma once
@@ -15,10 +19,11 @@
 #define MOB_SPIN_TIME (20 * MOB_US)
 
 typedef struct {
-    int load;        /* /proc/loadavg, or -1 */
+    int waits;       /* /proc/self/schedstat, or -1 */
     unsigned cores;  /* that we may run on */
-    uint64_t looked; /* real time when the load was read last */
-    bool crowded;    /* more processes were runnable than there are cores */
+    uint64_t looked; /* real time when it was read last */
+    uint64_t waited; /* for a core, by then, in nanoseconds */
+    bool crowded;    /* we waited for too large a share of the time before */
     unsigned pause;  /* after the next failure it is not tried so often */
     unsigned left;   /* not tried so often yet */
 } MobSpin;

@@ -55,6 +55,12 @@ mob_stream_has_output(const MobStream *stream)
     return stream->out.length > stream->out_at || stream->backlog > 0;
 }
 
+static inline bool
+mob_stream_has_input(const MobStream *stream)
+{
+    return stream->in.length > stream->in_at || stream->state != MOB_STREAM_OPEN;
+}
+
 /* Reads what is there, up to about @most bytes. A peer whose longest frame is
  * FRAME_STRANGER_MAX gets no more memory than one of those takes. */
 void mob_stream_read(MobStream *stream, size_t most);

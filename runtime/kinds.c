@@ -5,6 +5,10 @@
 
 #include "runtime/str.h"
 
+enum {
+    TEXT_KEPT = 256, /* bytes: longer texts are not kept for the next message */
+};
+
 void
 mob_wire_refuse(MobWire *wire, const char *problem)
 {
@@ -270,6 +274,21 @@ mob_kind_put_str(const void *field, MobBuf *into)
     put_blob(mob_str(str), str != NULL ? str->length : 0, into);
 }
 
+/* Long ones are made: they would be kept for long, too. */
+static MobStr *
+make_text(MobWire *from, const char *bytes, uint32_t length)
+{
+    if (from->texts == NULL || length > TEXT_KEPT)
+        return mob_str_new_len(bytes, length);
+    MobStr **before = &from->texts->at[from->text_count++ % G_N_ELEMENTS(from->texts->at)];
+    if (*before == NULL || (*before)->length != length ||
+        memcmp((*before)->text, bytes, length) != 0) {
+        mob_str_unref(*before);
+        *before = mob_str_new_len(bytes, length);
+    }
+    return mob_str_ref(*before);
+}
+
 void
 mob_kind_get_str(MobWire *from, void *field)
 {
@@ -279,7 +298,7 @@ mob_kind_get_str(MobWire *from, void *field)
     if (length > MOB_STR_MAX)
         mob_wire_refuse(from, "a text is too long");
     else if (bytes != NULL)
-        *(MobStr **)field = mob_str_new_len((const char *)bytes, length);
+        *(MobStr **)field = make_text(from, (const char *)bytes, length);
 }
 
 void

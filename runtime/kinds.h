@@ -16,6 +16,8 @@ typedef struct {
     MobWireError error;
     const char *problem; /* static; NULL: the bytes end too early */
     MobPlaces *places;   /* borrowed; NULL: every value is there */
+    MobTexts *texts;     /* borrowed; NULL: every text is made */
+    uint32_t text_count; /* so many were read */
 } MobWire;
 
 typedef struct {

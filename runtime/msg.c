@@ -199,14 +199,22 @@ mob_msg_encode(const MobMsg *msg, MobBuf *into)
     mob_fields_put(mob_msg_info(msg->type), msg, into);
 }
 
-MobMsg *
-mob_msg_decode(const uint8_t *data, size_t size, GError **error)
+void
+mob_texts_clear(MobTexts *texts)
 {
-    return mob_msg_decode_with(data, size, NULL, error);
+    for (size_t i = 0; i < G_N_ELEMENTS(texts->at); i++)
+        g_clear_pointer(&texts->at[i], mob_str_unref);
 }
 
 MobMsg *
-mob_msg_decode_with(const uint8_t *data, size_t size, MobPlaces *places, GError **error)
+mob_msg_decode(const uint8_t *data, size_t size, GError **error)
+{
+    return mob_msg_decode_with(data, size, NULL, NULL, error);
+}
+
+MobMsg *
+mob_msg_decode_with(const uint8_t *data, size_t size, MobPlaces *places, MobTexts *texts,
+                    GError **error)
 {
     uint32_t type;
 
@@ -224,7 +232,7 @@ mob_msg_decode_with(const uint8_t *data, size_t size, MobPlaces *places, GError 
     }
     const MobMsgInfo *info = mob_msg_info((MobMsgType)type);
     g_autoptr(MobMsg) msg = mob_msg_new((MobMsgType)type);
-    MobWire wire = {.at = data + sizeof type, .end = data + size, .places = places};
+    MobWire wire = {.at = data + sizeof type, .end = data + size, .places = places, .texts = texts};
     mob_fields_get(info, &wire, msg);
     return mob_wire_is_done(&wire, info->name, size, error) ? g_steal_pointer(&msg) : NULL;
 }

@@ -213,8 +213,18 @@ struct MobPlaces {
     bool without_pieces;
 };
 
-/* The same for a message whose values may be found through @places. */
-MobMsg *mob_msg_decode_with(const uint8_t *data, size_t size, MobPlaces *places, GError **error);
+/* Texts of the messages before. Most messages of a process are alike but for few
+ * of theirs, and what came before at the same place is not made anew. All zero at first. */
+typedef struct {
+    MobStr *at[8]; /* owned */
+} MobTexts;
+
+void mob_texts_clear(MobTexts *texts);
+
+/* The same for a message whose values may be found through @places, and whose
+ * texts among @texts, which then has those of this one; both may be NULL. */
+MobMsg *mob_msg_decode_with(const uint8_t *data, size_t size, MobPlaces *places, MobTexts *texts,
+                            GError **error);
 
 /* A record alone, as it is persisted: (transfer full) in and out. A record is
  * freed with mob_record_free(). */

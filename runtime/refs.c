@@ -27,7 +27,7 @@ mob_row_of(MobWorker *worker, const MobRef *ref)
 
     if (row != NULL)
         return row;
-    row = g_new0(MobRow, 1);
+    row = mob_new0(MobRow, 1);
     row->ref = mob_ref_copy(ref);
     row->owned = mob_address_eq(ref->owner, worker->base.address);
     worker->borrowed_rows += !row->owned;

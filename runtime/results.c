@@ -255,8 +255,8 @@ mob_exec_return(MobStep *step, const MobCall *call)
     }
     g_assert(call->value_count == exec->spec->returns); /* the loaders see to it */
     exec->reply = new_reply(exec);
-    exec->reply->results = (MobResults){g_new0(MobResult, call->value_count), call->value_count};
-    exec->returned = call->value_count > 0 ? g_new0(MobValue *, call->value_count) : NULL;
+    exec->reply->results = (MobResults){mob_new0(MobResult, call->value_count), call->value_count};
+    exec->returned = call->value_count > 0 ? mob_new0(MobValue *, call->value_count) : NULL;
     exec->phase = MOB_EXEC_STORING;
     exec->missing = 0;
     place_results(step, call->values);

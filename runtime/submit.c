@@ -36,7 +36,7 @@ MobTask *
 mob_submit(MobStep *step, MobTaskSpec *spec, MobArgs *args)
 {
     MobWorker *worker = step->worker;
-    MobTask *task = g_new0(MobTask, 1);
+    MobTask *task = mob_new0(MobTask, 1);
 
     task->spec = spec;
     task->args = args;

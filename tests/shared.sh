@@ -58,12 +58,15 @@ say $? 3 "its bytes are there once, for three processes that can only read them"
 sort -nk3 sums | tail -1 | awk '$3 < 250000 { fine = 1 } END { exit !fine }'
 say $? 4 "memory of values that nobody needs is used again" sums
 
+timeout 60 "$mobula" run "$source/tests/real/far.lua" --on local+tcp -q >said 2>&1 </dev/null
+say $? 5 "a value of more than a line may hold gets to another machine" said
+
 find tmp -mindepth 1 >left
 for process in /proc/[0-9]*; do
     [ "$(readlink "$process/cwd" 2>/dev/null)" = "$work" ] &&
         [ "$(readlink "$process/exe")" = "$mobula" ] && echo "still runs: $process" >>left
 done
 [ ! -s left ]
-say $? 5 "no process, socket or file is left" left
-echo "1..5"
+say $? 6 "no process, socket or file is left" left
+echo "1..6"
 [ "$bad" = 0 ]

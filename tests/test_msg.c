@@ -196,6 +196,48 @@ Test(msg, what_no_peer_would_send_is_malformed)
     mob_msg_unref(&lease->base);
 }
 
+static MobPushTask *
+push_of(const char *path, const char *function)
+{
+    MobPushTask *push = mob_push_task_new();
+
+    push->spec = mob_spec_new();
+    push->spec->path = mob_str_new(path);
+    push->spec->function = mob_str_new(function);
+    push->args = mob_args_new(0);
+    return push;
+}
+
+static MobMsg *
+through(MobPushTask *push, MobTexts *texts)
+{
+    g_auto(MobBuf) wire = {0};
+    g_autoptr(MobMsg) sent = &push->base;
+
+    mob_msg_encode(sent, &wire);
+    return mob_msg_decode_with(wire.data, wire.length, NULL, texts, NULL);
+}
+
+Test(msg, texts_that_came_before_are_the_same_ones)
+{
+    MobTexts texts = {0};
+    g_autofree char *text = g_strnfill(5000, 'x');
+    g_autoptr(MobMsg) one = through(push_of("1", "add"), &texts);
+    g_autoptr(MobMsg) two = through(push_of("2", "add"), &texts);
+    g_autoptr(MobMsg) other = through(push_of("2", "ad"), &texts);
+    g_autoptr(MobMsg) first = through(push_of("2", text), &texts);
+    g_autoptr(MobMsg) second = through(push_of("2", text), &texts);
+
+    cr_assert_str_eq(mob_str(mob_push_task(two)->spec->path), "2");
+    cr_assert_eq(mob_push_task(one)->spec->function, mob_push_task(two)->spec->function);
+    cr_assert_str_eq(mob_str(mob_push_task(other)->spec->function), "ad");
+    cr_assert_str_eq(mob_str(mob_push_task(one)->spec->function), "add");
+    cr_assert_eq(mob_push_task(first)->spec->path, mob_push_task(other)->spec->path);
+    cr_assert_neq(mob_push_task(first)->spec->function, mob_push_task(second)->spec->function,
+                  "long ones are not kept");
+    mob_texts_clear(&texts);
+}
+
 Test(msg, a_message_weighs_what_its_values_would_not_what_they_cost)
 {
     uint64_t state = 5;

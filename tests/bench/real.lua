@@ -1,4 +1,5 @@
--- real.lua: the workloads of real.py, on real processes. Prints one figure.
+-- real.lua: the workloads of real.py, on real processes. Prints one figure: so
+-- many a second, GB a second, or seconds.
 local m = require "mobula"
 
 local nop = m.remote("nop", function() end)
@@ -34,6 +35,7 @@ local client = m.remote("client", function(count)
 end)
 
 local where = m.remote("where", function() return true end)
+local length = m.remote("length", function(bytes) return #bytes end)
 
 local work = {}
 
@@ -100,8 +102,57 @@ function work.up()
   return 1
 end
 
+-- The median of the second half: in the first, memory comes to be mapped.
+local function settled(count, once)
+  local took = {}
+  for i = 1, count do took[i] = once() end
+  took = table.move(took, count // 2 + 1, count, 1, {})
+  table.sort(took)
+  return took[#took // 2 + 1]
+end
+
+local MB = 1000000
+
+function work.put_large(megabytes)
+  return megabytes / 1000 / settled(megabytes > 400 and 8 or 16, function()
+    local begun = m.now()
+    local ref = m.put(m.bytes(megabytes * MB))
+    local took = m.now() - begun
+    ref:drop()
+    return took
+  end)
+end
+
+function work.get_large(megabytes)
+  return settled(16, function()
+    local ref = m.put(m.bytes(megabytes * MB))
+    local begun = m.now()
+    local bytes = m.get(ref)
+    local _ = bytes:byte(#bytes)
+    local took = m.now() - begun
+    ref:drop()
+    return took
+  end)
+end
+
+-- A task on another machine has the value.
+function work.wire(megabytes)
+  local far = length.options { scheduling_strategy = { node = "n1", soft = false } }
+  return megabytes / 1000 / settled(16, function()
+    local ref = m.put(m.bytes(megabytes * MB))
+    local begun = m.now()
+    local result = far.remote(ref)
+    m.get(result)
+    local took = m.now() - begun
+    drop { ref, result }
+    return took
+  end)
+end
+
+local alone = { up = true, put_large = true, get_large = true, wire = true }
+
 function m.main(what, n)
   n = tonumber(n or 1000)
-  if what ~= "up" then burst(math.min(n, 1000)) end -- workers are there, and warm
-  print(string.format("%.3f", work[what](n)))
+  if not alone[what] then burst(math.min(n, 1000)) end -- workers are there, and warm
+  print(string.format("%.9f", work[what](n)))
 end
