@@ -299,7 +299,7 @@ ends "Ctrl-C ends all of it"
 
 run 0 up --local 2 --cpus 1 -d
 says "c1 is up after"
-run 0 start --head --name lab --cpus 1
+run 0 start --head --name lab --cpus 1 --port $((20000 + $$ % 20000))
 says "lab is up after"
 run 0 list nodes
 says "2 clusters run (c1, lab); this is lab, the newest"
