@@ -6,7 +6,7 @@
 #   tests/packages.sh bench        and the simulator we compare with
 
 build='gcc libc6-dev meson ninja-build pkgconf libglib2.0-dev libcbor-dev libxxhash-dev
-    liblua5.4-dev libsqlite3-dev libgnutls28-dev libgraphviz-dev librsvg2-dev'
+    liblua5.4-dev libsqlite3-dev libgnutls28-dev libseccomp-dev libgraphviz-dev librsvg2-dev'
 check='libcriterion-dev clang clang-format binutils sqlite3'
 bench='g++ libsimgrid-dev'
 
