@@ -16,6 +16,7 @@
 #include "cli/cli.h"
 #include "cli/clusters.h"
 #include "cli/observe.h"
+#include "net/vitals.h"
 
 #define JOIN_TIME   (10 * MOB_SECOND)
 #define STORE_SHARE 10 / 3 /* of the memory of the machine: 30 % */
@@ -58,7 +59,7 @@ make_machines(Up *up, int count)
             .cpus = cpus * MOB_UNIT,
             .cores = cpus,
             .speed_ppm = 1000000,
-            .memory = INT64_C(8) << 30,
+            .memory = (int64_t)mob_vitals_most(flags->memory),
             .store_bytes = store,
             .head = i == 0,
         };
