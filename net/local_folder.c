@@ -25,7 +25,8 @@ enum {
     TRIES = 16, /* for a folder */
 };
 
-/* All but the folder and its lock. */
+/* All but the folder and its lock. What somebody else has just removed, or still
+ * writes to, does not keep us from the rest. */
 static int
 remove_one(const char *path, const struct stat *info, int type, struct FTW *where)
 {
@@ -33,7 +34,20 @@ remove_one(const char *path, const struct stat *info, int type, struct FTW *wher
     (void)type;
     if (where->level == 0 || (where->level == 1 && strcmp(path + where->base, "lock") == 0))
         return 0;
-    return remove(path);
+    remove(path);
+    return 0;
+}
+
+static bool
+holds_its_lock_alone(const char *folder)
+{
+    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+    const char *name;
+
+    while (dir != NULL && (name = g_dir_read_name(dir)) != NULL)
+        if (strcmp(name, "lock") != 0)
+            return false;
+    return dir != NULL;
 }
 
 /* The lock goes last: whoever is killed in the middle of this leaves a folder
@@ -44,6 +58,8 @@ remove_folder(const char *folder)
     g_autofree char *lock = g_build_filename(folder, "lock", NULL);
 
     nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    if (!holds_its_lock_alone(folder))
+        return; /* those who die write a little longer */
     unlink(lock);
     rmdir(folder);
 }
