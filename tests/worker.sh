@@ -75,11 +75,11 @@ ends "what C writes to stdout and stderr reaches the log of its worker and who f
 
 run 1 job submit --follow -- "$wild" crashes
 prints "these were its last words"
-says "WorkerCrashedError: ended by signal 11 (Segmentation fault)"
+says "WorkerCrashedError: ended by signal 6 (Aborted)"
 others_went_on
 run 1 job submit --follow -- "$wild" main-crashes
 prints "these were its last words"
-says "its driver died: ended by signal 11 (Segmentation fault)"
+says "its driver died: ended by signal 6 (Aborted)"
 ends "what was written before a crash is told, and how it ended"
 
 # --- what it may not ---
@@ -127,8 +127,8 @@ until_says flood.err "bytes were printed meanwhile and are not shown here"
 run 0 job stop "$job"
 wait $follower
 says "was stopped"
-for process in "$head" "$observer"; do
-    [ "$(peak_of "$process")" -lt 204800 ] || problem "process $process took $(peak_of "$process") KiB"
+for process in "$head" "$observer"; do # the sanitizers keep what was freed
+    [ "$jail" = free ] || [ "$(peak_of "$process")" -lt 204800 ] || problem "process $process took $(peak_of "$process") KiB"
 done
 ends "a task that prints without end takes neither memory nor the disk, and can be stopped"
 
