@@ -1,4 +1,8 @@
-/* What a process that runs user code cannot do any more, and what it still can. */
+/* What a process that runs user code cannot do any more, and what it still can.
+ *
+ * A call that is refused is so before anybody looks at its arguments. Here they are all
+ * such that it does nothing if it is not refused: these tests may run as root.
+ */
 #include <criterion/criterion.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -73,7 +77,7 @@ make_processes(void)
     bad += expect_refused("fork", pid);
     bad += REFUSED(syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, 0L));
     bad += posix_spawn(&pid, "/bin/true", NULL, NULL, words, environment) != EPERM;
-    bad += REFUSED(execve("/bin/true", words, environment));
+    bad += REFUSED(syscall(SYS_execve, NULL, NULL, NULL));
     bad += system("true") == 0;
     return bad;
 }
@@ -92,7 +96,7 @@ touch_others(void)
     struct rlimit limit;
     int bad = 0;
 
-    bad += REFUSED(ptrace(PTRACE_ATTACH, getppid(), NULL, NULL));
+    bad += REFUSED(ptrace(PTRACE_ATTACH, -1, NULL, NULL));
     bad += REFUSED(syscall(SYS_process_vm_readv, getppid(), &here, 1L, &here, 1L, 0L));
     bad += REFUSED(kill(getppid(), 0));
     bad += REFUSED(kill(-1, 0));
@@ -100,7 +104,7 @@ touch_others(void)
     bad += REFUSED(syscall(SYS_tgkill, getppid(), getppid(), 0));
     bad += REFUSED(prlimit(getppid(), RLIMIT_CORE, NULL, &limit));
     bad += REFUSED(prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0));
-    bad += REFUSED(ioctl(STDIN_FILENO, TIOCSTI, "x"));
+    bad += REFUSED(ioctl(-1, TIOCSTI, NULL));
     return bad;
 }
 
@@ -115,9 +119,9 @@ change_the_machine(void)
 {
     int bad = 0;
 
-    bad += REFUSED(syscall(SYS_mount, "none", "/mnt", "tmpfs", 0L, NULL));
-    bad += REFUSED(syscall(SYS_unshare, 0x10000000L /* CLONE_NEWUSER */));
-    bad += REFUSED(syscall(SYS_chroot, "/"));
+    bad += REFUSED(syscall(SYS_mount, NULL, NULL, NULL, 0L, NULL));
+    bad += REFUSED(syscall(SYS_unshare, -1L));
+    bad += REFUSED(syscall(SYS_chroot, NULL));
     bad += REFUSED(syscall(SYS_bpf, 0L, NULL, 0L));
     bad += REFUSED(syscall(SYS_keyctl, 0L, 0L, 0L, 0L, 0L));
     bad += REFUSED(syscall(SYS_perf_event_open, NULL, 0L, -1L, -1L, 0L));
@@ -126,7 +130,7 @@ change_the_machine(void)
 #ifdef SYS_io_uring_setup
     bad += REFUSED(syscall(SYS_io_uring_setup, 1L, NULL));
 #endif
-    bad += REFUSED(sethostname("x", 1));
+    bad += REFUSED(syscall(SYS_sethostname, NULL, 1L));
     return bad;
 }
 
@@ -139,10 +143,9 @@ Test(net_jail, it_changes_nothing_of_the_machine)
 static int
 open_doors(void)
 {
-    int local = socket(AF_UNIX, SOCK_STREAM, 0);
-    int bad = local < 0;
+    int bad = 0;
 
-    bad += REFUSED(listen(local, 1));
+    bad += REFUSED(listen(-1, 1));
     bad += REFUSED(socket(AF_PACKET, SOCK_DGRAM, 0));
     bad += REFUSED(socket(AF_ALG, SOCK_SEQPACKET, 0));
     bad += REFUSED(socket(AF_INET, SOCK_RAW, IPPROTO_ICMP));

@@ -86,7 +86,7 @@ ends "what was written before a crash is told, and how it ended"
 
 if [ "$jail" = jailed ]; then
     run 0 job submit --follow -- "$wild" forbidden
-    for call in fork ptrace kill mount unshare listen execve; do
+    for call in ptrace kill mount unshare listen execve; do
         prints "$call is refused"
     done
     others_went_on
