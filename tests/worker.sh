@@ -134,6 +134,8 @@ ends "a task that prints without end takes neither memory nor the disk, and can 
 
 run 1 job submit --follow -- "$wild" swallows
 says "MiB of memory, and a process may take 300 MiB here (mobula up --memory)"
+took=$(sed -n 's/.*it took \([0-9]*\) MiB.*/\1/p' err)
+[ "${took:-9999}" -lt 1500 ] || problem "it was noticed late, at $took MiB"
 others_went_on
 ends "a task that takes memory without end is ended, and whoever submitted it is told the bound"
 
