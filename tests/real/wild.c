@@ -108,6 +108,8 @@ crashes(MobulaTask *task, MobulaValue *const *args, size_t count)
     (void)task;
     (void)args;
     (void)count;
+    for (int i = 0; i < 10000; i++) /* more than is read in a moment */
+        printf("%5d is a long story, and it is told to its end whatever happens then\n", i);
     printf("these were its last words\n");
     abort();
     return NULL;
