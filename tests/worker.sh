@@ -108,10 +108,10 @@ job=$(sed -n 's/^\(J[0-9]*\) .*/\1/p' flood.err)
 for _ in $(seq 100); do
     worker=$(worker_of "$job" floods)
     log=$(echo tmp/*/logs/"$(echo "$worker" | tr / -)".log)
-    [ "$(wc -c <"$log")" -gt $((12 << 20)) ] && break
+    [ "$(stat -c %s "$log")" -gt $((12 << 20)) ] && break
     sleep 0.1
 done
-[ "$(wc -c <"$log")" -gt $((12 << 20)) ] || problem "it was not long enough to test anything: $(wc -c <"$log")"
+[ "$(stat -c %s "$log")" -gt $((12 << 20)) ] || problem "it was not long enough to test anything: $(stat -c %s "$log")"
 [ "$(du -k "$log" | cut -f1)" -lt 10240 ] || problem "its log takes $(du -k "$log" | cut -f1) KiB of the disk"
 run 0 logs "$worker"
 says "MiB before this are not kept"
@@ -131,6 +131,38 @@ for process in "$head" "$observer"; do # the sanitizers keep what was freed
     [ "$jail" = free ] || [ "$(peak_of "$process")" -lt 204800 ] || problem "process $process took $(peak_of "$process") KiB"
 done
 ends "a task that prints without end takes neither memory nor the disk, and can be stopped"
+
+cat >loud.lua <<'LUA'
+local m = require "mobula"
+local loud = m.remote("loud", function()
+  while true do print("a line that nobody wants to read to its end, because it has none") end
+end)
+local add = m.remote("add", function(x) return x + 1 end)
+function m.main()
+  local endless, x = loud.options { max_retries = 0 }.remote(), 0
+  m.sleep "100ms"
+  for _ = 1, 50 do x = m.get(add.remote(x)) end
+  print("beside it " .. x .. " tasks went on")
+  m.get(endless)
+end
+LUA
+"$mobula" job submit --follow -- loud.lua >flood.out 2>flood.err </dev/null &
+follower=$!
+said="a task in Lua that prints without end"
+until_says flood.out "beside it 50 tasks went on"
+job=$(sed -n 's/^\(J[0-9]*\) .*/\1/p' flood.err)
+worker=$(worker_of "$job" loud)
+log=$(echo tmp/*/logs/"$(echo "$worker" | tr / -)".log)
+for _ in $(seq 200); do
+    [ "$(stat -c %s "$log")" -gt $((12 << 20)) ] && break
+    sleep 0.1
+done
+[ "$(stat -c %s "$log")" -gt $((12 << 20)) ] || problem "it was not long enough to test anything"
+[ "$(du -k "$log" | cut -f1)" -lt 10240 ] || problem "its log takes $(du -k "$log" | cut -f1) KiB of the disk"
+run 0 job stop "$job"
+wait $follower
+[ "$jail" = free ] || [ "$(peak_of "$observer")" -lt 204800 ] || problem "the observer took $(peak_of "$observer") KiB"
+ends "nor does one in Lua"
 
 run 1 job submit --follow -- "$wild" swallows
 says "MiB of memory, and a process may take 300 MiB here (mobula up --memory)"
