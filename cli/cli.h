@@ -79,6 +79,7 @@ typedef struct {
     char *address; /* of a cluster */
     char *name;    /* of a cluster */
     char *store_text;
+    char *memory_text;
     char *run; /* a run folder */
     char *rows_text;
     char *keep_text;
@@ -116,6 +117,7 @@ typedef struct {
     uint64_t seeds;       /* 0 unless given */
     uint64_t rows;        /* 0 unless given */
     uint64_t store;       /* bytes; 0 unless given */
+    uint64_t memory;      /* likewise */
     uint64_t keep;        /* 0 unless given */
     uint64_t events_from; /* both 0 unless given */
     uint64_t events_to;

@@ -12,6 +12,7 @@ enum {
     LOCAL_MAX = 100,
     CPUS_MAX = 1024,
     STORE_MIN = 1 << 20,
+    MEMORY_MIN = 64 << 20,
 };
 
 /* One flag; GOption fills in the field of MobFlags at @offset. */
@@ -76,6 +77,8 @@ static const FlagInfo flags[] = {
      "of each machine; default: as many as there are here"},
     {MOB_FLAG_MAKE, "store", 0, G_OPTION_ARG_STRING, AT(store_text), "BYTES",
      "object store of each machine: 2GiB, 500MB; default: 30 % of the memory, at most 2GiB each"},
+    {MOB_FLAG_MAKE, "memory", 0, G_OPTION_ARG_STRING, AT(memory_text), "BYTES",
+     "of each machine, and the most a process of it may take; default: 3/4 of what is here"},
     {MOB_FLAG_MAKE, "name", 0, G_OPTION_ARG_STRING, AT(name), "NAME",
      "what it is called; default: c1, c2 …"},
     {MOB_FLAG_MAKE, "keep", 0, G_OPTION_ARG_STRING, AT(keep_text), "N",
@@ -320,6 +323,12 @@ check_cluster_values(MobTerm *term, MobFlags *into)
                           into->store_text);
         return false;
     }
+    if (into->memory_text != NULL &&
+        (!parse_bytes(into->memory_text, &into->memory) || into->memory < MEMORY_MIN)) {
+        mob_term_complain(term, "--memory %s: a size is expected, 64MiB or more: 500MB, 2GiB",
+                          into->memory_text);
+        return false;
+    }
     return read_number(term, "limit", into->rows_text, 1, &into->rows) &&
            read_number(term, "keep", into->keep_text, 1, &into->keep);
 }
@@ -436,6 +445,7 @@ mob_cli_clear(MobCli *cli)
                      cli->flags.address,
                      cli->flags.name,
                      cli->flags.store_text,
+                     cli->flags.memory_text,
                      cli->flags.run,
                      cli->flags.rows_text,
                      cli->flags.keep_text,

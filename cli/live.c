@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/text.h"
+#include "net/vitals.h"
 
 typedef struct {
     const MobLive *live;
@@ -211,9 +212,10 @@ running_on(const Writer *writer, MobAddress worker)
 static const char *
 proc_state(const Writer *writer, const MobStateProc *proc, const MobStateTask *task)
 {
-    (void)writer;
     if (!proc->alive)
         return "DEAD";
+    if (mob_vitals_read(mob_local_pid(writer->live->local, proc->name)).stopped)
+        return "STOPPED";
     if (proc->blocked)
         return "BLOCKED";
     return task != NULL || proc->role == MOB_ROLE_DRIVER ? "RUNNING" : "IDLE";

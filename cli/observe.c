@@ -11,6 +11,10 @@
 #include "cli/cli.h"
 #include "cli/observe_parts.h"
 
+enum {
+    BEHIND_MOST = 4 << 20, /* bytes that a client may have to read yet */
+};
+
 uint32_t
 mob_observer_job_of(const MobObserver *observer, const MobStateTask *task, MobAddress worker)
 {
@@ -26,19 +30,39 @@ mob_observer_job_of(const MobObserver *observer, const MobStateTask *task, MobAd
 
 /* --- who looks on --- */
 
+/* Who does not read what a job prints misses some of it instead of taking our memory. */
+static void
+tell_output(MobFollower *follower, const MobOutput *output)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    mob_append_output(text, output, follower->sink.json);
+    if (mob_client_behind(follower->client) > BEHIND_MOST) {
+        follower->missed += text->len;
+        return;
+    }
+    if (follower->missed > 0)
+        mob_sink_say(&follower->sink,
+                     "%" G_GUINT64_FORMAT " bytes were printed meanwhile and are not shown here",
+                     follower->missed);
+    follower->missed = 0;
+    mob_client_tell(follower->client, MOB_TELL_OUT, text->str, text->len);
+}
+
 static void
 on_output(MobObserver *observer, const MobNote *note)
 {
     MobOutput output = mob_output_of(observer->state, note);
     uint32_t job = mob_observer_job_of(observer, output.task, note->worker);
 
+    if (job == 0)
+        return; /* a worker without a task: it stands in its log */
+
     for (guint i = 0; i < observer->followers->len; i++) {
         MobFollower *follower = g_ptr_array_index(observer->followers, i);
         if (follower->job != job || follower->kind == MOB_FOLLOW_END)
             continue;
-        g_autoptr(GString) text = g_string_new(NULL);
-        mob_append_output(text, &output, follower->sink.json);
-        mob_client_tell(follower->client, MOB_TELL_OUT, text->str, text->len);
+        tell_output(follower, &output);
     }
 }
 

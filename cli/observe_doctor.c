@@ -4,6 +4,8 @@
  * something has come. What has not come after a while does not get there; the
  * direction is known, since nothing has to come back on the same way.
  */
+#include <string.h>
+
 #include "cli/cli.h"
 #include "cli/json.h"
 #include "cli/observe_parts.h"
@@ -41,6 +43,25 @@ mob_observer_forget_rounds(MobObserver *observer, const MobClient *client)
     for (guint i = observer->rounds->len; i > 0; i--)
         if (((const MobRound *)g_ptr_array_index(observer->rounds, i - 1))->client == client)
             g_ptr_array_remove_index(observer->rounds, i - 1);
+}
+
+/* --- who stands still --- */
+
+guint
+mob_observer_say_stopped(const MobObserver *observer, const MobSink *sink)
+{
+    g_autoptr(MobRows) workers = mob_live_rows(&observer->live, mob_noun("workers", NULL));
+    guint count = 0;
+
+    for (guint row = 0; row < mob_rows_count(workers); row++) {
+        if (strcmp(mob_rows_get(workers, row, "state"), "STOPPED") != 0)
+            continue;
+        count++;
+        mob_sink_say(sink, "✗ %s is stopped, and so is its task; it goes on after kill -CONT %u",
+                     mob_rows_get(workers, row, "worker"),
+                     (unsigned)mob_rows_cell(workers, row, "pid")->number);
+    }
+    return count;
 }
 
 /* --- the answer --- */
@@ -95,10 +116,11 @@ finish(MobObserver *observer, MobRound *round)
         (round->sink.json ? tell_json : tell_people)(probe, &round->sink);
         open += probe->came != 0;
     }
-    bool all = open == round->probes->len && observer->state->gcs_alive;
+    bool all = mob_observer_say_stopped(observer, &round->sink) == 0 &&
+               open == round->probes->len && observer->state->gcs_alive;
     if (!observer->state->gcs_alive)
         mob_sink_say(&round->sink, "✗ gcs is dead");
-    if (all)
+    if (open == round->probes->len)
         mob_sink_say(&round->sink, "✓ every machine reaches every other");
     else
         mob_sink_say(&round->sink, "✗ %u of %u ways are open", open, round->probes->len);

@@ -70,14 +70,19 @@ tell_json(const MobLiveJob *job, const char *state, const MobValue *result, cons
 }
 
 static void
-tell_failure(const MobLiveJob *job, const char *state, const MobValue *result, const MobSink *sink)
+tell_failure(const MobObserver *observer, const MobLiveJob *job, const char *state,
+             const MobValue *result, const MobSink *sink)
 {
     g_autoptr(GString) text = g_string_new(NULL);
+    MobControl *control = observer->live.control;
+    const MobStateProc *driver =
+        mob_state_proc_by_address(observer->state, control->job_driver(control, job->number));
+    const char *why = driver != NULL && driver->why != NULL ? driver->why : "it never began";
 
     if (strcmp(state, "STOPPED") == 0)
         g_string_printf(text, "✗ J%u was stopped", job->number);
     else if (result == NULL)
-        g_string_printf(text, "✗ J%u   its driver died", job->number);
+        g_string_printf(text, "✗ J%u   its driver died: %s", job->number, why);
     else
         g_string_printf(text, "✗ J%u failed", job->number);
     mob_sink_say(sink, "%s", text->str);
@@ -121,7 +126,7 @@ tell_end(const MobObserver *observer, const MobLiveJob *job, const MobSink *sink
     else if (ok)
         tell_success(observer, job, result, sink);
     else
-        tell_failure(job, state, result, sink);
+        tell_failure(observer, job, state, result, sink);
     return ok ? MOB_EXIT_OK : MOB_EXIT_FAILED;
 }
 

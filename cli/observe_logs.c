@@ -15,11 +15,11 @@
 #include "cli/cli.h"
 #include "cli/json.h"
 #include "cli/observe_parts.h"
+#include "net/log.h"
 
 enum {
     BLOCK = 64 << 10,
     ROUND_MOST = 1 << 20, /* of one file: others wait too */
-    LOG_MOST = 64 << 20,  /* what is told of a log that is there already */
 };
 
 #define LOOK_PERIOD (100 * MOB_MS)
@@ -108,11 +108,30 @@ mob_observer_status(MobObserver *observer, const MobSink *sink)
         status_node(nodes, row, out);
     status_jobs(jobs, out);
     mob_sink_table(sink, out->str);
+    mob_observer_say_stopped(observer, sink);
     mob_sink_say(sink, "next: mobula list tasks -f state=RUNNING");
     return MOB_EXIT_OK;
 }
 
 /* --- files --- */
+
+/* Of a long log only the end is kept; see net/log.h. */
+static void
+go_where_it_is(int fd, uint64_t *at, const MobSink *sink)
+{
+    struct stat info;
+
+    if (fstat(fd, &info) != 0)
+        return;
+    uint64_t size = (uint64_t)info.st_size;
+    if (size < *at)
+        *at = 0; /* it was begun anew */
+    if (size <= *at + MOB_LOG_KEEP)
+        return;
+    mob_sink_say(sink, "%" G_GUINT64_FORMAT " MiB before this are not kept",
+                 (size - MOB_LOG_KEEP - *at) >> 20);
+    *at = size - MOB_LOG_KEEP;
+}
 
 /* Tells what @path holds from *@at on, up to so much at once; false: nothing can be read. */
 static bool
@@ -120,11 +139,12 @@ tell_file(const char *path, uint64_t *at, const MobSink *sink)
 {
     g_autofree char *block = g_malloc(BLOCK);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    uint64_t until = *at + ROUND_MOST;
     ssize_t count = 0;
 
     if (fd < 0)
         return false;
+    go_where_it_is(fd, at, sink);
+    uint64_t until = *at + ROUND_MOST;
     while (*at < until && (count = pread(fd, block, BLOCK, (off_t)*at)) > 0) {
         sink->tell(sink->data, MOB_TELL_OUT, block, (size_t)count);
         *at += (uint64_t)count;
@@ -215,11 +235,6 @@ worker_logs(MobObserver *observer, MobClient *client, const MobAsk *ask, const c
     if (proc == NULL || !g_file_test(path, G_FILE_TEST_EXISTS)) {
         say_which_logs(observer, name, sink);
         return MOB_EXIT_USAGE;
-    }
-    struct stat info;
-    if (stat(path, &info) == 0 && info.st_size > LOG_MOST) {
-        at = (uint64_t)info.st_size - LOG_MOST;
-        mob_sink_say(sink, "the last %d MiB of %s", LOG_MOST >> 20, path);
     }
     for (uint64_t before = UINT64_MAX; at != before;) {
         before = at;

@@ -27,9 +27,10 @@ typedef struct {
     MobClient *client;
     MobFollowKind kind;
     MobSink sink;
-    uint32_t job; /* 0: of a file */
-    char *path;   /* of a file, owned */
-    uint64_t at;  /* of the file: told so far */
+    uint32_t job;    /* 0: of a file */
+    char *path;      /* of a file, owned */
+    uint64_t at;     /* of the file: told so far */
+    uint64_t missed; /* bytes that a job printed while the client did not read */
 } MobFollower;
 
 typedef struct {
@@ -74,6 +75,9 @@ int mob_observer_logs(MobObserver *observer, MobClient *client, const MobAsk *as
 /* What the job has printed, then the rest if the client follows. */
 int mob_observer_job_logs(MobObserver *observer, MobClient *client, const MobAsk *ask,
                           const char *name, const MobSink *sink);
+
+/* Says which processes were stopped from outside, and what makes them go on; how many. */
+guint mob_observer_say_stopped(const MobObserver *observer, const MobSink *sink);
 
 int mob_observer_doctor(MobObserver *observer, MobClient *client, const MobSink *sink);
 void mob_round_free(void *round);

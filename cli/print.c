@@ -33,12 +33,10 @@ mob_append_output(GString *into, const MobOutput *output, bool json_lines)
 MobOutput
 mob_output_of(const MobState *state, const MobNote *note)
 {
-    MobTaskId task = note->spec != NULL ? note->spec->id : note->task;
-
     return (MobOutput){
         .text = note->text,
         .worker = note->worker,
-        .task = state != NULL ? mob_state_task_by_id(state, task) : NULL,
+        .task = state != NULL ? mob_state_printed(state, note) : NULL,
         .state = state,
         .at = state != NULL ? state->now : 0,
     };

@@ -14,6 +14,7 @@
 #include "cli/clusters.h"
 #include "cli/observe.h"
 #include "net/nest.h"
+#include "net/vitals.h"
 #include "runtime/str.h"
 
 #define JOIN_TIME   (10 * MOB_SECOND)
@@ -65,7 +66,7 @@ make_machines(Up *up, int count)
             .cpus = cpus * MOB_UNIT,
             .cores = cpus,
             .speed_ppm = 1000000,
-            .memory = INT64_C(8) << 30,
+            .memory = (int64_t)mob_vitals_most(flags->memory),
             .store_bytes = store,
             .head = i == 0,
         };

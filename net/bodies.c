@@ -6,8 +6,15 @@
  */
 #include "net/inside.h"
 
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "runtime/program.h"
+
 enum {
-    NOMINAL = 1000000
+    NOMINAL = 1000000,
+    PATIENCE_US = 1000 * 1000,
 };
 
 static MobRunning *
@@ -42,6 +49,7 @@ mob_running_start(MobNetHost *host, MobEffect *effect)
     running->args = g_steal_pointer(&effect->args);
     running->due = MOB_TIME_NEVER;
     running->ready = true;
+    running->writes = mob_program_is_ours(running->spec->bundle);
     running->context = (MobBodyContext){
         .worker = host->address,
         .worker_name = mob_str(host->birth->name),
@@ -111,6 +119,22 @@ mob_running_clear(MobNetHost *host)
         host->loader->drop(host->loader, host->address);
 }
 
+/* What the body wrote to its standard output has been read and told by our
+ * daemon before anybody hears what the body does next: only we know where one
+ * body ends and another begins. Who writes more than is read waits in vain. */
+static void
+wait_until_told(void)
+{
+    int left = 0;
+
+    fflush(stdout);
+    for (unsigned us = 0; us < PATIENCE_US; us += MIN(us + 20, 1000)) {
+        if (ioctl(STDOUT_FILENO, FIONREAD, &left) != 0 || left == 0)
+            return;
+        g_usleep(MIN(us + 20, 1000));
+    }
+}
+
 static void
 run(MobNetHost *host, MobRunning *running)
 {
@@ -118,9 +142,13 @@ run(MobNetHost *host, MobRunning *running)
     running->due = MOB_TIME_NEVER;
     running->answer.now = mob_clock_now(&host->clock);
     memset(&running->call, 0, sizeof running->call);
+    if (running->writes)
+        mob_look_flush(host); /* that it runs is told before what it writes, or it runs for long */
     mob_nudge_begin(host);
     running->body->class->resume(running->body, &running->answer, &running->call);
     mob_nudge_end();
+    if (running->writes)
+        wait_until_told();
     mob_clock_tick(&host->clock); /* who knows for how long it ran */
     mob_answer_clear(&running->answer);
     MobInput input = {.kind = MOB_INPUT_CALL, .body = running->id, .call = &running->call};

@@ -55,13 +55,13 @@ mob_nethost_end(MobNetHost *host, const char *why)
 /* What programs print goes to the log of the process too, among what the
  * process writes by itself. */
 static void
-write_output(const char *text)
+write_output(MobNetHost *host, const char *text)
 {
     size_t length = strlen(text);
 
-    fwrite(text, 1, length, stdout);
+    mob_log_write(&host->log, text, length);
     if (length == 0 || text[length - 1] != '\n')
-        putchar('\n');
+        mob_log_write(&host->log, "\n", 1);
 }
 
 /* Carries out one effect and empties it. Returns whether the process goes on. */
@@ -92,7 +92,7 @@ carry_out(MobNetHost *host, MobEffect *effect)
         mob_daemon_kill(host, effect->address);
         break;
     case MOB_EFFECT_OUTPUT:
-        write_output(mob_str(effect->str));
+        write_output(host, mob_str(effect->str));
         mob_str_unref(effect->str);
         break;
     case MOB_EFFECT_EXIT:
@@ -361,10 +361,13 @@ mob_nethost_new(const MobNetHostOptions *options, GError **error)
 {
     g_autoptr(MobNetHost) host = g_new0(MobNetHost, 1);
     const MobBirth *birth = options->birth;
+    bool runs_bodies = birth->role == MOB_ROLE_WORKER || birth->role == MOB_ROLE_DRIVER;
 
     host->birth = birth;
     host->mesh = options->mesh;
     host->loader = options->loader;
+    host->log = runs_bodies ? mob_log_open(mob_str(birth->folder), mob_str(birth->name))
+                            : (MobLog){.fd = -1};
     host->address = birth->address;
     host->role = (MobRole)birth->role;
     host->clock = (MobClock){.epoch = birth->epoch, .pace = MAX(birth->pace, 1)};
@@ -427,6 +430,7 @@ mob_nethost_free(MobNetHost *host)
     g_ptr_array_unref(host->bundles);
     mob_loop_free(host->loop);
     mob_spin_clear(&host->spin);
+    mob_log_close(&host->log);
     g_free(host->over_why);
     g_free(host);
 }

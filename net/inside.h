@@ -9,6 +9,7 @@
  *     look.c    who looks on: reports, standing still, orders
  *     shared.c  the object store: large values in memory that processes share
  *     daemon.c a node manager's host besides: children, and passing on
+ *     tap.c    and what the children print past us
  *     mesh.c   a daemon's connections with other machines, over TCP
  *
  * Connections are one-way. Whoever sends to somebody opens a *line* to it, and
@@ -27,6 +28,7 @@
 #include "net/host.h"
 #include "net/join.h"
 #include "net/journal.h"
+#include "net/log.h"
 #include "net/loop.h"
 #include "net/meet.h"
 #include "net/spin.h"
@@ -80,6 +82,7 @@ typedef struct {
     MobCall call;
     MobAnswer answer; /* for the next run, owned */
     bool ready;       /* to be run in this round */
+    bool writes;      /* past us too: it is no Lua */
     MobTime due;      /* it computes or sleeps until then; MOB_TIME_NEVER: it does not */
 } MobRunning;
 
@@ -109,6 +112,7 @@ struct MobNetHost {
     MobNetJournal *journal; /* owned; NULL unless the process persists */
     bool over;              /* the process is done */
     char *over_why;         /* owned */
+    MobLog log;             /* what its programs print */
     MobAddress deaf;        /* what the present step sends there is lost */
 
     /* bodies.c */
@@ -291,8 +295,12 @@ bool mob_daemon_has(const MobNetHost *host, MobAddress address);
 void mob_daemon_greeted(MobNetHost *host, MobAddress address);
 /* Whether a child that was started has yet to connect. */
 bool mob_daemon_waits(const MobNetHost *host);
+/* A child waits to be looked after: in a moment. */
+void mob_daemon_hurry(MobNetHost *host);
 /* A frame from the zygote. */
 void mob_daemon_frame(MobNetHost *host, const MobFrame *frame);
+/* Somebody asks why the process at @address is gone. If it is ending, it has ended now. */
+void mob_daemon_asked(MobNetHost *host, MobAddress address);
 /* The child at @address ends by itself, and says why. */
 void mob_daemon_left(MobNetHost *host, MobAddress address, const uint8_t *why, uint32_t length);
 /* Starts a child that is not the protocol's to start: the GCS, a driver. */

@@ -400,6 +400,27 @@ forget_procs(MobLocal *local)
     g_ptr_array_set_free_func(local->procs, mob_local_proc_free);
 }
 
+/* What user code wrote before it died, and how it died, its daemon says: the
+ * worker or driver is over when that has come, or the daemon is gone too. */
+static bool
+has_a_witness(const MobLocal *local, const MobLocalProc *proc)
+{
+    const MobLocalProc *daemon = mob_local_proc_at(local, mob_node_address(proc->address.node));
+
+    return (proc->role == MOB_ROLE_WORKER || proc->role == MOB_ROLE_DRIVER) && !proc->killed &&
+           proc->why == NULL && daemon != NULL && daemon->sight != NULL;
+}
+
+static void
+bury_orphans(MobLocal *local, uint32_t node)
+{
+    for (guint i = 0; i < local->procs->len; i++) {
+        MobLocalProc *proc = g_ptr_array_index(local->procs, i);
+        if (proc->alive && proc->sight == NULL && proc->address.node == node)
+            bury(local, proc, mob_clock_now(&local->clock));
+    }
+}
+
 static void
 on_line_ended(MobLocal *local, MobSight *sight)
 {
@@ -407,7 +428,10 @@ on_line_ended(MobLocal *local, MobSight *sight)
 
     if (proc != NULL) {
         proc->sight = NULL;
-        bury(local, proc, mob_clock_now(&local->clock));
+        if (!has_a_witness(local, proc))
+            bury(local, proc, mob_clock_now(&local->clock));
+        if (proc->role == MOB_ROLE_NODE)
+            bury_orphans(local, proc->address.node);
     }
     g_ptr_array_remove(local->sights, sight);
     forget_procs(local);

@@ -265,6 +265,8 @@ on_message(MobNetHost *host, const MobFrame *frame, const uint8_t *body)
                                        .from = frame->from,
                                        .to = host->address,
                                        .msg = msg});
+    if (host->daemon != NULL && msg->type == MOB_MSG_ASK_FAILURE_CAUSE)
+        mob_daemon_asked(host, mob_ask_failure_cause(msg)->worker);
     MobInput input = {.kind = MOB_INPUT_MESSAGE, .from = frame->from, .msg = msg};
     if (frame->flags & MOB_FRAME_LOSE_REPLY)
         host->deaf = frame->from;

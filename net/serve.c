@@ -145,6 +145,12 @@ mob_client_send(MobClient *client, const MobFrame *frame, const MobBuf *body)
     push(client);
 }
 
+size_t
+mob_client_behind(const MobClient *client)
+{
+    return client->stream.out.length - client->stream.out_at;
+}
+
 static void
 on_hello(MobClient *client, const MobFrame *frame, const uint8_t *body)
 {

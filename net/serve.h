@@ -46,6 +46,8 @@ void mob_serve_free(MobServe *serve);
 /* To be called inside ask() or later, until gone(). */
 void mob_client_tell(MobClient *client, MobTellKind kind, const char *text, size_t length);
 void mob_client_over(MobClient *client, uint32_t code);
+/* How many bytes it was told and has not read yet. */
+size_t mob_client_behind(const MobClient *client);
 
 /* Another frame, for a client that has asked to be sent such. */
 void mob_client_send(MobClient *client, const MobFrame *frame, const MobBuf *body);

@@ -12,7 +12,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "net/log.h"
 #include "net/stream.h"
+#include "runtime/watch.h"
 
 /* A child of our parent, which is told of its end. */
 static pid_t
@@ -21,58 +23,78 @@ fork_sibling(void)
     return (pid_t)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, NULL);
 }
 
-/* What the process writes by itself (printf in C, a crash) goes to a file of its own. */
+/* What the process writes by itself (printf in C, a crash) goes where @out leads. */
 static void
-redirect(const MobBirth *birth)
+redirect(int out)
 {
-    g_autofree char *name = g_strdelimit(g_strdup(mob_str(birth->name)), "/", '-');
-    g_autofree char *path = g_strdup_printf("%s/logs/%s.log", mob_str(birth->folder), name);
-    int file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
     if (null >= 0)
         dup2(null, STDIN_FILENO);
-    if (file >= 0) {
-        dup2(file, STDOUT_FILENO);
-        dup2(file, STDERR_FILENO);
-        close(file);
+    if (out >= 0) {
+        dup2(out, STDOUT_FILENO);
+        dup2(out, STDERR_FILENO);
         setvbuf(stdout, NULL, _IOLBF, 0); /* it may be killed at any time */
     }
     if (null >= 0)
         close(null);
 }
 
-static void
-be_born(MobStream *stream, const MobBirth *birth, pid_t daemon, MobZygoteChild child)
+static bool
+runs_user_code(const MobBirth *birth)
 {
+    return birth->role == MOB_ROLE_WORKER || birth->role == MOB_ROLE_DRIVER;
+}
+
+static void
+be_born(MobStream *stream, const MobBirth *birth, int out, pid_t daemon, MobZygoteChild child)
+{
+    MobLog log = {.fd = -1};
+
     mob_stream_clear(stream);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != daemon)
         _exit(1); /* it has died meanwhile */
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    redirect(birth);
+    if (out < 0)
+        log = mob_log_open(mob_str(birth->folder), mob_str(birth->name));
+    redirect(out >= 0 ? out : log.fd);
+    mob_log_close(&log);
+    if (out >= 0)
+        close(out);
     int code = child(birth);
     fflush(NULL);
     _exit(code);
 }
 
+/* What user code writes is read by the daemon, which gets the other end of a
+ * pipe (see tap.h); what the rest write goes to their logs. */
 static void
 serve(MobStream *stream, const MobFrame *frame, const uint8_t *body, pid_t daemon,
       MobZygoteChild child)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(MobBirth) birth = mob_record_decode(MOB_RECORD_birth, body, frame->length, &error);
+    int ends[2] = {-1, -1};
 
     if (birth == NULL)
         g_error("the zygote cannot read what its daemon wrote: %s", error->message);
+    bool piped = runs_user_code(birth) && pipe2(ends, O_CLOEXEC) == 0;
     pid_t pid = fork_sibling();
-    if (pid == 0)
-        be_born(stream, birth, daemon, child);
+    if (pid == 0) {
+        if (piped)
+            close(ends[0]);
+        be_born(stream, birth, ends[1], daemon, child);
+    }
     MobFrame answer = {.kind = MOB_FRAME_CHILD,
                        .from = birth->address,
                        .event = pid < 0 ? 0 : (uint64_t)pid,
-                       .clock = pid < 0 ? (uint64_t)errno : 0};
+                       .clock = pid < 0 ? (uint64_t)errno : piped};
+    if (pid > 0 && piped)
+        mob_stream_put_fd(stream, ends[0]);
     mob_stream_put(stream, &answer, NULL, 0);
+    for (int i = 0; piped && i < 2; i++)
+        close(ends[i]);
 }
 
 static void

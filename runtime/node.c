@@ -214,6 +214,9 @@ node_step(MobProcess *self, const MobInput *in, MobOutbox *out)
     case MOB_INPUT_EVICT:
         mob_node_on_evict(node, in, out);
         break;
+    case MOB_INPUT_PRINTED:
+        mob_note(out, (MobNote){.kind = MOB_NOTE_OUTPUT, .worker = in->from, .text = in->reason});
+        break;
     case MOB_INPUT_CALL:
     case MOB_INPUT_COUNT:
         break; /* node managers have no bodies */

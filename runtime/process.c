@@ -17,8 +17,8 @@ static const bool timer_is_background[MOB_TIMER_COUNT] = {
 #include "runtime/timers.def"
 };
 
-static const char *const input_names[MOB_INPUT_COUNT] = {"start", "message", "reset", "timer",
-                                                         "call",  "child",   "leave", "evict"};
+static const char *const input_names[MOB_INPUT_COUNT] = {
+    "start", "message", "reset", "timer", "call", "child", "leave", "evict", "printed"};
 
 static const char *const call_names[MOB_CALL_COUNT] = {
     "submit", "get", "wait", "put", "compute", "sleep", "output", "return", "raise",

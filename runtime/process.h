@@ -53,6 +53,7 @@ typedef enum {
     MOB_INPUT_CHILD,   /* from, reason: a worker process of this machine has ended */
     MOB_INPUT_LEAVE,   /* node manager: drain, then exit */
     MOB_INPUT_EVICT,   /* node manager: object: drop the copy here, primary or not (a fault) */
+    MOB_INPUT_PRINTED, /* node manager: from, reason: a process of this machine wrote that text */
     MOB_INPUT_COUNT,
 } MobInputKind;
 

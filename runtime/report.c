@@ -230,6 +230,7 @@ put_input(const MobInput *input, MobBuf *into)
         put_byte(input->call->kind, into);
         break;
     case MOB_INPUT_CHILD:
+    case MOB_INPUT_PRINTED:
         mob_kind_put_address(&input->from, into);
         mob_kind_put_text(&input->reason, into);
         break;
@@ -268,6 +269,7 @@ get_input(MobWire *from, Report *into)
         input->call = &into->call;
         break;
     case MOB_INPUT_CHILD:
+    case MOB_INPUT_PRINTED:
         mob_kind_get_address(from, &input->from);
         mob_kind_get_text(from, &input->reason);
         break;

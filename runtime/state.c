@@ -123,17 +123,32 @@ on_job(State *state, const MobNote *note)
     }
 }
 
+MobStateTask *
+mob_state_printed(const MobState *base, const MobNote *note)
+{
+    const Proc *proc;
+
+    if (note->spec != NULL || mob_task_is(note->task))
+        return mob_state_task_by_id(base, note->spec != NULL ? note->spec->id : note->task);
+    proc = mob_table_get(((const State *)base)->procs, mob_key_address(note->worker));
+    const MobStateAttempt *attempt = proc == NULL            ? NULL
+                                     : proc->running != NULL ? proc->running
+                                                             : proc->last;
+    return attempt != NULL ? attempt->task : NULL;
+}
+
 static void
 on_output(State *state, const MobNote *note)
 {
     MobStateLog *log = mob_state_alloc(state, sizeof *log);
+    const char *text = note->text != NULL ? note->text : "";
 
     log->event = state->event;
     log->at = state->now;
     log->worker = note->worker;
-    log->task =
-        mob_state_task_by_id(&state->base, note->spec != NULL ? note->spec->id : note->task);
-    log->text = g_string_chunk_insert(state->texts, note->text != NULL ? note->text : "");
+    log->task = mob_state_printed(&state->base, note);
+    log->text = g_string_chunk_insert(state->texts, text);
+    state->log_bytes += strlen(text);
     g_ptr_array_add(state->base.logs, log);
 }
 

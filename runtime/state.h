@@ -238,6 +238,9 @@ MobStateObject *mob_state_object(const MobState *state, const char *name);
 MobStateNode *mob_state_node_by_id(const MobState *state, MobNodeId node);
 MobStateProc *mob_state_proc_by_address(const MobState *state, MobAddress address);
 MobStateTask *mob_state_task_by_id(const MobState *state, MobTaskId id);
+/* The task in which what @note (OUTPUT) tells of was printed; NULL: main, or none. What a
+ * process wrote by itself is of the task that it runs. */
+MobStateTask *mob_state_printed(const MobState *state, const MobNote *note);
 MobStateObject *mob_state_object_by_id(const MobState *state, MobObjectId id);
 /* The number that people see for the attempt that its owner counts as @attempt. */
 MobStateAttempt *mob_state_attempt(const MobState *state, MobTaskId id, uint32_t attempt);

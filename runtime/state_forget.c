@@ -14,8 +14,9 @@
 #include "runtime/state_parts.h"
 
 enum {
-    MEMBERS_MAX = 100, /* of one thing, of what is over */
-    JOB_SHARE = 8,     /* times what is kept: worth a look when a job is over */
+    MEMBERS_MAX = 100,   /* of one thing, of what is over */
+    JOB_SHARE = 8,       /* times what is kept: worth a look when a job is over */
+    LOG_MOST = 32 << 20, /* bytes of what programs printed; twice as many: time to forget */
 };
 
 typedef struct {
@@ -137,9 +138,24 @@ trim_refs(const GPtrArray *refs)
     }
 }
 
+/* Who prints without end must not take all memory. */
+static void
+trim_logs(const GPtrArray *logs)
+{
+    size_t bytes = 0;
+
+    for (guint i = logs->len; i > 0; i--) {
+        MobStateLog *log = g_ptr_array_index(logs, i - 1);
+        bytes += strlen(log->text);
+        if (bytes > LOG_MOST)
+            log->text = NULL;
+    }
+}
+
 static void
 trim(const MobState *state)
 {
+    trim_logs(state->logs);
     for (guint i = 0; i < state->tasks->len; i++)
         trim_attempts(((const MobStateTask *)g_ptr_array_index(state->tasks, i))->attempts);
     for (guint i = 0; i < state->objects->len; i++) {
@@ -295,8 +311,9 @@ mend_log(const Move *move, void *item)
     bool of_task = log->task != NULL;
 
     log->task = copy_of(move, log->task);
-    if (of_task && log->task == NULL)
+    if (log->text == NULL || (of_task && log->task == NULL))
         return false;
+    move->to->log_bytes += strlen(log->text);
     log->text = g_string_chunk_insert(move->to->texts, log->text);
     return true;
 }
@@ -374,6 +391,7 @@ connect(const Move *move)
     for (guint i = 0; i < to->procs->len; i++) {
         Proc *proc = g_ptr_array_index(to->procs, i);
         proc->running = copy_of(move, proc->running);
+        proc->last = copy_of(move, proc->last);
         proc->lease = copy_of(move, proc->lease);
     }
     for (guint i = 0; i < to->refs->len; i++) {
@@ -470,7 +488,9 @@ mob_state_job_is_over(State *state)
 void
 mob_state_look_back(State *state)
 {
-    if (state->keep != 0 && size_of(&state->base) >= state->look_at)
+    if (state->keep == 0)
+        return;
+    if (size_of(&state->base) >= state->look_at || state->log_bytes > 2 * LOG_MOST)
         forget(state);
 }
 

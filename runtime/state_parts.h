@@ -29,6 +29,7 @@ typedef struct {
 typedef struct {
     MobStateProc base;
     MobStateAttempt *running;
+    MobStateAttempt *last; /* that it ran when it died: of what it wrote we may hear later */
     MobStateLease *lease;
     bool owns; /* something, ever */
 } Proc;
@@ -69,6 +70,7 @@ typedef struct {
     MobTable *leases;   /* MobLeaseId -> MobStateLease, while it is held */
     size_t keep;        /* of each kind, of what is over; 0: all */
     size_t look_at;     /* so many entries: time to forget */
+    size_t log_bytes;   /* what programs printed, that is kept */
 } State;
 
 void *mob_state_alloc(State *state, size_t size);

@@ -78,6 +78,7 @@ proc_is_gone(State *state, Proc *proc, const char *why)
     proc->base.died_at = state->now;
     proc->base.why = mob_state_text(state, why);
 
+    proc->last = proc->running;
     if (proc->running != NULL)
         mob_state_end_attempt(state, proc->running, "crashed");
     proc->running = NULL;

@@ -86,6 +86,7 @@ mob_fold_input(uint64_t hash, MobAddress process, const MobInput *input)
     case MOB_INPUT_RESET:
         return mob_fold(hash, mob_address_word(input->from));
     case MOB_INPUT_CHILD:
+    case MOB_INPUT_PRINTED:
         return mob_fold_text(mob_fold(hash, mob_address_word(input->from)), input->reason);
     case MOB_INPUT_EVICT:
         return fold_object(hash, input->object);

@@ -7,7 +7,7 @@
 #   tests/packages.sh schemas      and what tests/schemas.sh needs
 
 build='gcc libc6-dev meson ninja-build pkgconf libglib2.0-dev libcbor-dev libxxhash-dev
-    liblua5.4-dev libsqlite3-dev libgnutls28-dev libgraphviz-dev librsvg2-dev'
+    liblua5.4-dev libsqlite3-dev libgnutls28-dev libseccomp-dev libgraphviz-dev librsvg2-dev'
 check='libcriterion-dev clang clang-format binutils sqlite3 shellcheck systemd python3-yaml'
 bench='g++ libsimgrid-dev'
 schemas='python3 python3-venv'

@@ -356,6 +356,18 @@ Test(node, tells_why_a_worker_died_and_what_hung_on_it)
     cr_assert_eq(rig.out.effects->len, 0, "the dead are not heard");
 }
 
+Test(node, tells_whoever_looks_on_what_a_worker_wrote)
+{
+    g_auto(Rig) rig;
+    rig_init(&rig, 2, 1000, 0);
+    MobAddress worker = rig_grant(&rig, DRIVER, 1, MOB_UNIT);
+
+    rig_step(&rig, (MobInput){.kind = MOB_INPUT_PRINTED, .from = worker, .reason = "oh\n"});
+    cr_assert_str_eq(rig_note(&rig, MOB_NOTE_OUTPUT)->text, "oh\n");
+    cr_assert(mob_address_eq(rig_note(&rig, MOB_NOTE_OUTPUT)->worker, worker));
+    cr_assert_eq(rig.out.effects->len, 0, "and does nothing");
+}
+
 Test(node, repeats_a_death_until_the_gcs_says_it_itself)
 {
     g_auto(Rig) rig;

@@ -136,7 +136,7 @@ expect_same_input(const MobInput *one, const MobInput *two)
     cr_assert_eq(one->now, two->now);
     cr_assert_eq(one->event, two->event);
     if (one->kind == MOB_INPUT_MESSAGE || one->kind == MOB_INPUT_RESET ||
-        one->kind == MOB_INPUT_CHILD)
+        one->kind == MOB_INPUT_CHILD || one->kind == MOB_INPUT_PRINTED)
         cr_assert(mob_address_eq(one->from, two->from));
     if (one->kind == MOB_INPUT_MESSAGE)
         cr_assert_eq(one->msg->type, two->msg->type);
@@ -146,7 +146,7 @@ expect_same_input(const MobInput *one, const MobInput *two)
         cr_assert_eq(one->body.v, two->body.v);
         cr_assert_eq(one->call->kind, two->call->kind);
     }
-    if (one->kind == MOB_INPUT_CHILD)
+    if (one->kind == MOB_INPUT_CHILD || one->kind == MOB_INPUT_PRINTED)
         cr_assert(same_text(&one->reason, &two->reason));
     if (one->kind == MOB_INPUT_EVICT)
         cr_assert(mob_object_eq(one->object, two->object));

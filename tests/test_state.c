@@ -511,3 +511,51 @@ Test(state, forgets_a_job_when_its_driver_has_died)
     cr_assert_eq(state->forgotten.tasks, 479);
     expect_same(state, told->state);
 }
+
+Test(state, forgets_the_oldest_of_what_was_printed_when_it_is_very_much)
+{
+    g_autoptr(Told) told = told_new();
+    g_autoptr(MobState) state = mob_state_new();
+    g_autofree char *text = g_strnfill(1 << 20, 'x');
+    size_t most = 0;
+
+    mob_state_keep(state, 1000);
+    told->other = &state->watcher;
+    told_cluster(told);
+    for (int i = 0; i < 150; i++) {
+        told_note(told, (MobNote){.kind = MOB_NOTE_OUTPUT, .worker = told_n1_w0, .text = text});
+        told_event(told, MOB_MS, told_n1_w0);
+        most = MAX(most, state->logs->len);
+    }
+    told_note(told, (MobNote){.kind = MOB_NOTE_OUTPUT, .worker = told_n1_w0, .text = "last"});
+    told_event(told, MOB_MS, told_n1_w0);
+    cr_assert_leq(most, 66, "it never holds more than 64 MiB and what comes in one event");
+    cr_assert_geq(state->logs->len, 32);
+    cr_assert_eq(state->logs->len + state->forgotten.logs, 151);
+    const MobStateLog *log = g_ptr_array_index(state->logs, state->logs->len - 1);
+    cr_assert_str_eq(log->text, "last");
+}
+
+static const MobStateLog *
+printed(Told *told, const char *text)
+{
+    told_note(told, (MobNote){.kind = MOB_NOTE_OUTPUT, .worker = told_n1_w0, .text = text});
+    told_event(told, told->now, (MobAddress){2, MOB_LOCAL_NODE});
+    return g_ptr_array_index(told->state->logs, told->state->logs->len - 1);
+}
+
+Test(state, what_a_process_wrote_by_itself_is_of_the_task_that_it_runs_or_died_in)
+{
+    g_autoptr(Told) told = told_new();
+    told_cluster(told);
+    MobTaskSpec *spec = told_spec(told, "1", "loud", told_driver, (MobTaskId){1, 1}, 1);
+
+    told_submitted(told, MOB_MS, spec, NULL);
+    cr_assert_null(printed(told, "before")->task);
+    told_started(told, MOB_MS, spec, 1, told_n1_w0);
+    cr_assert_str_eq(printed(told, "while it runs")->task->name, "T1");
+    told_died(told, told_n1_w0, "ended by signal 11");
+    cr_assert_str_eq(printed(told, "last words")->task->name, "T1");
+    told_born(told, told_n1_w0, "n1/w2", MOB_ROLE_WORKER);
+    cr_assert_null(printed(told, "of another worker")->task);
+}

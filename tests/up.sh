@@ -360,6 +360,15 @@ for _ in 1 2 3 4 5 6 7 8; do
     rm -rf tmp/mobula-abcdef
 done
 [ "$halfway" -gt 0 ] || problem "then this tests nothing"
+# Those who die remove their sockets, and write a little longer.
+for _ in 1 2 3 4 5; do
+    mkdir -p tmp/mobula-abcdef/logs && (cd tmp/mobula-abcdef && touch lock && cd logs && seq 2000 | xargs touch)
+    (cd tmp/mobula-abcdef/logs && for i in $(seq 2000); do echo "$i"; done | xargs rm -f) &
+    "$mobula" _sweep tmp/mobula-abcdef 3</dev/null
+    wait $!
+    [ ! -e tmp/mobula-abcdef ] || problem "somebody else removed something in it, and so it was left"
+    rm -rf tmp/mobula-abcdef
+done
 mkdir tmp/mobula-abcdef tmp/mobula-notes
 run 0 up --local 1 --cpus 1 -d
 run 0 stop
