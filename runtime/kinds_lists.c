@@ -286,7 +286,7 @@ mob_kind_get_spec(MobWire *from, void *field)
     *(MobTaskSpec **)field = spec;
     get_record_spec(from, spec);
     if (!needs_are_sane(&spec->needs) || spec->strategy > MOB_STRATEGY_AFFINITY ||
-        spec->retries < -1 || spec->returns >= MOB_PUT_BASE)
+        spec->retries < -1 || spec->returns > MOB_TASK_RETURNS_MAX)
         mob_wire_refuse(from, "a task is not described as it should be");
 }
 

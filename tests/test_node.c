@@ -452,3 +452,22 @@ Test(node, leaves_when_nothing_runs_any_more)
     cr_assert_not_null(rig_sent(&rig, GCS, MOB_MSG_UNREGISTER_NODE, 0));
     cr_assert_str_eq(mob_str(rig_effect(&rig, MOB_EFFECT_EXIT, 0)->str), "left");
 }
+
+/* --- what no honest peer would say --- */
+
+Test(node, grants_a_request_for_none_of_what_there_is_not)
+{
+    g_auto(Rig) rig;
+    rig_init(&rig, 2, 1000, 2);
+    MobRequestLease *request = rig_request(DRIVER, 1, MOB_UNIT);
+
+    request->spec->needs.customs = mob_customs_new(1);
+    request->spec->needs.customs->items[0].name = mob_str_new("gpu");
+    rig_give(&rig, DRIVER, request);
+    const MobEffect *spawn = rig_effect(&rig, MOB_EFFECT_SPAWN, 0);
+    cr_assert_not_null(spawn);
+    rig_register(&rig, spawn->address, false);
+    cr_assert_not_null(rig_sent(&rig, DRIVER, MOB_MSG_LEASE_REPLY, 0));
+    rig_return(&rig, DRIVER, 1, false);
+    rig_grant(&rig, DRIVER, 2, 2 * MOB_UNIT);
+}

@@ -511,3 +511,19 @@ Test(state, forgets_a_job_when_its_driver_has_died)
     cr_assert_eq(state->forgotten.tasks, 479);
     expect_same(state, told->state);
 }
+
+/* --- what no honest process would report --- */
+
+Test(state, a_task_of_which_nothing_says_what_it_is_called_is_one_all_the_same)
+{
+    g_autoptr(Told) told = told_new();
+    told_cluster(told);
+    g_autoptr(MobTaskSpec) spec = mob_spec_new();
+
+    spec->id = (MobTaskId){5, 5};
+    spec->returns = 3;
+    told_note(told, (MobNote){.kind = MOB_NOTE_TASK_SUBMITTED, .spec = spec, .attempt = 1});
+    told_event(told, MOB_MS, told_driver);
+    cr_assert_eq(told->state->tasks->len, 1);
+    cr_assert_eq(told->state->objects->len, 0);
+}
