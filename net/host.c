@@ -214,27 +214,39 @@ wait_for_more(MobNetHost *host, bool busy, bool sent)
     mob_loop_act(host->loop);
 }
 
-const char *
-mob_nethost_run(MobNetHost *host)
+void
+mob_nethost_begin(MobNetHost *host)
 {
     mob_clock_tick(&host->clock);
     start(host);
-    while (!host->over) {
-        bool busy = true;
-        for (int turn = 0; busy && turn < 64 && !host->over; turn++) {
-            busy = mob_look_settle(host);
-            busy |= mob_peers_settle(host);
-            busy |= mob_running_run(host);
-        }
-        bool sent = mob_nethost_finish_round(host);
-        if (host->over)
-            break;
-        if (!busy)
-            mob_shared_ahead(host);
-        wait_for_more(host, busy, sent);
-        mob_shim_go_on(host);
-        fire_timers(host);
+}
+
+void
+mob_nethost_round(MobNetHost *host, bool waits)
+{
+    bool busy = true;
+
+    for (int turn = 0; busy && turn < 64 && !host->over; turn++) {
+        busy = mob_look_settle(host);
+        busy |= mob_peers_settle(host);
+        busy |= mob_running_run(host);
     }
+    bool sent = mob_nethost_finish_round(host);
+    if (host->over)
+        return;
+    if (!busy)
+        mob_shared_ahead(host);
+    wait_for_more(host, busy || !waits, sent);
+    mob_shim_go_on(host);
+    fire_timers(host);
+}
+
+const char *
+mob_nethost_run(MobNetHost *host)
+{
+    mob_nethost_begin(host);
+    while (!host->over)
+        mob_nethost_round(host, true);
     mob_look_died(host, host->address, host->over_why);
     mob_peers_leave(host, host->over_why);
     mob_nethost_finish_round(host);

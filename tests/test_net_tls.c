@@ -232,6 +232,34 @@ Test(net_tls, nobody_speaks_for_a_machine_with_another_certificate, .timeout = 6
     mob_mesh_free(mesh);
 }
 
+/* A stolen machine is bad enough; it must not end the others. */
+Test(net_tls, no_machine_but_the_head_speaks_for_the_gcs, .timeout = 60)
+{
+    g_auto(Rig) rig = rig_new(true, true, false);
+    g_autoptr(MobBirth) birth = birth_of(&rig, "thief");
+    g_autoptr(MobJoin) join = join_of(&rig, "thief");
+    MobFrame frame = {
+        .kind = MOB_FRAME_MESSAGE, .from = {1, MOB_LOCAL_GCS}, .to = mob_node_address(1)};
+    g_autoptr(MobMsg) fence = (MobMsg *)mob_fence_new();
+    MobStream stream = {.fd = -1};
+
+    MobMesh *mesh = mob_mesh_new(join, birth, NULL);
+    cr_assert_not_null(mesh);
+    const MobFar *head = mob_roster_get(&mesh->roster, 1);
+    MobMeet *meet = mob_mesh_approach(mesh, head->site, knock(&rig), MOB_MEET_LINK);
+    cr_assert_eq(mob_meet_now(meet), MOB_MEET_DONE, "%s", mob_meet_why(meet));
+    mob_meet_take(meet, &stream);
+    size_t begin = mob_frame_begin(&stream.out, &frame);
+    mob_msg_encode(fence, &stream.out);
+    mob_frame_end(&stream.out, begin);
+    mob_stream_flush(&stream);
+    expect_said(&rig, "speaks for 1.1, which it is not");
+    join_as(&rig, "n1");
+    mob_stream_clear(&stream);
+    mob_meet_free(meet);
+    mob_mesh_free(mesh);
+}
+
 Test(net_tls, who_cannot_be_reached_is_tried_again_after_a_while_that_grows)
 {
     MobRoster roster;
