@@ -175,16 +175,25 @@ wait_until(const MobNetHost *host)
 }
 
 /* Durable before anything that was said of it leaves. A disk that is full may
- * have room later; until then nobody is answered. */
+ * have room later; until then nobody is answered, and it is said once. */
 static bool
 commit(MobNetHost *host)
 {
     g_autoptr(GError) error = NULL;
 
-    if (host->journal == NULL || mob_net_journal_commit(host->journal, &error))
+    if (host->journal == NULL)
         return true;
-    g_printerr("mobula: %s\n", error->message);
-    return false;
+    bool durable = mob_net_journal_commit(host->journal, &error);
+    if (!durable && g_strcmp0(host->trouble, error->message) != 0) {
+        g_printerr("mobula: %s: %s; until then nobody is answered\n", mob_str(host->birth->name),
+                   error->message);
+        g_free(host->trouble);
+        host->trouble = g_strdup(error->message);
+    } else if (durable && host->trouble != NULL) {
+        g_printerr("mobula: %s: it can write again\n", mob_str(host->birth->name));
+        g_clear_pointer(&host->trouble, g_free);
+    }
+    return durable;
 }
 
 bool
@@ -399,5 +408,6 @@ mob_nethost_free(MobNetHost *host)
     mob_loop_free(host->loop);
     mob_spin_clear(&host->spin);
     g_free(host->over_why);
+    g_free(host->trouble);
     g_free(host);
 }

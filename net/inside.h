@@ -106,6 +106,7 @@ struct MobNetHost {
     MobOutbox out;
     MobTime alarms[MOB_TIMER_COUNT];
     MobNetJournal *journal; /* owned; NULL unless the process persists */
+    char *trouble;          /* owned; why it cannot, as was said; NULL: it can */
     bool over;              /* the process is done */
     char *over_why;         /* owned */
     MobAddress deaf;        /* what the present step sends there is lost */

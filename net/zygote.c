@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "net/stream.h"
+#include "runtime/watch.h"
 
 /* A child of our parent, which is told of its end. */
 static pid_t
@@ -21,7 +22,9 @@ fork_sibling(void)
     return (pid_t)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, NULL);
 }
 
-/* What the process writes by itself (printf in C, a crash) goes to a file of its own. */
+/* What the process writes by itself (printf in C, a crash) goes to a file of its own.
+ * The GCS runs no program; what it has to say is for whoever looks after the
+ * machine, and its disk may be what is full: it says it where the daemon does. */
 static void
 redirect(const MobBirth *birth)
 {
@@ -34,7 +37,8 @@ redirect(const MobBirth *birth)
         dup2(null, STDIN_FILENO);
     if (file >= 0) {
         dup2(file, STDOUT_FILENO);
-        dup2(file, STDERR_FILENO);
+        if (birth->role != MOB_ROLE_GCS)
+            dup2(file, STDERR_FILENO);
         close(file);
         setvbuf(stdout, NULL, _IOLBF, 0); /* it may be killed at any time */
     }
