@@ -10,6 +10,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+enum {
+    WHY_MAX = 1000, /* letters of what a child says when it ends */
+};
+
 typedef struct {
     MobInterest interest; /* must be first; fd: a pidfd, -1 until it is started */
     MobNetHost *host;
@@ -195,7 +199,7 @@ mob_daemon_left(MobNetHost *host, MobAddress address, const uint8_t *why, uint32
     if (child == NULL)
         return;
     g_free(child->why);
-    child->why = g_strndup((const char *)why, length);
+    child->why = g_strndup((const char *)why, MIN(length, (uint32_t)WHY_MAX));
 }
 
 void

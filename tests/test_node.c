@@ -471,3 +471,16 @@ Test(node, grants_a_request_for_none_of_what_there_is_not)
     rig_return(&rig, DRIVER, 1, false);
     rig_grant(&rig, DRIVER, 2, 2 * MOB_UNIT);
 }
+
+Test(node, hears_no_more_than_the_beginning_of_what_a_worker_says_when_it_ends)
+{
+    g_auto(Rig) rig;
+    rig_init(&rig, 2, 1000, 2);
+    MobAddress worker = rig_grant(&rig, DRIVER, 1, MOB_UNIT);
+    g_autofree char *novel = g_strnfill(2 * MOB_STR_MAX, 'x');
+    g_auto(MobBuf) wire = {0};
+
+    rig_child(&rig, worker, novel);
+    mob_msg_encode(rig_sent(&rig, GCS, MOB_MSG_WORKER_DIED, 0), &wire);
+    cr_assert_lt(wire.length, 2000);
+}
