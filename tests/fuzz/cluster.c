@@ -98,6 +98,7 @@ mesh_of(const Cluster *cluster, Door door, MobBirth *birth)
     g_autoptr(GError) error = NULL;
     g_autoptr(MobJoin) join = g_new0(MobJoin, 1);
     g_autofree char *certs = g_build_filename(cluster->folder, "certs", NULL);
+    g_autofree char *clients = g_build_filename(cluster->folder, "clients", NULL);
 
     join->refs_held = 1;
     join->head = true;
@@ -105,6 +106,7 @@ mesh_of(const Cluster *cluster, Door door, MobBirth *birth)
     join->token = mob_str_new(cluster->token);
     join->tls = door == DOOR_TLS;
     join->certs = mob_str_new(certs);
+    join->answers = mob_str_new(clients);
     MobMesh *mesh = mob_mesh_new(join, birth, &error);
     if (mesh == NULL)
         g_error("%s", error->message);
@@ -318,7 +320,8 @@ cluster_knock(const Cluster *cluster, Door door)
 }
 
 bool
-cluster_meet(Cluster *cluster, Door door, int fd, uint32_t node, MobStream *stream)
+cluster_meet(Cluster *cluster, Door door, int fd, uint32_t node, MobMeetPurpose purpose,
+             MobStream *stream)
 {
     g_auto(MobBuf) said = {0};
     g_autoptr(MobSite) site = g_new0(MobSite, 1);
@@ -334,7 +337,7 @@ cluster_meet(Cluster *cluster, Door door, int fd, uint32_t node, MobStream *stre
                                                    .token = cluster->token,
                                                    .name = mob_str(site->name),
                                                    .from = mob_node_address(node),
-                                                   .purpose = MOB_MEET_LINK,
+                                                   .purpose = purpose,
                                                    .said = &said});
     for (int i = 0; i < ROUNDS_MAX && state == MOB_MEET_MORE; i++) {
         state = mob_meet_step(meet);
@@ -406,7 +409,7 @@ static void
 expect_daemon(Cluster *cluster, Door door)
 {
     MobStream stream;
-    bool met = cluster_meet(cluster, door, cluster_knock(cluster, door), 7, &stream);
+    bool met = cluster_meet(cluster, door, cluster_knock(cluster, door), 7, MOB_MEET_LINK, &stream);
 
     g_assert(met);
     mob_stream_clear(&stream);

@@ -44,7 +44,8 @@ void cluster_round(Cluster *cluster);
 int cluster_knock(const Cluster *cluster, Door door);
 /* Meets the daemon behind @door over @fd, as the daemon of the machine @node; false if it may
  * not. @stream is trusted then. */
-bool cluster_meet(Cluster *cluster, Door door, int fd, uint32_t node, MobStream *stream);
+bool cluster_meet(Cluster *cluster, Door door, int fd, uint32_t node, MobMeetPurpose purpose,
+                  MobStream *stream);
 /* Strangers have no more memory than they may. */
 void cluster_check(const Cluster *cluster);
 /* Whoever means well is served by all. */

@@ -56,6 +56,8 @@ visitor(uint8_t who)
 static void
 come(Visit *visit)
 {
+    static const MobMeetPurpose purposes[] = {MOB_MEET_LINK, MOB_MEET_LINK, MOB_MEET_ASK,
+                                              MOB_MEET_JOIN};
     int fd = cluster_knock(&cluster, visit->door);
     MobFrame hello = {
         .kind = MOB_FRAME_HELLO, .from = visitor(visit->who), .event = mob_schema_hash()};
@@ -68,7 +70,8 @@ come(Visit *visit)
     if (!meets)
         mob_stream_put(&visit->stream, &hello, "0", visit->door == DOOR_CLIENT ? 1 : 0);
     else
-        cluster_meet(&cluster, visit->door, fd, 2 + visit->who % 3, &visit->stream);
+        cluster_meet(&cluster, visit->door, fd, 2 + visit->who % 3, purposes[visit->who / 3 % 4],
+                     &visit->stream);
 }
 
 static void
