@@ -108,6 +108,7 @@ mob_zygote_start(MobZygoteChild child)
     int ends[2];
     pid_t daemon = getpid();
 
+    signal(SIGXFSZ, SIG_IGN); /* a file or memory that may not be so large is an error, no end */
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
         return -1;
     pid_t pid = fork();
