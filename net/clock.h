@@ -14,6 +14,8 @@
 
 #include "runtime/ids.h"
 
+#define MOB_CLOCK_AHEAD_MAX (UINT64_C(3600) * MOB_SECOND)
+
 typedef struct {
     uint64_t epoch;  /* CLOCK_MONOTONIC, in nanoseconds; modulo 2^64 */
     uint32_t pace;   /* real nanoseconds to one of the cluster's; at least 1 */
@@ -80,10 +82,11 @@ mob_clock_stamp(MobClock *clock)
     return clock->hybrid;
 }
 
-/* Something that was stamped @seen elsewhere has come. */
+/* Something that was stamped @seen elsewhere has come. A clock that is far ahead
+ * is not followed: one that is wrong must not make all others so. */
 static inline void
 mob_clock_see(MobClock *clock, uint64_t seen)
 {
-    if (seen > clock->hybrid)
+    if (seen > clock->hybrid && seen <= mob_clock_elapsed(clock) + MOB_CLOCK_AHEAD_MAX)
         clock->hybrid = seen;
 }

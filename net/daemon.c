@@ -17,6 +17,7 @@
 enum {
     ENDING_MS = 10,
     MOMENT_MS = 100, /* see tap.h */
+    WHY_MAX = 1000, /* letters of what a child says when it ends */
 };
 
 typedef struct {
@@ -342,7 +343,7 @@ mob_daemon_left(MobNetHost *host, MobAddress address, const uint8_t *why, uint32
     if (child == NULL || child->greedy)
         return;
     g_free(child->why);
-    child->why = g_strndup((const char *)why, length);
+    child->why = g_strndup((const char *)why, MIN(length, (uint32_t)WHY_MAX));
 }
 
 void

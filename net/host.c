@@ -204,16 +204,25 @@ wait_until(const MobNetHost *host)
 }
 
 /* Durable before anything that was said of it leaves. A disk that is full may
- * have room later; until then nobody is answered. */
+ * have room later; until then nobody is answered, and it is said once. */
 static bool
 commit(MobNetHost *host)
 {
     g_autoptr(GError) error = NULL;
 
-    if (host->journal == NULL || mob_net_journal_commit(host->journal, &error))
+    if (host->journal == NULL)
         return true;
-    g_printerr("mobula: %s\n", error->message);
-    return false;
+    bool durable = mob_net_journal_commit(host->journal, &error);
+    if (!durable && g_strcmp0(host->trouble, error->message) != 0) {
+        g_printerr("mobula: %s: %s; until then nobody is answered\n", mob_str(host->birth->name),
+                   error->message);
+        g_free(host->trouble);
+        host->trouble = g_strdup(error->message);
+    } else if (durable && host->trouble != NULL) {
+        g_printerr("mobula: %s: it can write again\n", mob_str(host->birth->name));
+        g_clear_pointer(&host->trouble, g_free);
+    }
+    return durable;
 }
 
 bool
@@ -243,27 +252,39 @@ wait_for_more(MobNetHost *host, bool busy, bool sent)
     mob_lines_act(host);
 }
 
-const char *
-mob_nethost_run(MobNetHost *host)
+void
+mob_nethost_begin(MobNetHost *host)
 {
     mob_clock_tick(&host->clock);
     start(host);
-    while (!host->over) {
-        bool busy = true;
-        for (int turn = 0; busy && turn < 64 && !host->over; turn++) {
-            busy = mob_look_settle(host);
-            busy |= mob_peers_settle(host);
-            busy |= mob_running_run(host);
-        }
-        bool sent = mob_nethost_finish_round(host);
-        if (host->over)
-            break;
-        if (!busy)
-            mob_shared_ahead(host);
-        wait_for_more(host, busy, sent);
-        mob_shim_go_on(host);
-        fire_timers(host);
+}
+
+void
+mob_nethost_round(MobNetHost *host, bool waits)
+{
+    bool busy = true;
+
+    for (int turn = 0; busy && turn < 64 && !host->over; turn++) {
+        busy = mob_look_settle(host);
+        busy |= mob_peers_settle(host);
+        busy |= mob_running_run(host);
     }
+    bool sent = mob_nethost_finish_round(host);
+    if (host->over)
+        return;
+    if (!busy)
+        mob_shared_ahead(host);
+    wait_for_more(host, busy || !waits, sent);
+    mob_shim_go_on(host);
+    fire_timers(host);
+}
+
+const char *
+mob_nethost_run(MobNetHost *host)
+{
+    mob_nethost_begin(host);
+    while (!host->over)
+        mob_nethost_round(host, true);
     mob_look_died(host, host->address, host->over_why);
     mob_peers_leave(host, host->over_why);
     mob_nethost_finish_round(host);
@@ -432,5 +453,6 @@ mob_nethost_free(MobNetHost *host)
     mob_spin_clear(&host->spin);
     mob_log_close(&host->log);
     g_free(host->over_why);
+    g_free(host->trouble);
     g_free(host);
 }

@@ -110,6 +110,7 @@ struct MobNetHost {
     MobOutbox out;
     MobTime alarms[MOB_TIMER_COUNT];
     MobNetJournal *journal; /* owned; NULL unless the process persists */
+    char *trouble;          /* owned; why it cannot, as was said; NULL: it can */
     bool over;              /* the process is done */
     char *over_why;         /* owned */
     MobLog log;             /* what its programs print */
@@ -146,6 +147,10 @@ struct MobNetHost {
 /* Steps the process with @input; @from and @event say what it came from. */
 void mob_nethost_step(MobNetHost *host, MobInput *input, MobAddress from, uint64_t event);
 void mob_nethost_end(MobNetHost *host, const char *why);
+/* What mob_nethost_run() does: it begins, then has round after round until it is
+ * over. A round that does not wait takes what is there. */
+void mob_nethost_begin(MobNetHost *host);
+void mob_nethost_round(MobNetHost *host, bool waits);
 /* Steps for @timer if it is due. */
 void mob_nethost_fire(MobNetHost *host, MobTimer timer);
 /* What was done is made durable, told and sent; true if something was sent. */
@@ -237,6 +242,8 @@ void mob_mesh_roster(MobNetHost *host, const MobFrame *frame, const uint8_t *bod
  * there; NULL if not, or if it cannot be had. */
 MobLine *mob_mesh_look(MobNetHost *host);
 bool mob_mesh_is_relayed(const MobNetHost *host);
+/* Whether the GCS is behind the daemon of the machine @node. */
+bool mob_mesh_is_head(const MobNetHost *host, uint32_t node);
 
 /* --- shim.c --- */
 

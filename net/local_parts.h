@@ -2,7 +2,8 @@
  *
  *     local.c         making and ending it, time, jobs: control.h
  *     local_boxes.c   machines: daemons and what they are told
- *     local_sight.c   what processes tell, put in order, and told to watchers
+ *     local_lines.c   the lines over which processes tell
+ *     local_sight.c   what they tell, put in order, and told to watchers
  *     local_orders.c  faults
  *     local_wire.c    machines that talk over TCP
  *
@@ -37,6 +38,9 @@ typedef struct {
     MobAddress address;
     pid_t pid;
     uint64_t clock; /* of the newest report */
+    uint64_t since; /* real time */
+    bool known;     /* it has said who it is */
+    bool born;      /* it has told of its birth */
     uint32_t acks;  /* orders that it has not answered yet */
     bool rests;     /* it would do nothing by itself … */
     bool asked;     /* … and has not said yet whether that is so now */
@@ -194,9 +198,15 @@ MobJoin *mob_local_wire_join(const MobLocal *local, const MobLocalBox *box);
 /* Waits until the head, which was told so on @fd, listens. */
 bool mob_local_wire_await_head(MobLocal *local, int fd, GError **error);
 
-/* local_sight.c */
+/* local_lines.c */
 bool mob_local_listen(MobLocal *local, GError **error);
 void mob_local_sight_free(void *sight);
+/* A process that stands still may go on. */
+void mob_local_send_go(MobSight *sight);
+/* Cuts off who does not say who it is; returns when the next one has had its time. */
+uint64_t mob_local_look_at_strangers(MobLocal *local);
+
+/* local_sight.c */
 /* Reads, waiting until @until in real time, and tells what is in order; false
  * if there was nothing to read. */
 bool mob_local_look(MobLocal *local, uint64_t until);

@@ -1,187 +1,10 @@
 /* local_sight.c: what the processes of a local cluster tell; see local_parts.h. */
 #include "net/local_parts.h"
 
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include "net/door.h"
-
 enum {
     NUMBERS_MAX = 1 << 20,
     DEAD_MAX = 1024, /* processes that ended and are remembered, in a cluster that stays */
 };
-
-/* --- reading --- */
-
-static void
-add_pending(MobSight *sight, MobReport *report, const MobFrame *frame)
-{
-    MobLocal *local = sight->local;
-    MobPending pending = {
-        .report = report,
-        .sight = sight,
-        .clock = sight->clock,
-        .order = ++local->orders,
-        .pass = local->pass,
-    };
-
-    if (frame != NULL) {
-        pending.cause = frame->to;
-        pending.event = frame->event;
-    }
-    g_array_append_val(local->pending, pending);
-}
-
-static void
-send_go(MobSight *sight)
-{
-    MobFrame go = {.kind = MOB_FRAME_GO};
-
-    mob_stream_put(&sight->stream, &go, NULL, 0);
-    mob_stream_flush(&sight->stream);
-}
-
-/* It stands still since its last report. */
-static void
-on_held(MobSight *sight)
-{
-    GArray *pending = sight->local->pending;
-
-    for (guint i = pending->len; i > 0; i--) {
-        MobPending *one = &g_array_index(pending, MobPending, i - 1);
-        if (one->sight == sight) {
-            one->held = true;
-            return;
-        }
-    }
-    send_go(sight); /* that was told already */
-}
-
-static void
-on_bites(MobLocal *local, const MobFrame *frame)
-{
-    if (frame->clock >= 1 && frame->clock <= local->faults->len)
-        ((MobLocalFault *)g_ptr_array_index(local->faults, frame->clock - 1))->bites +=
-            frame->event;
-}
-
-static void
-on_report(MobSight *sight, const MobFrame *frame, const uint8_t *body)
-{
-    g_autoptr(GError) error = NULL;
-    MobReport *report = mob_report_decode(body, frame->length, &error);
-
-    if (report == NULL) {
-        g_printerr("mobula: a report cannot be read: %s\n", error->message);
-        return;
-    }
-    sight->clock = MAX(frame->clock, sight->clock);
-    mob_clock_see(&sight->local->clock, frame->clock);
-    add_pending(sight, report, frame);
-}
-
-static void
-on_frame(MobSight *sight, const MobFrame *frame, const uint8_t *body)
-{
-    MobLocal *local = sight->local;
-
-    switch (frame->kind) {
-    case MOB_FRAME_HELLO:
-        sight->address = frame->from;
-        sight->stream.frame_max = MOB_FRAME_MAX;
-        mob_local_newborn(local, sight);
-        break;
-    case MOB_FRAME_REPORT:
-        on_report(sight, frame, body);
-        break;
-    case MOB_FRAME_GO:
-        on_held(sight);
-        break;
-    case MOB_FRAME_DONE:
-        sight->acks -= sight->acks > 0;
-        break;
-    case MOB_FRAME_REST:
-        sight->rests = frame->event != 0;
-        if (frame->clock != 0)
-            sight->asked = false;
-        else
-            local->busy_at = mob_clock_now(&local->clock);
-        break;
-    case MOB_FRAME_BITES:
-        on_bites(local, frame);
-        break;
-    case MOB_FRAME_PROBE:
-        if (local->probed != NULL)
-            local->probed(local->probed_data, frame->event);
-        break;
-    default:
-        break;
-    }
-}
-
-static void
-on_sight(MobInterest *interest, uint32_t events)
-{
-    MobSight *sight = (MobSight *)interest;
-    MobFrame frame;
-    const uint8_t *body;
-
-    if (events & EPOLLOUT)
-        mob_stream_flush(&sight->stream);
-    mob_stream_read(&sight->stream, SIZE_MAX);
-    while (mob_stream_next(&sight->stream, &frame, &body))
-        on_frame(sight, &frame, body);
-    if (sight->stream.state == MOB_STREAM_OPEN && !sight->stream.garbage)
-        return;
-    mob_loop_remove(sight->local->loop, interest);
-    mob_stream_clear(&sight->stream);
-    sight->gone = true;
-    add_pending(sight, NULL, NULL);
-}
-
-static void
-on_listener(MobInterest *interest, uint32_t events)
-{
-    MobLocal *local = interest->data;
-    pid_t pid;
-    int fd;
-
-    (void)events;
-    while ((fd = mob_door_next(interest->fd, &pid)) >= 0) {
-        MobSight *sight = g_new0(MobSight, 1);
-        mob_stream_init(&sight->stream, fd);
-        sight->local = local;
-        sight->pid = pid;
-        sight->interest = (MobInterest){.fd = fd, .events = EPOLLIN, .ready = on_sight};
-        g_ptr_array_add(local->sights, sight);
-        mob_loop_add(local->loop, &sight->interest);
-    }
-}
-
-bool
-mob_local_listen(MobLocal *local, GError **error)
-{
-    g_autofree char *path = g_build_filename(local->root, "controller", NULL);
-    int fd = mob_door_open(path, 1024, error);
-
-    if (fd < 0)
-        return false;
-    local->listener =
-        (MobInterest){.fd = fd, .events = EPOLLIN, .ready = on_listener, .data = local};
-    mob_loop_add(local->loop, &local->listener);
-    return true;
-}
-
-void
-mob_local_sight_free(void *data)
-{
-    MobSight *sight = data;
-
-    if (!sight->gone)
-        mob_stream_clear(&sight->stream);
-    g_free(sight);
-}
 
 /* --- what is wanted --- */
 
@@ -528,7 +351,7 @@ tell(MobLocal *local, MobPending *pending)
     mob_local_tell_news(local);
     mob_local_want(local); /* before anything goes on */
     if (pending->held && !pending->sight->gone)
-        send_go(pending->sight);
+        mob_local_send_go(pending->sight);
     mob_report_free(pending->report);
 }
 
@@ -579,6 +402,7 @@ mob_local_read(MobLocal *local, uint64_t until)
 bool
 mob_local_look(MobLocal *local, uint64_t until)
 {
+    until = MIN(until, mob_local_look_at_strangers(local));
     local->pass++;
     int count = mob_loop_wait(local->loop, local->pending->len > 0 ? 0 : until);
     g_autoptr(GArray) ready = take_told(local);

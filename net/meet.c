@@ -130,11 +130,10 @@ on_knock(MobMeet *meet)
 static MobMeetState
 look_at_certificate(MobMeet *meet)
 {
-    if (meet->ca && !mob_tls_vouched(meet->session))
-        return FAIL(meet,
-                    "the certificate of %s is not of this cluster's CA, or has expired; mobula "
-                    "cert makes one",
-                    meet->to);
+    const char *trouble = meet->ca ? mob_tls_trouble(meet->session) : NULL;
+
+    if (trouble != NULL)
+        return FAIL(meet, "the certificate of %s %s", meet->to, trouble);
     if (meet->expected[0] != '\0' && g_ascii_strcasecmp(meet->expected, meet->print) != 0)
         return FAIL(meet,
                     "%s shows another certificate (%.16s…) than it should (%.16s…): take its "

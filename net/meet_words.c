@@ -180,16 +180,18 @@ on_greeting(MobMeet *meet, const MobFrame *frame, Reader *body)
     return MOB_MEET_MORE;
 }
 
-/* Whether the other end's certificate will do, when it is looked at by the server. */
-static const char *
+/* What is wrong with the other end's certificate, when it is looked at by the server
+ * (transfer full), or NULL. */
+static char *
 certificate_trouble(const MobMeet *meet)
 {
-    if (!meet->ca || mob_tls_vouched(meet->session))
+    const char *trouble = meet->ca ? mob_tls_trouble(meet->session) : NULL;
+
+    if (trouble == NULL)
         return NULL;
     return meet->print[0] == '\0'
-               ? "it has no certificate of this cluster's CA; mobula cert makes one"
-               : "its certificate is not of this cluster's CA, or has expired; mobula cert makes "
-                 "one";
+               ? g_strdup("it has no certificate of this cluster's CA; mobula cert makes one")
+               : g_strconcat("its certificate ", trouble, NULL);
 }
 
 static MobMeetState
@@ -219,7 +221,7 @@ on_word(MobMeet *meet, const MobFrame *frame, Reader *body)
                                                 : "its token is not that of this cluster");
         return MOB_MEET_MORE;
     }
-    const char *trouble = certificate_trouble(meet);
+    g_autofree char *trouble = certificate_trouble(meet);
     if (trouble != NULL) {
         mob_meet_refuse(meet, trouble);
         return MOB_MEET_MORE;

@@ -350,6 +350,12 @@ mob_mesh_free(MobMesh *mesh)
     g_free(mesh);
 }
 
+bool
+mob_mesh_is_head(const MobNetHost *host, uint32_t node)
+{
+    return host->mesh == NULL || is_head(host->mesh, node);
+}
+
 /* --- whoever looks on at the head --- */
 
 bool

@@ -231,7 +231,7 @@ mob_peers_flush(MobNetHost *host)
 /* --- what comes --- */
 
 /* Whether what came on @line may be from @from: its own words, or, from a
- * daemon, those of a process of another machine. */
+ * daemon, those of a process of its machine; from the head's also the GCS's. */
 static bool
 may_speak_for(const MobNetHost *host, const MobLine *line, MobAddress from)
 {
@@ -243,7 +243,9 @@ may_speak_for(const MobNetHost *host, const MobLine *line, MobAddress from)
         return false;
     if (host->daemon == NULL)
         return who.node == mob_birth_home(host->birth) && !mob_birth_is_near(host->birth, from);
-    return from.node == who.node || mob_address_eq(from, host->birth->gcs);
+    if (mob_address_eq(from, host->birth->gcs))
+        return !host->birth->head && mob_mesh_is_head(host, who.node);
+    return from.node == who.node;
 }
 
 static void

@@ -192,6 +192,8 @@ take_frames(MobClient *client)
     const uint8_t *body;
 
     mob_stream_read(&client->stream, MOB_FRAME_MAX);
+    if (client->over) /* it has been answered: nothing that it says is kept */
+        client->stream.in.length = client->stream.in_at = 0;
     while (!client->over && mob_stream_next(&client->stream, &frame, &body)) {
         if (frame.kind == MOB_FRAME_HELLO && !client->known)
             on_hello(client, &frame, body);

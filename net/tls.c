@@ -243,12 +243,21 @@ mob_tls_print(MobTlsSession *session, char print[MOB_TLS_PRINT + 1])
     return true;
 }
 
-bool
-mob_tls_vouched(MobTlsSession *session)
+const char *
+mob_tls_trouble(MobTlsSession *session)
 {
     unsigned status = 0;
+    unsigned early = GNUTLS_CERT_NOT_ACTIVATED | GNUTLS_CERT_SIGNER_NOT_FOUND;
 
-    return gnutls_certificate_verify_peers2(session->session, &status) == 0 && status == 0;
+    if (gnutls_certificate_verify_peers2(session->session, &status) != 0)
+        return "is none of this cluster's CA; mobula cert makes one";
+    if (status == 0)
+        return NULL;
+    if ((status & early) == GNUTLS_CERT_NOT_ACTIVATED)
+        return "is not valid yet by the clock here: set that right";
+    if ((status & GNUTLS_CERT_EXPIRED) != 0)
+        return "has expired by the clock here; if that is right, mobula cert makes a new one";
+    return "is not of this cluster's CA; mobula cert makes one that is";
 }
 
 void

@@ -37,8 +37,9 @@ bool mob_tls_wants_to_write(const MobTlsSession *session);
 
 /* The fingerprint of the other end's certificate; false: it has shown none. */
 bool mob_tls_print(MobTlsSession *session, char print[MOB_TLS_PRINT + 1]);
-/* Whether our CA vouches for the other end, for now. */
-bool mob_tls_vouched(MobTlsSession *session);
+/* What is wrong with the other end's certificate, as the end of a sentence; NULL:
+ * our CA vouches for it, for now. */
+const char *mob_tls_trouble(MobTlsSession *session);
 /* What both ends of this connection know, and nobody else (tls-exporter): it
  * differs from that of any other connection. */
 void mob_tls_binding(MobTlsSession *session, uint8_t binding[MOB_TLS_BINDING]);

@@ -23,9 +23,10 @@ fork_sibling(void)
     return (pid_t)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, NULL);
 }
 
-/* What the process writes by itself (printf in C, a crash) goes where @out leads. */
+/* What the process writes by itself (printf in C, a crash) goes where @out leads; its errors
+ * too if @errors. */
 static void
-redirect(int out)
+redirect(int out, bool errors)
 {
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
@@ -33,7 +34,8 @@ redirect(int out)
         dup2(null, STDIN_FILENO);
     if (out >= 0) {
         dup2(out, STDOUT_FILENO);
-        dup2(out, STDERR_FILENO);
+        if (errors)
+            dup2(out, STDERR_FILENO);
         setvbuf(stdout, NULL, _IOLBF, 0); /* it may be killed at any time */
     }
     if (null >= 0)
@@ -58,7 +60,9 @@ be_born(MobStream *stream, const MobBirth *birth, int out, pid_t daemon, MobZygo
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     if (out < 0)
         log = mob_log_open(mob_str(birth->folder), mob_str(birth->name));
-    redirect(out >= 0 ? out : log.fd);
+    /* The GCS runs no program; what it has to say is for whoever looks after the machine, and
+     * its disk may be what is full: it says it where the daemon does. */
+    redirect(out >= 0 ? out : log.fd, birth->role != MOB_ROLE_GCS);
     mob_log_close(&log);
     if (out >= 0)
         close(out);
@@ -126,6 +130,7 @@ mob_zygote_start(MobZygoteChild child)
     int ends[2];
     pid_t daemon = getpid();
 
+    signal(SIGXFSZ, SIG_IGN); /* a file or memory that may not be so large is an error, no end */
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
         return -1;
     pid_t pid = fork();

@@ -46,6 +46,9 @@ typedef struct {
 
 #define MOB_PUT_BASE UINT32_C(0x80000000)
 
+/* How many values a task may return. */
+#define MOB_TASK_RETURNS_MAX 1000000
+
 /* One life of one machine; a restarted machine gets a new one. */
 typedef struct {
     uint32_t v;

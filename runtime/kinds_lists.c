@@ -278,6 +278,13 @@ needs_are_sane(const MobResources *needs)
     return needs->cpu >= 0 && needs->memory >= 0;
 }
 
+/* Longer texts are made of these. */
+static bool
+is_short(const MobStr *text)
+{
+    return text == NULL || text->length <= MOB_STR_MAX / 2;
+}
+
 void
 mob_kind_get_spec(MobWire *from, void *field)
 {
@@ -286,7 +293,8 @@ mob_kind_get_spec(MobWire *from, void *field)
     *(MobTaskSpec **)field = spec;
     get_record_spec(from, spec);
     if (!needs_are_sane(&spec->needs) || spec->strategy > MOB_STRATEGY_AFFINITY ||
-        spec->retries < -1 || spec->returns >= MOB_PUT_BASE)
+        spec->retries < -1 || spec->returns > MOB_TASK_RETURNS_MAX || !is_short(spec->path) ||
+        !is_short(spec->bundle))
         mob_wire_refuse(from, "a task is not described as it should be");
 }
 

@@ -54,7 +54,7 @@ measure(const MobNode *node, MobLease *lease)
         MobLeaseArg *arg = &lease->args[i];
         if (!arg->here) {
             const MobFetch *fetch = mob_fetches_get(&node->fetches, arg->ref.id);
-            if (fetch->sources->len == 0)
+            if (fetch == NULL || fetch->sources->len == 0)
                 return false;
             arg->bytes = fetch->size;
         }

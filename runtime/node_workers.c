@@ -1,6 +1,12 @@
 /* node_workers.c: starting, leasing, ending and burying workers. */
 #include "runtime/node_parts.h"
 
+#include <string.h>
+
+enum {
+    REASON_MAX = 1000, /* letters of what a worker says when it ends */
+};
+
 void
 mob_node_pass_on(MobNode *node, const MobMsg *msg, MobOutbox *out)
 {
@@ -265,7 +271,9 @@ mob_node_on_child(MobNode *node, const MobInput *in, MobOutbox *out)
     if (worker == NULL)
         return;
     g_autoptr(MobStr) reason =
-        worker->reason != NULL ? mob_str_ref(worker->reason) : mob_str_new(in->reason);
+        worker->reason != NULL
+            ? mob_str_ref(worker->reason)
+            : mob_str_new_len(in->reason, MIN(strlen(in->reason), (size_t)REASON_MAX));
     MobLease *lease = worker->lease;
 
     mob_recent_add(node->causes, mob_key_address(in->from), mob_str_ref(reason));

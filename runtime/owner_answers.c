@@ -145,6 +145,7 @@ on_failure_cause(MobStep *step)
     MobOwnLease *lease = mob_table_get(step->worker->leases, mob_key_lease(cause->lease));
 
     if (lease == NULL || lease->state != MOB_OWN_BROKEN ||
+        !mob_address_eq(lease->node, step->input->from) ||
         !mob_address_eq(lease->worker, cause->worker))
         return;
     g_autoptr(MobStr) why = cause->alive ? mob_str_new("the connection to its worker broke")
@@ -205,7 +206,7 @@ mob_own_leases_on_worker_dead(MobStep *step, MobAddress worker, const char *why)
         MobOwnLease *lease = g_ptr_array_index(hit, i);
         if (lease->task != NULL)
             attempt_lost(step, lease, MOB_FAULT_WORKER_CRASHED, why, false, false);
-        else if (lease->shape != NULL)
+        else if (lease->state == MOB_OWN_IDLE)
             mob_own_leases_give_back(step, lease, false);
     }
 }

@@ -52,7 +52,7 @@ check_options(MobulaTask *task, const MobulaOptions *options, const char *functi
     if (options->memory < 0 || options->memory > INT64_C(1) << 50)
         mob_program_fail(task, NULL, "memory is %" G_GINT64_FORMAT " bytes, which cannot be",
                          options->memory);
-    if (options->num_returns > 1000000)
+    if (options->num_returns > MOB_TASK_RETURNS_MAX)
         mob_program_fail(task, NULL, "num_returns is %" G_GUINT32_FORMAT ", which is too many",
                          options->num_returns);
     if (options->max_retries < -1)

@@ -153,6 +153,8 @@ mob_resources_add(MobResources *to, const MobResources *amount, int times)
     for (uint32_t i = 0; i < amount->customs->count; i++) {
         const MobCustom *item = &amount->customs->items[i];
         int64_t at = find_custom(to, item->name);
+        if (item->amount == 0)
+            continue; /* who asks for none of it fits where there is none */
         g_assert(at >= 0);
         to->customs->items[at].amount += item->amount * times;
     }

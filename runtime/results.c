@@ -283,12 +283,12 @@ mob_exec_raise(MobStep *step, MobValue *fault)
 /* --- the store's answers --- */
 
 static MobValue *
-store_full_fault(MobStep *step, const MobObjectStored *answer)
+store_full_fault(MobStep *step, const MobObjectStored *answer, const MobValue *value)
 {
-    g_autofree char *text =
-        g_strdup_printf("the object store of %s is full: %" G_GUINT64_FORMAT
-                        " of %" G_GUINT64_FORMAT " bytes are in use",
-                        mob_str(step->worker->node_name), answer->used, answer->capacity);
+    g_autofree char *text = g_strdup_printf(
+        "the object store of %s is full: there is no room for %" G_GUINT64_FORMAT
+        " bytes, %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " bytes are in use",
+        mob_str(step->worker->node_name), value->size, answer->used, answer->capacity);
 
     return mob_worker_fault(step, MOB_FAULT_STORE_FULL, NULL, step->worker->base.address, text,
                             NULL);
@@ -298,10 +298,10 @@ static void
 result_stored(MobStep *step, uint32_t index, const MobObjectStored *answer)
 {
     MobExec *exec = &step->worker->exec;
+    g_autoptr(MobValue) value = g_steal_pointer(&exec->returned[index]);
 
-    g_clear_pointer(&exec->returned[index], mob_value_unref);
     if (!answer->ok)
-        mob_exec_raise(step, store_full_fault(step, answer));
+        mob_exec_raise(step, store_full_fault(step, answer, value));
     else if (--exec->missing == 0)
         hand_over(step);
 }
@@ -316,7 +316,7 @@ put_stored(MobStep *step, const MobObjectStored *answer)
         return;
     row->unsealed = false;
     g_autoptr(MobValue) value = g_steal_pointer(&row->value);
-    g_autoptr(MobValue) fault = answer->ok ? NULL : store_full_fault(step, answer);
+    g_autoptr(MobValue) fault = answer->ok ? NULL : store_full_fault(step, answer, value);
     if (fault == NULL)
         mob_object_set_stored(step, row, value->size, value->hash,
                               (MobNodeId){worker->base.address.node});

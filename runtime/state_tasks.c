@@ -108,6 +108,8 @@ learn_task(State *state, const MobTaskSpec *spec)
     for (uint32_t i = 1; i <= spec->returns; i++) {
         MobStateObject *object =
             mob_state_get_object(state, mob_object_return(spec->id, i), spec->path);
+        if (object == NULL)
+            break; /* nothing says what they are called */
         object->owner = spec->owner;
         object->maker = task;
         if (i > task->returns->len)

@@ -222,7 +222,7 @@ on_object_here(MobStep *step)
 {
     const MobObjectHere *here = mob_object_here(step->input->msg);
 
-    if (here->value != NULL && mob_address_eq(step->input->from, step->worker->manager))
+    if (here->value != NULL)
         mob_exec_on_object(step, here->object, here->value);
 }
 
@@ -266,12 +266,36 @@ static const Handler on_timer[MOB_TIMER_COUNT] = {
     [MOB_TIMER_AHEAD] = mob_exec_on_ahead,
 };
 
+/* What only our node manager may say: who there is, who has died, what the
+ * store holds, that we are to go. */
+static bool
+is_from_manager_alone(MobMsgType type)
+{
+    return type == MOB_MSG_WORKER_REGISTERED || type == MOB_MSG_NODE_CHANGED ||
+           type == MOB_MSG_WORKER_DIED || type == MOB_MSG_EXIT_WORKER ||
+           type == MOB_MSG_OBJECT_STORED || type == MOB_MSG_OBJECT_HERE;
+}
+
+/* What only the GCS may say; that a job is over our node manager passes on. */
+static bool
+is_from_gcs_alone(MobMsgType type)
+{
+    return type == MOB_MSG_JOB_ADDED || type == MOB_MSG_KV_PUT_REPLY ||
+           type == MOB_MSG_KV_GET_REPLY;
+}
+
 /* The dead are not believed; but the GCS keeps its address when its machine is
  * started again, and that of the node which the machine was before is dead. */
 static bool
-is_believed(const MobWorker *worker, MobAddress from)
+is_believed(const MobWorker *worker, const MobInput *input)
 {
-    return !mob_worker_is_dead(worker, from) || mob_address_eq(from, worker->gcs);
+    MobMsgType type = input->msg->type;
+
+    if (is_from_manager_alone(type))
+        return mob_address_eq(input->from, worker->manager);
+    if (mob_address_eq(input->from, worker->gcs))
+        return true;
+    return !is_from_gcs_alone(type) && !mob_worker_is_dead(worker, input->from);
 }
 
 static void
@@ -284,7 +308,7 @@ dispatch(MobStep *step)
         begin(step);
         break;
     case MOB_INPUT_MESSAGE:
-        if (on_message[input->msg->type] != NULL && is_believed(step->worker, input->from))
+        if (on_message[input->msg->type] != NULL && is_believed(step->worker, input))
             on_message[input->msg->type](step);
         break;
     case MOB_INPUT_RESET:

@@ -238,6 +238,32 @@ Test(msg, texts_that_came_before_are_the_same_ones)
     mob_texts_clear(&texts);
 }
 
+/* Keys, and the paths of children, are made of such texts. */
+Test(msg, a_task_whose_texts_leave_no_room_for_more_is_malformed)
+{
+    g_auto(MobBuf) wire = {0};
+    g_autoptr(GError) error = NULL;
+    g_autofree char *text = g_strnfill(MOB_STR_MAX - 1, 'x');
+    g_autoptr(MobMsg) push = mob_msg_new(MOB_MSG_PUSH_TASK);
+
+    ((MobPushTask *)push)->spec = mob_spec_new();
+    ((MobPushTask *)push)->spec->bundle = mob_str_new(text);
+    mob_msg_encode(push, &wire);
+    cr_assert_null(mob_msg_decode(wire.data, wire.length, &error));
+    cr_assert(g_error_matches(error, MOB_WIRE_ERROR, MOB_WIRE_ERROR_MALFORMED));
+}
+
+Test(msg, a_task_that_returns_more_than_anybody_may_is_malformed)
+{
+    g_auto(MobBuf) wire = {0};
+    g_autoptr(MobMsg) push = mob_msg_new(MOB_MSG_PUSH_TASK);
+
+    ((MobPushTask *)push)->spec = mob_spec_new();
+    ((MobPushTask *)push)->spec->returns = MOB_TASK_RETURNS_MAX + 1;
+    mob_msg_encode(push, &wire);
+    cr_assert_null(mob_msg_decode(wire.data, wire.length, NULL));
+}
+
 Test(msg, a_message_weighs_what_its_values_would_not_what_they_cost)
 {
     uint64_t state = 5;

@@ -2,8 +2,12 @@
  * GCS, with its journal. What a peer gets wrong concerns that peer alone.
  */
 #include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -321,4 +325,160 @@ Test(net_host, what_the_gcs_has_acknowledged_survives_kill_9, .timeout = 120)
         start(&rig);
     }
     close(listener);
+}
+
+/* --- clocks --- */
+
+Test(net_host, a_clock_that_is_far_ahead_makes_no_other_wrong)
+{
+    MobClock clock = {.epoch = mob_clock_real(), .pace = 1};
+
+    mob_clock_see(&clock, UINT64_MAX);
+    cr_expect_lt(mob_clock_stamp(&clock), 60 * MOB_SECOND);
+    mob_clock_see(&clock, 1000 * MOB_SECOND);
+    cr_expect_gt(mob_clock_stamp(&clock), 1000 * MOB_SECOND, "what it has caused is later");
+}
+
+/* --- floods --- */
+
+/* Says what makes sense for ever, and never reads. */
+static void
+flood(const char *folder)
+{
+    MobAddress who = {1, 78};
+    MobFrame frame = {.kind = MOB_FRAME_MESSAGE, .from = who, .to = GCS};
+    MobStream stream = connect_to(folder, "gcs");
+    g_autoptr(MobMsg) get = (MobMsg *)mob_kv_get_new();
+
+    hello(&stream, who, mob_schema_hash());
+    while (stream.state == MOB_STREAM_OPEN) {
+        struct pollfd wait = {.fd = stream.fd, .events = POLLOUT};
+        while (stream.out.length - stream.out_at < 100000) {
+            size_t begin = mob_frame_begin(&stream.out, &frame);
+            mob_msg_encode(get, &stream.out);
+            mob_frame_end(&stream.out, begin);
+        }
+        poll(&wait, 1, -1);
+        mob_stream_flush(&stream);
+    }
+}
+
+G_GNUC_UNUSED static uint64_t
+memory_kib(pid_t pid)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/status", (int)pid);
+    g_autofree char *text = NULL;
+
+    cr_assert(g_file_get_contents(path, &text, NULL, NULL));
+    return g_ascii_strtoull(strstr(text, "VmRSS:") + 6, NULL, 10);
+}
+
+Test(net_host, one_that_never_ends_its_say_keeps_nobody_else_from_being_heard, .timeout = 120)
+{
+    g_auto(Rig) rig = rig_new();
+    pid_t floods[2];
+
+    expect_works(&rig);
+    for (size_t i = 0; i < G_N_ELEMENTS(floods); i++) {
+        floods[i] = fork();
+        if (floods[i] == 0) {
+            prctl(PR_SET_PDEATHSIG, SIGKILL);
+            flood(rig.folder);
+            _exit(0);
+        }
+        g_usleep(300000);
+    }
+    G_GNUC_UNUSED uint64_t before = memory_kib(rig.gcs);
+    for (int i = 0; i < 10; i++)
+        expect_works(&rig);
+#ifndef __SANITIZE_ADDRESS__ /* which keeps what was freed */
+    cr_expect_lt(memory_kib(rig.gcs), before + 100000);
+#endif
+    for (size_t i = 0; i < G_N_ELEMENTS(floods); i++) {
+        kill(floods[i], SIGKILL);
+        waitpid(floods[i], NULL, 0);
+    }
+}
+
+/* --- a full disk --- */
+
+/* A tiny disk that only this process and its children see, where the journal is to
+ * be. What the GCS says goes to a file elsewhere. */
+static Rig
+rig_on_tiny_disk(char **log)
+{
+    Rig rig = {.folder = g_dir_make_tmp("mobula-host-XXXXXX", NULL)};
+
+    *log = g_strconcat(rig.folder, ".log", NULL);
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("tiny", rig.folder, "tmpfs", 0, "size=512k") != 0)
+        cr_skip_test("a tmpfs may not be mounted here");
+    int saved = dup(STDERR_FILENO);
+    dup2(open(*log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600), STDERR_FILENO);
+    start(&rig);
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    return rig;
+}
+
+static void
+fill(const char *folder)
+{
+    static const char block[4096];
+    g_autofree char *path = g_build_filename(folder, "ballast", NULL);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+    while (write(fd, block, sizeof block) > 0)
+        ;
+    cr_assert_eq(errno, ENOSPC);
+    close(fd);
+}
+
+static guint
+times_said(const char *log, const char *part)
+{
+    g_autofree char *text = NULL;
+    guint count = 0;
+
+    cr_assert(g_file_get_contents(log, &text, NULL, NULL));
+    for (const char *at = text; (at = strstr(at, part)) != NULL; at++)
+        count++;
+    return count;
+}
+
+Test(net_host, on_a_full_disk_nothing_is_acknowledged_until_it_can_be_written, .timeout = 60)
+{
+    g_autofree char *log = NULL;
+    Rig rig = rig_on_tiny_disk(&log);
+    g_autofree char *ballast = g_build_filename(rig.folder, "ballast", NULL);
+    int listener = listen_as_me(&rig);
+    MobStream to = connect_to(rig.folder, "gcs");
+
+    hello(&to, ME, mob_schema_hash());
+    put_key(&to, "before", 1);
+    MobStream from = answers(listener);
+    mob_msg_unref(receive(&from));
+    fill(rig.folder);
+    put_key(&to, "while it is full", 2);
+    for (int i = 0; i < 5; i++) {
+        put_key(&to, "and again", 3);
+        cr_expect_not(is_closed(&from, 100));
+        cr_expect_eq(from.in.length, from.in_at, "it was acknowledged");
+    }
+    cr_expect_eq(times_said(log, "the disk is full; make room"), 1);
+    cr_expect_eq(unlink(ballast), 0);
+    put_key(&to, "there is room", 4);
+    for (uint64_t request = 2; request < 4; request++) {
+        g_autoptr(MobMsg) reply = receive(&from);
+        cr_expect_eq(mob_kv_put_reply(reply)->request, request);
+    }
+    cr_expect_eq(times_said(log, "it can write again"), 1);
+    mob_stream_clear(&to);
+    mob_stream_clear(&from);
+    close(listener);
+    stop(&rig);
+    cr_expect_eq(umount(rig.folder), 0);
+    rmdir(rig.folder);
+    unlink(log);
+    g_free(rig.folder);
 }

@@ -3,6 +3,8 @@
  */
 #include "net_tls_rig.h"
 
+#include <gnutls/gnutls.h>
+
 #include "runtime/msg.h"
 
 /* --- who may --- */
@@ -143,6 +145,50 @@ Test(net_tls, a_machine_of_another_ca_is_refused_by_either_side, .timeout = 60)
     join_as(&rig, "n2");
 }
 
+/* --- clocks on the wall that are wrong --- */
+
+static time_t
+in_twenty_years(time_t *into)
+{
+    time_t when = time(NULL) + 20 * 365 * 24 * 3600;
+
+    if (into != NULL)
+        *into = when;
+    return when;
+}
+
+static time_t
+at_the_beginning(time_t *into)
+{
+    if (into != NULL)
+        *into = 1000;
+    return 1000;
+}
+
+/* A machine that has just been switched on may not know the time yet. */
+Test(net_tls, a_clock_that_is_wrong_is_named_where_a_certificate_is_looked_at, .timeout = 60)
+{
+    g_auto(Rig) rig = rig_new(true, true, true);
+
+    gnutls_global_set_time_function(at_the_beginning);
+    expect_refused(&rig, "n1", join_of(&rig, "n1"),
+                   "is not valid yet by the clock here: set that right");
+    gnutls_global_set_time_function(in_twenty_years);
+    expect_refused(&rig, "n1", join_of(&rig, "n1"), "has expired by the clock here");
+    gnutls_global_set_time_function(time);
+    join_as(&rig, "n1");
+}
+
+Test(net_tls, where_nobody_looks_at_certificates_it_does_not_matter_what_time_it_is, .timeout = 60)
+{
+    g_auto(Rig) rig = rig_new(true, true, false);
+
+    gnutls_global_set_time_function(in_twenty_years);
+    join_as(&rig, "n1");
+    gnutls_global_set_time_function(at_the_beginning);
+    join_as(&rig, "n2");
+}
+
 Test(net_tls, a_name_that_is_taken_is_refused, .timeout = 60)
 {
     g_auto(Rig) rig = rig_new(true, true, false);
@@ -191,6 +237,67 @@ Test(net_tls, a_head_that_is_not_there_a_name_that_is_none_a_port_in_use, .timeo
     expect_refused(&rig, "n1", join, "there is no machine called 'no.such.machine.invalid'");
 }
 
+/* Something else listens there, which says a little and never more, or nothing. */
+static gpointer
+be_no_head(gpointer data)
+{
+    const int *listener = data;
+    struct pollfd wait = {.fd = *listener, .events = POLLIN};
+
+    for (int i = 0; i < 2; i++) {
+        poll(&wait, 1, 10000);
+        int fd = mob_tcp_accept(*listener);
+        if (i == 0)
+            send(fd, "220 mail.example.com ESMTP, and a few words more than a head has\r\n", 66,
+                 MSG_NOSIGNAL);
+        g_usleep(500000);
+        close(fd);
+    }
+    return NULL;
+}
+
+Test(net_tls, something_that_is_no_head_is_not_joined, .timeout = 60)
+{
+    g_auto(Rig) rig = rig_new(false, true, false);
+    uint16_t port;
+    int listener = mob_tcp_listen("127.0.0.1", 0, &port, NULL);
+    GThread *thread = g_thread_new("no head", be_no_head, &listener);
+    MobJoin *join = join_of(&rig, "n1");
+
+    join->head_port = port;
+    expect_refused(&rig, "n1", join, "is no machine of a Mobula cluster");
+    join = join_of(&rig, "n1");
+    join->head_port = port;
+    expect_refused(&rig, "n1", join, "went away");
+    g_thread_join(thread);
+    close(listener);
+}
+
+Test(net_tls, a_machine_that_is_not_the_head_says_so, .timeout = 60)
+{
+    g_auto(Rig) rig = rig_new(true, true, false);
+    Rig other = rig;
+    int ends[2];
+    char text[200] = "";
+
+    cr_assert_eq(pipe(ends), 0);
+    pid_t member = fork();
+    if (member == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        _exit(be_machine(&rig, birth_of(&rig, "n1"), join_of(&rig, "n1"), ends[1]));
+    }
+    close(ends[1]);
+    cr_assert_gt(read(ends[0], text, sizeof text - 1), 0);
+    other.port = (uint16_t)g_ascii_strtoull(text, NULL, 10);
+    other.print = strchr(text, ' ') + 1;
+    expect_refused(&other, "n2", join_of(&other, "n2"),
+                   "this machine is not the head; join that one");
+    join_as(&rig, "n2");
+    close(ends[0]);
+    kill(member, SIGKILL);
+    waitpid(member, NULL, 0);
+}
+
 Test(net_tls, a_token_that_others_can_read_is_not_taken)
 {
     g_autofree char *folder = g_dir_make_tmp("mobula-tls-XXXXXX", NULL);
@@ -228,6 +335,34 @@ Test(net_tls, nobody_speaks_for_a_machine_with_another_certificate, .timeout = 6
     mesh->my = birth->address;
     meet = mob_mesh_approach(mesh, head->site, knock(&rig), MOB_MEET_LINK);
     cr_expect_eq(mob_meet_now(meet), MOB_MEET_DONE, "%s", mob_meet_why(meet));
+    mob_meet_free(meet);
+    mob_mesh_free(mesh);
+}
+
+/* A stolen machine is bad enough; it must not end the others. */
+Test(net_tls, no_machine_but_the_head_speaks_for_the_gcs, .timeout = 60)
+{
+    g_auto(Rig) rig = rig_new(true, true, false);
+    g_autoptr(MobBirth) birth = birth_of(&rig, "thief");
+    g_autoptr(MobJoin) join = join_of(&rig, "thief");
+    MobFrame frame = {
+        .kind = MOB_FRAME_MESSAGE, .from = {1, MOB_LOCAL_GCS}, .to = mob_node_address(1)};
+    g_autoptr(MobMsg) fence = (MobMsg *)mob_fence_new();
+    MobStream stream = {.fd = -1};
+
+    MobMesh *mesh = mob_mesh_new(join, birth, NULL);
+    cr_assert_not_null(mesh);
+    const MobFar *head = mob_roster_get(&mesh->roster, 1);
+    MobMeet *meet = mob_mesh_approach(mesh, head->site, knock(&rig), MOB_MEET_LINK);
+    cr_assert_eq(mob_meet_now(meet), MOB_MEET_DONE, "%s", mob_meet_why(meet));
+    mob_meet_take(meet, &stream);
+    size_t begin = mob_frame_begin(&stream.out, &frame);
+    mob_msg_encode(fence, &stream.out);
+    mob_frame_end(&stream.out, begin);
+    mob_stream_flush(&stream);
+    expect_said(&rig, "speaks for 1.1, which it is not");
+    join_as(&rig, "n1");
+    mob_stream_clear(&stream);
     mob_meet_free(meet);
     mob_mesh_free(mesh);
 }

@@ -464,3 +464,35 @@ Test(node, leaves_when_nothing_runs_any_more)
     cr_assert_not_null(rig_sent(&rig, GCS, MOB_MSG_UNREGISTER_NODE, 0));
     cr_assert_str_eq(mob_str(rig_effect(&rig, MOB_EFFECT_EXIT, 0)->str), "left");
 }
+
+/* --- what no honest peer would say --- */
+
+Test(node, grants_a_request_for_none_of_what_there_is_not)
+{
+    g_auto(Rig) rig;
+    rig_init(&rig, 2, 1000, 2);
+    MobRequestLease *request = rig_request(DRIVER, 1, MOB_UNIT);
+
+    request->spec->needs.customs = mob_customs_new(1);
+    request->spec->needs.customs->items[0].name = mob_str_new("gpu");
+    rig_give(&rig, DRIVER, request);
+    const MobEffect *spawn = rig_effect(&rig, MOB_EFFECT_SPAWN, 0);
+    cr_assert_not_null(spawn);
+    rig_register(&rig, spawn->address, false);
+    cr_assert_not_null(rig_sent(&rig, DRIVER, MOB_MSG_LEASE_REPLY, 0));
+    rig_return(&rig, DRIVER, 1, false);
+    rig_grant(&rig, DRIVER, 2, 2 * MOB_UNIT);
+}
+
+Test(node, hears_no_more_than_the_beginning_of_what_a_worker_says_when_it_ends)
+{
+    g_auto(Rig) rig;
+    rig_init(&rig, 2, 1000, 2);
+    MobAddress worker = rig_grant(&rig, DRIVER, 1, MOB_UNIT);
+    g_autofree char *novel = g_strnfill(2 * MOB_STR_MAX, 'x');
+    g_auto(MobBuf) wire = {0};
+
+    rig_child(&rig, worker, novel);
+    mob_msg_encode(rig_sent(&rig, GCS, MOB_MSG_WORKER_DIED, 0), &wire);
+    cr_assert_lt(wire.length, 2000);
+}

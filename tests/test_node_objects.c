@@ -399,3 +399,25 @@ Test(node_objects, a_wish_that_is_cancelled_stops_the_transfer)
     cr_assert_not_null(rig_sent(&rig, OTHER, MOB_MSG_UNSUBSCRIBE_LOCATIONS, 0));
     cr_assert_eq(rig_stats(&rig).store_used, 0);
 }
+
+/* --- what no honest peer would say --- */
+
+/* Ids are hashes, so only who makes them up has two with one key in a table. */
+Test(node_objects, arguments_with_ids_that_were_made_up_stop_nobody_else)
+{
+    g_auto(Rig) rig;
+    rig_init(&rig, 2, 1000, 2);
+    MobRequestLease *request = rig_request(OTHER, 1, MOB_UNIT);
+    MobLocations *locations = mob_locations_new();
+
+    request->deps = (MobRefs){g_new(MobRef, 2), 2};
+    for (uint32_t i = 0; i < 2; i++)
+        request->deps.items[i] = rig_ref(1, OTHER);
+    locations->object = request->deps.items[0].id;
+    request->deps.items[1].id.index = 2;
+    request->deps.items[1].id.task.hi ^= 1 ^ 2;
+    rig_give(&rig, OTHER, request);
+    locations->value = mob_value_nil();
+    rig_give(&rig, OTHER, locations);
+    rig_grant(&rig, OTHER, 2, MOB_UNIT);
+}

@@ -559,3 +559,19 @@ Test(state, what_a_process_wrote_by_itself_is_of_the_task_that_it_runs_or_died_i
     told_born(told, told_n1_w0, "n1/w2", MOB_ROLE_WORKER);
     cr_assert_null(printed(told, "of another worker")->task);
 }
+
+/* --- what no honest process would report --- */
+
+Test(state, a_task_of_which_nothing_says_what_it_is_called_is_one_all_the_same)
+{
+    g_autoptr(Told) told = told_new();
+    told_cluster(told);
+    g_autoptr(MobTaskSpec) spec = mob_spec_new();
+
+    spec->id = (MobTaskId){5, 5};
+    spec->returns = 3;
+    told_note(told, (MobNote){.kind = MOB_NOTE_TASK_SUBMITTED, .spec = spec, .attempt = 1});
+    told_event(told, MOB_MS, told_driver);
+    cr_assert_eq(told->state->tasks->len, 1);
+    cr_assert_eq(told->state->objects->len, 0);
+}

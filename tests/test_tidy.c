@@ -29,6 +29,8 @@ typedef struct {
     "time( gettimeofday( clock_gettime( clock( g_get_monotonic_time g_get_real_time g_date_time_ " \
     "getenv( g_getenv sleep( usleep( nanosleep( g_usleep getpid( system( popen( setlocale( "       \
     "GMainLoop g_main_ g_object_ g_variant_ pthread_ g_thread_ g_mutex_ "
+/* The clock on the wall may jump; only a certificate has a date. */
+#define WALL     "time( gettimeofday( CLOCK_REALTIME g_get_real_time g_date_time_ "
 #define PRINTING "printf( fprintf( puts( fopen( open( read( write( close( g_print( g_file_ "
 
 static const Rule rules[] = {
@@ -39,7 +41,7 @@ static const Rule rules[] = {
      CHANCE OUTSIDE},
     {"lua", "lua runtime", "time.h sys/ pthread.h threads.h locale.h sqlite3.h",
      CHANCE OUTSIDE "luaL_openlibs luaopen_io luaopen_os luaopen_debug "},
-    {"net", "net runtime", "lua.h", CHANCE},
+    {"net", "net runtime", "lua.h", CHANCE WALL},
     {"viz", "viz runtime", "time.h lua.h", CHANCE OUTSIDE},
     {"cli", "cli sim net lua viz runtime", "", CHANCE},
     {"tests", "tests cli sim net lua viz runtime", "", ""},
@@ -133,7 +135,7 @@ check_calls(const Rule *rule, const char *name, const char *line, int number)
 {
     g_auto(GStrv) banned = g_strsplit(rule->no_call, " ", -1);
     for (char **call = banned; *call != NULL; call++) {
-        if (**call == '\0')
+        if (**call == '\0' || (strcmp(name, "certs.c") == 0 && strcmp(*call, "time(") == 0))
             continue;
         for (const char *hit = strstr(line, *call); hit != NULL; hit = strstr(hit + 1, *call)) {
             char before = hit == line ? ' ' : hit[-1];

@@ -486,3 +486,52 @@ Test(worker_leases, all_are_returned_when_the_driver_ends)
     cr_said(&rig, "return n1, return n2, cancel n1");
     cr_assert_not_null(rig_note(&rig, MOB_NOTE_TASK_CANCELLED));
 }
+
+Test(worker_leases, the_death_of_nobody_takes_no_lease_that_is_asked_for)
+{
+    g_auto(Rig) rig;
+    rig_drive(&rig);
+
+    rig_submit(&rig, "f", NO_ARGS);
+    MobLeaseId lease = rig_asked(&rig, NODE1);
+    rig_worker_dies(&rig, (MobAddress){0});
+    rig_grant(&rig, lease, W1);
+    cr_said(&rig, "push n1");
+}
+
+/* A borrower on another machine has no business here. */
+Test(worker_leases, nobody_but_its_node_manager_tells_a_worker_who_is_dead)
+{
+    g_auto(Rig) rig;
+    rig_drive(&rig);
+    MobWorkerDied *news = mob_worker_died_new();
+    MobView view = rig_view(1, 4, false);
+
+    rig_submit(&rig, "f", NO_ARGS);
+    MobLeaseId lease = rig_asked(&rig, NODE1);
+    news->worker = W1;
+    rig_give(&rig, W2, news);
+    rig_give(&rig, W2, rig_changed(view));
+    rig_grant(&rig, lease, W1);
+    cr_said(&rig, "push n1");
+    rig_give(&rig, W2, mob_exit_worker_new());
+    cr_assert_eq(rig_count_all(&rig), 0);
+}
+
+Test(worker_leases, what_became_of_a_worker_its_node_says_and_nobody_else)
+{
+    g_auto(Rig) rig;
+    rig_drive(&rig);
+
+    rig_submit(&rig, "f", NO_ARGS);
+    MobLeaseId lease = rig_asked(&rig, NODE1);
+    rig_grant(&rig, lease, W1);
+    rig_reset(&rig, W1);
+    MobFailureCause *cause = mob_failure_cause_new();
+    cause->lease = lease;
+    cause->worker = W1;
+    rig_give(&rig, W2, cause);
+    cr_assert_null(rig_note(&rig, MOB_NOTE_TASK_RETRIED));
+    tell_cause(&rig, lease, W1, false);
+    cr_assert_not_null(rig_note(&rig, MOB_NOTE_TASK_RETRIED));
+}

@@ -317,8 +317,7 @@ Test(worker_waits, a_put_that_finds_no_room_is_an_error_and_leaves_nothing_behin
     rig_call(&rig, (MobCall){.kind = MOB_CALL_PUT, .values = &value, .value_count = 1});
     const MobStoreObject *store = mob_store_object(rig_sent(&rig, NODE1, MOB_MSG_STORE_OBJECT, 0));
     rig_stored(&rig, store, false);
-    rig_is_error(rig_answer(&rig)->fault, MOB_FAULT_STORE_FULL,
-                 "the object store of n1 is full: 7 of 10 bytes are in use");
+    rig_is_error(rig_answer(&rig)->fault, MOB_FAULT_STORE_FULL, "7 of 10 bytes are in use");
     cr_counts(&rig, store->object, "gone");
     cr_counts(&rig, inner, "1/0/0/0/0");
 }

@@ -1,7 +1,8 @@
-/* main.c: a small fuzzer without feedback: EXECUTIONS [STATE].
+/* main.c: a small fuzzer without feedback: EXECUTIONS [STATE [FOLDER]].
  *
  * Mutates generated inputs as libFuzzer does at first: bits, bytes, runs that
- * are cut, doubled or exchanged with those of another input.
+ * are cut, doubled or exchanged with those of another input. With a folder it
+ * only writes the inputs there, for libFuzzer to begin with.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -69,11 +70,31 @@ number(const char *text)
     return value;
 }
 
+/* Exactly as long as it is, so that a sanitizer sees one byte too many. */
+static void
+execute(const MobBuf *input)
+{
+    uint8_t *exact = g_memdup2(input->data, input->length);
+
+    LLVMFuzzerTestOneInput(exact, input->length);
+    g_free(exact);
+}
+
+static void
+write_down(const char *folder, uint64_t number, const MobBuf *input)
+{
+    g_autofree char *path = g_strdup_printf("%s/%" G_GUINT64_FORMAT, folder, number);
+
+    if (!g_file_set_contents(path, (const char *)input->data, (gssize)input->length, NULL))
+        fprintf(stderr, "cannot write %s\n", path);
+}
+
 int
 main(int argc, char **argv)
 {
     uint64_t executions = argc > 1 ? number(argv[1]) : 100000;
     uint64_t state = argc > 2 ? number(argv[2]) : 1;
+    const char *folder = argc > 3 ? argv[3] : NULL;
     MobBuf input = {0};
     MobBuf other = {0};
 
@@ -82,12 +103,12 @@ main(int argc, char **argv)
         other.length = 0;
         fuzz_seed(&state, &input);
         fuzz_seed(&state, &other);
-        if (i % 16 != 0) /* a seed as it is now and then */
+        if (i % 16 != 0 && folder == NULL) /* a seed as it is now and then */
             mutate(&state, &input, &other);
-        /* Exactly as long as it is, so that a sanitizer sees one byte too many. */
-        uint8_t *exact = g_memdup2(input.data, input.length);
-        LLVMFuzzerTestOneInput(exact, input.length);
-        g_free(exact);
+        if (folder == NULL)
+            execute(&input);
+        else
+            write_down(folder, i, &input);
     }
     printf("%" G_GUINT64_FORMAT " executions\n", executions);
     mob_buf_clear(&input);
