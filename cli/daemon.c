@@ -13,7 +13,6 @@
 #include "net/jail.h"
 #include "net/stream.h"
 #include "net/zygote.h"
-#include "runtime/watch.h"
 
 enum {
     BIRTH_FD = 3, /* whoever started us has written there what to be */
@@ -28,12 +27,6 @@ read_beside(void *data, const char *path, size_t *length, GError **error)
     char *text = NULL;
 
     return g_file_get_contents(found, &text, length, error) ? text : NULL;
-}
-
-static bool
-loads_programs(const MobBirth *birth)
-{
-    return birth->role == MOB_ROLE_WORKER || birth->role == MOB_ROLE_DRIVER;
 }
 
 static int
@@ -60,7 +53,7 @@ be(const MobBirth *birth, int zygote, MobMesh *mesh)
         mob_loaders_clear(&loaders);
         return 1;
     }
-    if (loads_programs(birth))
+    if (mob_birth_runs_programs(birth->role))
         mob_jail_enter(mob_str(birth->name));
     mob_nethost_run(host);
     mob_nethost_free(host);
