@@ -15,7 +15,6 @@
 #include "net/jail.h"
 #include "net/stream.h"
 #include "net/zygote.h"
-#include "runtime/watch.h"
 
 enum {
     BIRTH_FD = 3, /* whoever started us has written there what to be */
@@ -30,12 +29,6 @@ read_beside(void *data, const char *path, size_t *length, GError **error)
     char *text = NULL;
 
     return g_file_get_contents(found, &text, length, error) ? text : NULL;
-}
-
-static bool
-loads_programs(const MobBirth *birth)
-{
-    return birth->role == MOB_ROLE_WORKER || birth->role == MOB_ROLE_DRIVER;
 }
 
 /* Returns why it has ended (transfer full), or NULL after saying why it could not begin. */
@@ -65,7 +58,7 @@ be(const MobBirth *birth, int zygote, MobMesh *mesh, int leave)
         mob_loaders_clear(&loaders);
         return NULL;
     }
-    if (loads_programs(birth))
+    if (mob_birth_runs_programs(birth->role))
         mob_jail_enter(mob_str(birth->name));
     char *why = g_strdup(mob_nethost_run(host));
     mob_nethost_free(host);

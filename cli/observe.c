@@ -30,6 +30,16 @@ mob_observer_job_of(const MobObserver *observer, const MobStateTask *task, MobAd
 
 /* --- who looks on --- */
 
+void
+mob_follower_say_missed(MobFollower *follower)
+{
+    if (follower->missed > 0)
+        mob_sink_say(&follower->sink,
+                     "%" G_GUINT64_FORMAT " bytes were printed meanwhile and are not shown here",
+                     follower->missed);
+    follower->missed = 0;
+}
+
 /* Who does not read what a job prints misses some of it instead of taking our memory. */
 static void
 tell_output(MobFollower *follower, const MobOutput *output)
@@ -41,11 +51,7 @@ tell_output(MobFollower *follower, const MobOutput *output)
         follower->missed += text->len;
         return;
     }
-    if (follower->missed > 0)
-        mob_sink_say(&follower->sink,
-                     "%" G_GUINT64_FORMAT " bytes were printed meanwhile and are not shown here",
-                     follower->missed);
-    follower->missed = 0;
+    mob_follower_say_missed(follower);
     mob_client_tell(follower->client, MOB_TELL_OUT, text->str, text->len);
 }
 

@@ -140,6 +140,7 @@ mob_observer_look_at_jobs(MobObserver *observer)
         if (follower->job == 0 || !control->job_done(control, follower->job))
             continue;
         const MobLiveJob *job = g_ptr_array_index(observer->live.jobs, follower->job - 1);
+        mob_follower_say_missed(follower);
         int code = tell_end(observer, job, &follower->sink);
         if (follower->kind == MOB_FOLLOW_END)
             code = MOB_EXIT_OK; /* it has been stopped, as was asked */

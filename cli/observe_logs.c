@@ -1,9 +1,9 @@
 /* observe_logs.c: the status of a cluster, and the logs of its processes; see
  * observe_parts.h.
  *
- * Every process writes a file of its own (net/zygote.c): what its programs
- * print, and what the system makes it say when it crashes. Nobody tells when
- * such a file grows, so it is looked at now and then, while somebody follows.
+ * Every process has a file of its own (net/log.h): what its programs print, and
+ * what it writes by itself, also when it crashes. Nobody tells when such a file
+ * grows, so it is looked at now and then, while somebody follows.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -128,8 +128,8 @@ go_where_it_is(int fd, uint64_t *at, const MobSink *sink)
         *at = 0; /* it was begun anew */
     if (size <= *at + MOB_LOG_KEEP)
         return;
-    mob_sink_say(sink, "%" G_GUINT64_FORMAT " MiB before this are not kept",
-                 (size - MOB_LOG_KEEP - *at) >> 20);
+    mob_sink_say(sink, "about %" G_GUINT64_FORMAT " MiB before this are not kept",
+                 ((size - MOB_LOG_KEEP - *at) >> 20) + 1);
     *at = size - MOB_LOG_KEEP;
 }
 

@@ -62,6 +62,8 @@ struct MobObserver {
 typedef struct MobAttached MobAttached;
 
 void mob_follower_free(void *follower);
+/* Says how much it was not told, if anything. */
+void mob_follower_say_missed(MobFollower *follower);
 /* The job whose task it is, or whose driver @worker is; 0: none. */
 uint32_t mob_observer_job_of(const MobObserver *observer, const MobStateTask *task,
                              MobAddress worker);

@@ -2,6 +2,7 @@
 #include "net/birth.h"
 
 #include "runtime/str.h"
+#include "runtime/watch.h"
 
 MobStr *
 mob_birth_config(const MobConfig *config)
@@ -42,6 +43,12 @@ uint32_t
 mob_birth_home(const MobBirth *birth)
 {
     return birth->home != 0 ? birth->home : birth->address.node;
+}
+
+bool
+mob_birth_runs_programs(uint32_t role)
+{
+    return role == MOB_ROLE_WORKER || role == MOB_ROLE_DRIVER;
 }
 
 bool

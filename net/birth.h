@@ -21,6 +21,9 @@ char *mob_birth_socket(const MobBirth *birth, MobAddress address);
  * machine was started again. */
 uint32_t mob_birth_home(const MobBirth *birth);
 
+/* Whether a process of @role (MobRole) runs what users wrote. */
+bool mob_birth_runs_programs(uint32_t role);
+
 /* Whether @address is on the same machine as the process of @birth. */
 bool mob_birth_is_near(const MobBirth *birth, MobAddress address);
 

@@ -30,10 +30,13 @@ typedef struct {
     MobTap *tap; /* owned; NULL: what it writes goes elsewhere */
     bool killed; /* before it was started */
     bool greeted;
-    bool stopped;
-    bool greedy; /* it took too much memory, and dies of that */
-    char *why;   /* owned; it has said that it ends, or we have ended it */
+    bool said_stopped;
+    uint64_t stopped; /* since, real time; 0: it is not */
+    bool greedy;      /* it took too much memory, and dies of that */
+    char *why;        /* owned; it has said that it ends, or we have ended it */
 } MobChild;
+
+#define STOPPED_TIME (2 * MOB_SECOND)
 
 /* Two processes, one of this machine and one of another, that talk. */
 typedef struct {
@@ -133,18 +136,12 @@ child_free(MobChild *child)
     g_free(child);
 }
 
-static bool
-is_of_pool(const MobChild *child)
-{
-    return child->role == MOB_ROLE_WORKER || child->role == MOB_ROLE_DRIVER;
-}
-
 static void
 end(MobChild *child, const char *why)
 {
     MobNetHost *host = child->host;
     MobAddress address = child->address;
-    bool of_pool = is_of_pool(child);
+    bool of_pool = mob_birth_runs_programs(child->role);
 
     if (child->interest.fd >= 0) {
         mob_loop_remove(host->loop, &child->interest);
@@ -207,9 +204,24 @@ say_stopped(MobChild *child, bool stopped)
                                   mob_str(child->name), (int)child->pid)
                 : g_strdup_printf("mobula: %s goes on\n", mob_str(child->name));
 
-    child->stopped = stopped;
+    child->said_stopped = stopped;
     if (child->tap != NULL)
         mob_tap_say(child->tap, text);
+}
+
+/* A short stop is nobody's business: scenarios do it (c:pause). */
+static void
+look_whether_stopped(MobChild *child, bool stopped)
+{
+    uint64_t now = mob_clock_real();
+
+    if (!stopped)
+        child->stopped = 0;
+    else if (child->stopped == 0)
+        child->stopped = now;
+    bool long_since = child->stopped != 0 && now >= child->stopped + STOPPED_TIME;
+    if (child->said_stopped ? !stopped : long_since)
+        say_stopped(child, stopped);
 }
 
 static void
@@ -232,8 +244,7 @@ look_at(MobChild *child)
 
     if (!vitals.there || child->greedy)
         return 0;
-    if (vitals.stopped != child->stopped)
-        say_stopped(child, vitals.stopped);
+    look_whether_stopped(child, vitals.stopped);
     if (vitals.memory > child->host->daemon->memory)
         end_greedy(child, vitals.memory);
     return vitals.memory;
@@ -254,7 +265,7 @@ on_look(MobInterest *interest, uint32_t events)
         return;
     for (guint i = 0; i < children->len; i++) {
         MobChild *child = g_ptr_array_index(children, i);
-        if (!is_of_pool(child) || child->pid == 0)
+        if (!mob_birth_runs_programs(child->role) || child->pid == 0)
             continue;
         any = true;
         most = MAX(most, look_at(child));
@@ -329,7 +340,7 @@ mob_daemon_frame(MobNetHost *host, const MobFrame *frame)
         return;
     }
     mob_loop_add(host->loop, &child->interest);
-    if (is_of_pool(child))
+    if (mob_birth_runs_programs(child->role))
         look_after(host, MOMENT_MS);
     if (child->killed)
         kill(child->pid, SIGKILL);

@@ -1,7 +1,6 @@
 /* host.c: see host.h. */
 #include "net/shared.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "runtime/gcs.h"
@@ -57,11 +56,9 @@ mob_nethost_end(MobNetHost *host, const char *why)
 static void
 write_output(MobNetHost *host, const char *text)
 {
-    size_t length = strlen(text);
+    g_autofree char *line = g_str_has_suffix(text, "\n") ? NULL : g_strconcat(text, "\n", NULL);
 
-    mob_log_write(&host->log, text, length);
-    if (length == 0 || text[length - 1] != '\n')
-        mob_log_write(&host->log, "\n", 1);
+    mob_log_write(&host->log, line != NULL ? line : text, strlen(line != NULL ? line : text));
 }
 
 /* Carries out one effect and empties it. Returns whether the process goes on. */
@@ -382,13 +379,13 @@ mob_nethost_new(const MobNetHostOptions *options, GError **error)
 {
     g_autoptr(MobNetHost) host = g_new0(MobNetHost, 1);
     const MobBirth *birth = options->birth;
-    bool runs_bodies = birth->role == MOB_ROLE_WORKER || birth->role == MOB_ROLE_DRIVER;
 
     host->birth = birth;
     host->mesh = options->mesh;
     host->loader = options->loader;
-    host->log = runs_bodies ? mob_log_open(mob_str(birth->folder), mob_str(birth->name))
-                            : (MobLog){.fd = -1};
+    host->log = mob_birth_runs_programs(birth->role)
+                    ? mob_log_open(mob_str(birth->folder), mob_str(birth->name))
+                    : (MobLog){.fd = -1};
     host->address = birth->address;
     host->role = (MobRole)birth->role;
     host->clock = (MobClock){.epoch = birth->epoch, .pace = MAX(birth->pace, 1)};

@@ -230,8 +230,8 @@ has_a_witness(const MobLocal *local, const MobLocalProc *proc)
 {
     const MobLocalProc *daemon = mob_local_proc_at(local, mob_node_address(proc->address.node));
 
-    return (proc->role == MOB_ROLE_WORKER || proc->role == MOB_ROLE_DRIVER) && !proc->killed &&
-           proc->why == NULL && daemon != NULL && daemon->sight != NULL;
+    return mob_birth_runs_programs(proc->role) && !proc->killed && proc->why == NULL &&
+           daemon != NULL && daemon->sight != NULL;
 }
 
 static void

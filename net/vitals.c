@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 enum {
+    LEAST = 64 << 20, /* bytes: mobula itself needs some of them */
     PAUSE_MIN_MS = 50,
     PAUSE_MAX_MS = 1000,
     FILLED_A_MS = 4 << 20, /* bytes: about as fast as fresh pages can be had */
@@ -64,7 +65,7 @@ mob_vitals_most(uint64_t memory)
 {
     uint64_t most = memory_here() / 4 * 3;
 
-    return memory != 0 ? MIN(memory, most) : most;
+    return memory != 0 ? MIN(MAX(memory, LEAST), most) : most;
 }
 
 uint32_t

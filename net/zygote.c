@@ -14,7 +14,6 @@
 
 #include "net/log.h"
 #include "net/stream.h"
-#include "runtime/watch.h"
 
 /* A child of our parent, which is told of its end. */
 static pid_t
@@ -40,12 +39,6 @@ redirect(int out, bool errors)
     }
     if (null >= 0)
         close(null);
-}
-
-static bool
-runs_user_code(const MobBirth *birth)
-{
-    return birth->role == MOB_ROLE_WORKER || birth->role == MOB_ROLE_DRIVER;
 }
 
 static void
@@ -83,7 +76,7 @@ serve(MobStream *stream, const MobFrame *frame, const uint8_t *body, pid_t daemo
 
     if (birth == NULL)
         g_error("the zygote cannot read what its daemon wrote: %s", error->message);
-    bool piped = runs_user_code(birth) && pipe2(ends, O_CLOEXEC) == 0;
+    bool piped = mob_birth_runs_programs(birth->role) && pipe2(ends, O_CLOEXEC) == 0;
     pid_t pid = fork_sibling();
     if (pid == 0) {
         if (piped)

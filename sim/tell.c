@@ -4,6 +4,10 @@
 #include "sim/fold.h"
 #include "sim/machine.h"
 
+/* What an event of the world itself has in place of the kind of its input: a number that no
+ * input had when traces were first written down, and that none has in the simulator. */
+#define WORLD UINT64_C(8)
+
 typedef enum {
     NEWS_BORN,
     NEWS_DIED,
@@ -123,7 +127,7 @@ fold(MobWorld *world, uint64_t tag, const GArray *notes)
 {
     uint64_t hash = mob_fold(world->hash, world->now);
 
-    hash = mob_fold(hash, tag ^ (uint64_t)MOB_INPUT_COUNT << 60);
+    hash = mob_fold(hash, tag ^ WORLD << 60);
     for (guint i = 0; i < notes->len; i++) {
         const MobNote *note = &g_array_index(notes, MobNote, i);
         hash = mob_fold_text(mob_fold(hash, note->kind), note->text);
