@@ -121,7 +121,7 @@ Test(net_serve, who_talks_on_before_its_answer_is_whole_is_cut_off, .timeout = 6
     MobStream good = ask(&rig, false);
 
     serve(&rig, 5);
-    mob_buf_add(&stream.out, "what is this?", 13);
+    mob_stream_put(&stream, &(MobFrame){.kind = MOB_FRAME_TELL}, "what is this?", 13);
     mob_stream_flush(&stream);
     serve(&rig, 20);
     cr_expect_eq(rig.gone, 1);

@@ -107,6 +107,13 @@ pass_fd(Visit *visit, uint8_t how)
         close(fd);
 }
 
+/* Who listens behind @door; whoever answers clients has no address. */
+static MobAddress
+host_of(Door door)
+{
+    return door == DOOR_GCS ? TAME_GCS : door == DOOR_DRIVER ? TAME_DRIVER : TAME_NODE;
+}
+
 /* kind, flags, from, to, then the body. */
 static void
 put_frame(Visit *visit, const uint8_t *data, size_t length)
@@ -114,7 +121,7 @@ put_frame(Visit *visit, const uint8_t *data, size_t length)
     MobFrame frame = {.kind = (MobFrameKind)data[0],
                       .flags = data[1],
                       .from = data[2] % 2 == 0 ? visitor(visit->who) : tame_address(data[2]),
-                      .to = tame_address(data[3]),
+                      .to = data[3] % 4 != 0 ? host_of(visit->door) : tame_address(data[3]),
                       .clock = (uint64_t)data[1] << (data[0] % 56),
                       .event = mob_schema_hash() + data[2] / 64};
 
