@@ -8,6 +8,8 @@
  * A round: wait; read what came and step; timers; bodies; then what was
  * persisted is made durable; then everything that is to be sent leaves, with
  * one write for each peer. So nothing is acknowledged before it is durable.
+ * What a body's call sends to a peer that waits for it leaves at once, unless
+ * the process persists anything.
  */
 #pragma once
 

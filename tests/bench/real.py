@@ -14,9 +14,10 @@ the same size over a Unix socket), bench_shm.c (memcpy into memory that is
 mapped) and bench_wire.c (1 GB over a bare TCP socket, and over bare TLS). Each is
 measured in every way that there is, and the best counts.
 
-Machines are shared, so a run waits for a while until nobody else computes, the
-runs of all take turns, what is printed is medians, and the ratios are medians
-of the ratios of each turn. Writes a file of JSON and one of Markdown.
+Machines are shared, so a run waits for a while until nobody else computes, unless
+all of this is started at real-time priority (chrt -f 1), where others do not
+count. The runs of all take turns, what is printed is medians, and the ratios are
+medians of the ratios of each turn. Writes a file of JSON and one of Markdown.
 """
 import argparse
 import collections
@@ -200,6 +201,8 @@ def busy_time():
 
 def wait_for_quiet():
     """Until the machine is idle but for a tenth, for a while; returns how busy it was."""
+    if os.sched_getscheduler(0) != os.SCHED_OTHER:
+        return None
     until = time.monotonic() + PATIENCE
     while True:
         before = busy_time()
@@ -287,7 +290,8 @@ def tell(results, ray, markdown):
     about = (f"{results['date'][:10]}, {results['cpus']} cores of {results['cpu']}, "
              f"{results['memory_gib']} GiB, Linux {results['kernel']}, "
              f"load {results['load'][0]:.1f} to {results['load'][1]:.1f}, "
-             f"medians of {results['runs']}")
+             f"medians of {results['runs']}" +
+             (", all at real-time priority" if results["real_time"] else ""))
     print(f"\n{about}\n")
     widths = [max(len(line[i]) for line in [heads] + rows) for i in range(len(heads))]
     for line in [heads] + rows:
@@ -340,6 +344,7 @@ def main():
                    "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
                    "ray": "not asked for" if ray is None else ray.why or ray.version(),
                    "runs": options.runs,
+                   "real_time": os.sched_getscheduler(0) != os.SCHED_OTHER,
                    "flood": limits.exchange("flood"),
                    "rows": {}}
         for name in options.rows:
