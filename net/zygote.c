@@ -14,6 +14,7 @@
 
 #include "net/log.h"
 #include "net/stream.h"
+#include "runtime/watch.h"
 
 /* A child of our parent, which is told of its end. */
 static pid_t
