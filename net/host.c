@@ -240,7 +240,7 @@ wait_for_more(MobNetHost *host, bool busy, bool sent)
 
     if (sent && until > 0 && host->daemon == NULL && host->role != MOB_ROLE_GCS &&
         mob_spin_may(&host->spin, host->clock.round)) {
-        come = mob_lines_spin(host, MOB_SPIN_TIME);
+        come = mob_lines_spin(host, mob_spin_time(&host->spin));
         mob_spin_learn(&host->spin, come);
     }
     if (!come)

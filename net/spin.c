@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 enum {
-    PAUSE_MAX = 1023,
+    PAUSE_MAX = 255,
     CROWDED_SHARE = 8, /* crowded: we waited for more than one in so many nanoseconds */
 };
 

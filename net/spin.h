@@ -7,7 +7,9 @@
  * are runnable would say less: those of idle priority give way to us, and of
  * the rest most are no business of the two that talk.
  *
- * And where looking again did not help it is tried less and less often.
+ * And where looking again did not help it is tried less and less often, but in
+ * the end for longer than it takes to wake who is to answer: else two that once
+ * went to sleep would each find the other asleep for ever.
  */
 #pragma once
 
@@ -17,6 +19,11 @@
 #include "runtime/ids.h"
 
 #define MOB_SPIN_TIME (20 * MOB_US)
+#define MOB_SPIN_TRY  (100 * MOB_US)
+
+enum {
+    MOB_SPIN_STUCK = 64, /* pauses of so many rounds */
+};
 
 typedef struct {
     int waits;       /* /proc/self/schedstat, or -1 */
@@ -31,5 +38,11 @@ typedef struct {
 void mob_spin_init(MobSpin *spin);
 void mob_spin_clear(MobSpin *spin);
 bool mob_spin_may(MobSpin *spin, uint64_t real);
+/* For how long. */
+static inline uint64_t
+mob_spin_time(const MobSpin *spin)
+{
+    return spin->pause >= MOB_SPIN_STUCK ? MOB_SPIN_TRY : MOB_SPIN_TIME;
+}
 /* Something came meanwhile, or did not. */
 void mob_spin_learn(MobSpin *spin, bool came);
