@@ -17,7 +17,7 @@
 enum {
     ENDING_MS = 10,
     MOMENT_MS = 100, /* see tap.h */
-    WHY_MAX = 1000, /* letters of what a child says when it ends */
+    WHY_MAX = 1000,  /* letters of what a child says when it ends */
 };
 
 typedef struct {
