@@ -144,7 +144,10 @@ run(MobNetHost *host, MobRunning *running)
     memset(&running->call, 0, sizeof running->call);
     if (running->writes)
         mob_look_flush(host); /* that it runs is told before what it writes, or it runs for long */
-    mob_nudge_begin(host);
+    if (running->writes) /* in C: a signal would only cut short what it waits for */
+        mob_nudge_rest();
+    else
+        mob_nudge_begin(host);
     running->body->class->resume(running->body, &running->answer, &running->call);
     mob_nudge_end();
     if (running->writes)

@@ -160,6 +160,8 @@ bool mob_nethost_finish_round(MobNetHost *host);
 
 /* A body runs from here … */
 void mob_nudge_begin(MobNetHost *host);
+/* No signal comes any more until that is called. */
+void mob_nudge_rest(void);
 /* … to here, and if that is long the process has a round in between. */
 void mob_nudge_end(void);
 void mob_nudge_clear(MobNetHost *host);

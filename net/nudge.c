@@ -9,6 +9,9 @@
  * harm there: the process steps between two inputs as ever, it starts no other
  * body while one runs, and the body knows nothing of it.
  *
+ * What is written in C cannot be stopped between two instructions, so no signal
+ * comes while it runs: it would only cut short its sleep.
+ *
  * A signal handler can be told of nothing but through globals: this process.
  */
 #include "net/inside.h"
@@ -84,6 +87,15 @@ mob_nudge_begin(MobNetHost *host)
     nudge.quiet = 0;
     nudge.ticking = 1;
     tick_every(MAX(host->config.ahead_time * host->clock.pace / MOB_US, 1));
+}
+
+void
+mob_nudge_rest(void)
+{
+    if (!nudge.ticking)
+        return;
+    tick_every(0);
+    nudge.ticking = 0;
 }
 
 void

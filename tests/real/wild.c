@@ -151,7 +151,8 @@ waits(MobulaTask *task, MobulaValue *const *args, size_t count)
     (void)args;
     (void)count;
     printf("pid %d\n", (int)getpid());
-    sleep(2);
+    if (sleep(2) != 0)
+        mobula_raise(task, "its sleep was cut short");
     return mobula_string(task, "it went on");
 }
 
