@@ -144,7 +144,7 @@ run(MobNetHost *host, MobRunning *running)
     memset(&running->call, 0, sizeof running->call);
     if (running->writes)
         mob_look_flush(host); /* that it runs is told before what it writes, or it runs for long */
-    if (running->writes) /* in C: a signal would only cut short what it waits for */
+    if (running->writes)      /* in C: a signal would only cut short what it waits for */
         mob_nudge_rest();
     else
         mob_nudge_begin(host);
