@@ -334,7 +334,9 @@ ends "whoever is killed, nothing is left, and the next one starts at once"
 
 said="kill -9 of everything at once"
 run 0 up --local 2 --cpus 1 -d
-# shellcheck disable=SC2046 # numbers
+# shellcheck disable=SC2046 # numbers; nobody is to see another one die
+kill -STOP $(ours)
+# shellcheck disable=SC2046
 kill -9 $(ours)
 sleep 0.2
 run 2 status

@@ -135,7 +135,8 @@ ends "a task that prints without end takes neither memory nor the disk, and can 
 cat >loud.lua <<'LUA'
 local m = require "mobula"
 local loud = m.remote("loud", function()
-  while true do print("a line that nobody wants to read to its end, because it has none") end
+  local line = ("a line that nobody wants to read to its end, because it has none. "):rep(100)
+  while true do print(line) end
 end)
 local add = m.remote("add", function(x) return x + 1 end)
 function m.main()
@@ -153,7 +154,7 @@ until_says flood.out "beside it 50 tasks went on"
 job=$(sed -n 's/^\(J[0-9]*\) .*/\1/p' flood.err)
 worker=$(worker_of "$job" loud)
 log=$(echo tmp/*/logs/"$(echo "$worker" | tr / -)".log)
-for _ in $(seq 200); do
+for _ in $(seq 300); do
     [ "$(stat -c %s "$log")" -gt $((12 << 20)) ] && break
     sleep 0.1
 done
