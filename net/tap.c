@@ -36,7 +36,6 @@ tell(MobTap *tap, const char *text, size_t length)
     g_autofree char *valid = g_utf8_make_valid(text, (gssize)length);
     MobInput input = {.kind = MOB_INPUT_PRINTED, .from = tap->address, .reason = valid};
 
-    mob_clock_tick(&tap->host->clock); /* it was written in this very round, maybe */
     mob_nethost_step(tap->host, &input, tap->host->address, tap->host->events);
     mob_look_flush(tap->host);
     mob_log_write(&tap->log, text, length);
@@ -76,6 +75,8 @@ take(MobTap *tap, size_t most)
     ssize_t count = 1;
 
     while (most > 0 && count > 0) {
+        /* Before the pipe is empty: what the process says then is later. */
+        mob_clock_tick(&tap->host->clock);
         count = read(tap->interest.fd, tap->line + tap->length, MIN(PIECE - tap->length, most));
         if (count < 0 && errno == EINTR) {
             count = 1;
@@ -109,6 +110,7 @@ on_pipe(MobInterest *interest, uint32_t events)
 void
 mob_tap_say(MobTap *tap, const char *text)
 {
+    mob_clock_tick(&tap->host->clock);
     tell(tap, text, strlen(text));
 }
 

@@ -41,7 +41,7 @@ gist() {
 # it: on a machine that has much else to do the living are taken for dead, and
 # then it is tried again, which is said.
 on_real() {
-    for try in 1 2 3; do
+    for try in 1 2 3 4 5; do
         [ "$try" = 1 ] || echo "# $1, try $try, after: $(tail -n 1 "$1.said" | cut -c1-200)"
         "$mobula" run "scenarios/${1%+*}.lua" --on "local${1#"${1%+*}"}" -q --json >"$1.json" 2>"$1.said" </dev/null
         echo $? >"$1.code"
