@@ -15,3 +15,7 @@ MobExit mob_behind(MobCli *cli, MobBehindFunc func, void *data);
 
 /* From now on nobody reads what we say: it goes to the file @log. */
 void mob_behind_ready(int ready, const char *log);
+
+/* A descriptor that can be read when somebody wants us to end (struct signalfd_siginfo). The
+ * signals are blocked for this process, not for those that it starts. */
+int mob_behind_signals(void);

@@ -265,19 +265,6 @@ live(Member *member)
     return MOB_EXIT_OK;
 }
 
-static void
-take_signals(Member *member)
-{
-    sigset_t set;
-
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGHUP);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    member->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
 static bool
 settle(Member *member, GError **error)
 {
@@ -322,7 +309,7 @@ run(MobCli *cli, void *join, int ready)
     Member member = {
         .cli = cli, .join = join, .signals = -1, .watch = -1, .line = -1, .ready = ready};
 
-    take_signals(&member);
+    member.signals = mob_behind_signals();
     MobExit code = join_and_live(&member);
     if (member.daemon != 0)
         kill(member.daemon, SIGKILL);

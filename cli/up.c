@@ -86,19 +86,11 @@ on_signal(MobInterest *interest, uint32_t events)
         mob_observer_stop(interest->data);
 }
 
-/* They are blocked for this process, not for those that it starts. */
 static void
 take_signals(Up *up)
 {
-    sigset_t set;
-
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGHUP);
-    sigprocmask(SIG_BLOCK, &set, NULL);
     up->signals = (MobInterest){
-        .fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK),
+        .fd = mob_behind_signals(),
         .events = EPOLLIN,
         .ready = on_signal,
         .data = up->observer,

@@ -144,29 +144,14 @@ now(MobControl *self)
 static void
 at(MobControl *self, MobTime when, MobAlarmFunc func, void *data, uint64_t tag)
 {
-    MobLocal *local = local_of(self);
-    MobLocalAlarm alarm = {when, ++local->orders, func, data, tag};
-    guint place = local->alarms->len;
-
-    while (place > 0 && g_array_index(local->alarms, MobLocalAlarm, place - 1).when <= when)
-        place--;
-    g_array_insert_val(local->alarms, place, alarm);
-}
-
-static MobTime
-next_alarm(const MobLocal *local)
-{
-    return local->alarms->len > 0
-               ? g_array_index(local->alarms, MobLocalAlarm, local->alarms->len - 1).when
-               : MOB_TIME_NEVER;
+    mob_net_alarms_set(local_of(self)->alarms, (MobNetAlarm){when, func, data, tag});
 }
 
 static void
 ring(MobLocal *local)
 {
-    while (next_alarm(local) <= mob_clock_now(&local->clock) && !local->stop) {
-        MobLocalAlarm alarm = g_array_index(local->alarms, MobLocalAlarm, local->alarms->len - 1);
-        g_array_set_size(local->alarms, local->alarms->len - 1);
+    while (mob_net_alarms_next(local->alarms) <= mob_clock_now(&local->clock) && !local->stop) {
+        MobNetAlarm alarm = mob_net_alarms_take(local->alarms);
         local->busy_at = mob_clock_now(&local->clock);
         local->inside = true;
         alarm.func(alarm.data, alarm.tag);
@@ -238,7 +223,8 @@ run_until(MobControl *self, const MobUntil *until)
             mob_local_ask_rest(local);
         mob_local_want(local);
         start_drivers(local);
-        MobTime due = MIN(MIN(until->time, until->limit), MIN(next_alarm(local), idle_at(local)));
+        MobTime due = MIN(MIN(until->time, until->limit),
+                          MIN(mob_net_alarms_next(local->alarms), idle_at(local)));
         mob_local_look(local, mob_clock_when(&local->clock, due));
         ring(local);
     }
@@ -443,7 +429,7 @@ mob_local_new(const MobLocalOptions *options, GError **error)
     local->jobs = g_ptr_array_new_with_free_func(job_free);
     local->faults = g_ptr_array_new_with_free_func(mob_local_fault_free);
     local->watchers = g_ptr_array_new();
-    local->alarms = g_array_new(FALSE, FALSE, sizeof(MobLocalAlarm));
+    local->alarms = g_array_new(FALSE, FALSE, sizeof(MobNetAlarm));
     local->pending = g_array_new(FALSE, FALSE, sizeof(MobPending));
     local->news = g_array_new(FALSE, FALSE, sizeof(MobNote));
     local->numbers = mob_table_new();

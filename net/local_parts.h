@@ -14,6 +14,7 @@
  */
 #pragma once
 
+#include "net/alarms.h"
 #include "net/birth.h"
 #include "net/clock.h"
 #include "net/host.h"
@@ -111,14 +112,6 @@ typedef struct {
     bool ruled;      /* they were */
 } MobLocalFault;
 
-typedef struct {
-    MobTime when;
-    uint64_t order;
-    MobAlarmFunc func;
-    void *data;
-    uint64_t tag;
-} MobLocalAlarm;
-
 /* How machines talk over TCP. */
 typedef struct {
     bool tls;
@@ -144,7 +137,7 @@ struct MobLocal {
     GPtrArray *jobs;       /* of MobLocalJob, owned */
     GPtrArray *faults;     /* of MobLocalFault, owned */
     GPtrArray *watchers;   /* of MobWatcher, borrowed */
-    GArray *alarms;        /* of MobLocalAlarm, the next one last */
+    GArray *alarms;        /* of MobNetAlarm, the next one last */
     GArray *pending;       /* of MobPending */
     GArray *news;          /* of MobNote: what orders did, not told yet */
     MobTable *numbers;     /* process and its number -> ours, as a pointer */

@@ -85,14 +85,12 @@ tell(MobRemote *remote, MobRemoteNews *news)
 static void
 ring(MobRemote *remote)
 {
-    while (remote->alarms->len > 0 && !remote->stop) {
-        MobRemoteAlarm alarm =
-            g_array_index(remote->alarms, MobRemoteAlarm, remote->alarms->len - 1);
+    while (!remote->stop) {
         MobEvent event = {
             .number = remote->events, .at = mob_remote_now(remote), .role = MOB_ROLE_WORLD};
-        if (alarm.when > event.at)
+        if (mob_net_alarms_next(remote->alarms) > event.at)
             return;
-        g_array_set_size(remote->alarms, remote->alarms->len - 1);
+        MobNetAlarm alarm = mob_net_alarms_take(remote->alarms);
         remote->busy_at = event.at;
         alarm.func(alarm.data, alarm.tag);
         for (guint i = 0; i < remote->watchers->len; i++) {
@@ -115,21 +113,7 @@ now(MobControl *self)
 static void
 at(MobControl *self, MobTime when, MobAlarmFunc func, void *data, uint64_t tag)
 {
-    MobRemote *remote = mob_remote_of(self);
-    MobRemoteAlarm alarm = {when, ++remote->orders, func, data, tag};
-    guint place = remote->alarms->len;
-
-    while (place > 0 && g_array_index(remote->alarms, MobRemoteAlarm, place - 1).when <= when)
-        place--;
-    g_array_insert_val(remote->alarms, place, alarm);
-}
-
-static MobTime
-next_alarm(const MobRemote *remote)
-{
-    return remote->alarms->len > 0
-               ? g_array_index(remote->alarms, MobRemoteAlarm, remote->alarms->len - 1).when
-               : MOB_TIME_NEVER;
+    mob_net_alarms_set(mob_remote_of(self)->alarms, (MobNetAlarm){when, func, data, tag});
 }
 
 static MobTime
@@ -169,7 +153,8 @@ run_until(MobControl *self, const MobUntil *until)
             return MOB_RUN_LIMIT;
         if (time >= idle_at(remote))
             return MOB_RUN_IDLE;
-        MobTime due = MIN(MIN(until->time, until->limit), MIN(next_alarm(remote), idle_at(remote)));
+        MobTime due = MIN(MIN(until->time, until->limit),
+                          MIN(mob_net_alarms_next(remote->alarms), idle_at(remote)));
         mob_remote_hear(remote,
                         mob_clock_real() + (due == MOB_TIME_NEVER ? MOB_SECOND : due - time));
     }
@@ -323,7 +308,7 @@ mob_remote_new(MobStream *stream, uint64_t seed)
     remote->jobs = g_array_new(FALSE, FALSE, sizeof(MobRemoteJob));
     g_array_set_clear_func(remote->jobs, job_clear);
     remote->faults = g_array_new(FALSE, FALSE, sizeof(MobRemoteFault));
-    remote->alarms = g_array_new(FALSE, FALSE, sizeof(MobRemoteAlarm));
+    remote->alarms = g_array_new(FALSE, FALSE, sizeof(MobNetAlarm));
     g_queue_init(&remote->news);
     remote->pick_config.seed = seed;
     remote->picks = mob_picks_new(&remote->pick_config);

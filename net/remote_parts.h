@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "net/alarms.h"
 #include "net/clock.h"
 #include "net/remote.h"
 #include "runtime/report.h"
@@ -23,14 +24,6 @@ typedef struct {
     bool healed;
 } MobRemoteFault;
 
-typedef struct {
-    MobTime when;
-    uint64_t order;
-    MobAlarmFunc func;
-    void *data;
-    uint64_t tag;
-} MobRemoteAlarm;
-
 /* What has come and is not told yet. */
 typedef struct {
     MobReport *report;
@@ -45,10 +38,9 @@ struct MobRemote {
     GPtrArray *watchers; /* borrowed */
     GArray *jobs;        /* of MobRemoteJob */
     GArray *faults;      /* of MobRemoteFault */
-    GArray *alarms;      /* of MobRemoteAlarm, the next one last */
+    GArray *alarms;      /* of MobNetAlarm, the next one last */
     GQueue news;         /* of MobRemoteNews, owned */
     int64_t offset;      /* of the cluster's time to our clock */
-    uint64_t orders;     /* counts up, for ties */
     uint64_t wanted;     /* as was said last */
     uint64_t acts;
     uint32_t jobs_before; /* had been submitted there when we came */

@@ -35,6 +35,15 @@ prints() {
     grep -qF -- "$1" out || problem "stdout lacks \"$1\""
 }
 
+# until_says FILE TEXT: waits for it, at most ten seconds.
+until_says() {
+    for _ in $(seq 100); do
+        grep -qsF -- "$2" "$1" && return
+        sleep 0.1
+    done
+    problem "it never said \"$2\": $(cat "$1")"
+}
+
 leaves() {
     [ -s "$1" ] || problem "$1 is not there"
 }

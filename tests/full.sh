@@ -30,15 +30,6 @@ end)
 function m.main() return m.get(print_much.remote()) end
 LUA
 
-# soon FILE TEXT: before long it says so.
-soon() {
-    for _ in $(seq 100); do
-        grep -qF -- "$2" "$1" && return
-        sleep 0.1
-    done
-    problem "it never said \"$2\": $(cat "$1")"
-}
-
 run 0 up --local 2 --cpus 2 --store 1MiB -d
 run 1 job submit --follow -- big.lua 9000000
 says "is full: there is no room for 9000010 bytes, 0 of 1048576 bytes are in use"
@@ -66,13 +57,13 @@ ends "where no log can be longer whoever follows a job is told all the same"
 if [ "$(id -u)" = 0 ] && mount -t tmpfs -o size=1m tiny full 2>/dev/null; then
     TMPDIR=$work/full "$mobula" up --local 2 --cpus 2 --store 10MiB >up.out 2>up.err </dev/null &
     up=$!
-    soon up.err "Ctrl-C stops all of it"
+    until_says up.err "Ctrl-C stops all of it"
     run 0 job submit --follow -- big.lua 300000
     cat /dev/zero >full/ballast 2>/dev/null
     "$mobula" job submit --follow -- prints.lua >job.out 2>job.err </dev/null &
     job=$!
     said="mobula up on a disk that is full"
-    soon up.err "the disk is full; make room"
+    until_says up.err "the disk is full; make room"
     sleep 1
     run 0 status
     prints "2 nodes"
@@ -80,7 +71,7 @@ if [ "$(id -u)" = 0 ] && mount -t tmpfs -o size=1m tiny full 2>/dev/null; then
     ! grep -q "✓" job.err || problem "a job was acknowledged that is written nowhere"
     rm full/ballast
     wait $job || problem "the job failed: $(cat job.err)"
-    soon up.err "it can write again"
+    until_says up.err "it can write again"
     kill -INT $up
     wait $up
     umount -l full

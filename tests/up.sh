@@ -32,15 +32,6 @@ nothing_is_left() {
     problem "this is left: $left"
 }
 
-# until_says FILE TEXT: waits for it, at most ten seconds.
-until_says() {
-    for _ in $(seq 100); do
-        grep -qsF -- "$2" "$1" && return
-        sleep 0.1
-    done
-    problem "it never said \"$2\": $(cat "$1")"
-}
-
 pid_of() {
     "$mobula" list nodes -f "node=$1" --json 2>/dev/null | sed 's/.*"pid":\([0-9]*\).*/\1/'
 }

@@ -19,15 +19,6 @@ export XDG_RUNTIME_DIR="$work/run" TMPDIR="$work/tmp"
 unset MOBULA_ADDRESS
 trap '"$mobula" stop >/dev/null 2>&1; rm -rf "$work"' EXIT
 
-# until_says FILE TEXT: waits for it, at most ten seconds.
-until_says() {
-    for _ in $(seq 100); do
-        grep -qsF -- "$2" "$1" && return
-        sleep 0.1
-    done
-    problem "it never said \"$2\": $(cat "$1")"
-}
-
 # The pid of the one process with this name.
 pid_of() {
     "$mobula" list "$1" -f "${1%s}=$2" --json 2>/dev/null | sed 's/.*"pid":\([0-9]*\).*/\1/'
