@@ -92,6 +92,8 @@ carry_out(MobNetHost *host, MobEffect *effect)
         write_output(host, mob_str(effect->str));
         mob_str_unref(effect->str);
         break;
+    case MOB_EFFECT_DISK:
+        g_assert_not_reached(); /* nothing is spilled yet */
     case MOB_EFFECT_EXIT:
         mob_nethost_end(host, mob_str(effect->str));
         mob_str_unref(effect->str);

@@ -217,6 +217,7 @@ node_step(MobProcess *self, const MobInput *in, MobOutbox *out)
     case MOB_INPUT_PRINTED:
         mob_note(out, (MobNote){.kind = MOB_NOTE_OUTPUT, .worker = in->from, .text = in->reason});
         break;
+    case MOB_INPUT_DISK: /* it has given no order */
     case MOB_INPUT_CALL:
     case MOB_INPUT_COUNT:
         break; /* node managers have no bodies */

@@ -18,7 +18,7 @@ static const bool timer_is_background[MOB_TIMER_COUNT] = {
 };
 
 static const char *const input_names[MOB_INPUT_COUNT] = {
-    "start", "message", "reset", "timer", "call", "child", "leave", "evict", "printed"};
+    "start", "message", "reset", "timer", "call", "child", "leave", "evict", "printed", "disk"};
 
 static const char *const call_names[MOB_CALL_COUNT] = {
     "submit", "get", "wait", "put", "compute", "sleep", "output", "return", "raise",
@@ -85,6 +85,7 @@ effect_clear(MobEffect *effect)
     mob_value_unref(effect->bundle);
     mob_answer_clear(&effect->answer);
     mob_str_unref(effect->str);
+    mob_disk_order_free(effect->disk);
 }
 
 /* --- notes --- */
@@ -231,6 +232,20 @@ void
 mob_exit(MobOutbox *out, MobStr *reason)
 {
     mob_effect(out, MOB_EFFECT_EXIT)->str = reason;
+}
+
+void
+mob_disk(MobOutbox *out, MobDiskOrder *order)
+{
+    mob_effect(out, MOB_EFFECT_DISK)->disk = order;
+}
+
+void
+mob_disk_order_free(MobDiskOrder *order)
+{
+    if (order != NULL && order->values != NULL)
+        g_ptr_array_unref(order->values);
+    g_free(order);
 }
 
 void

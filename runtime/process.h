@@ -27,6 +27,7 @@
 
 #include "runtime/body.h"
 #include "runtime/config.h"
+#include "runtime/disk.h"
 #include "runtime/msg.h"
 #include "runtime/notes.h"
 #include "runtime/pick.h"
@@ -54,6 +55,7 @@ typedef enum {
     MOB_INPUT_LEAVE,   /* node manager: drain, then exit */
     MOB_INPUT_EVICT,   /* node manager: object: drop the copy here, primary or not (a fault) */
     MOB_INPUT_PRINTED, /* node manager: from, reason: a process of this machine wrote that text */
+    MOB_INPUT_DISK,    /* node manager: disk: an order to the disk has come to its end */
     MOB_INPUT_COUNT,
 } MobInputKind;
 
@@ -77,6 +79,7 @@ typedef struct {
     const MobCall *call;
     MobObjectId object;
     const char *reason;
+    const MobDiskAnswer *disk;
     const MobPersisted *records;
     size_t record_count;
 } MobInput;
@@ -91,6 +94,7 @@ typedef enum {
     MOB_EFFECT_SPAWN,   /* address: start a worker process there */
     MOB_EFFECT_KILL,    /* address: end that worker process of this machine */
     MOB_EFFECT_OUTPUT,  /* value: text a program printed; body */
+    MOB_EFFECT_DISK,    /* disk (owned), see disk.h */
     MOB_EFFECT_EXIT,    /* str: this process is done, and why */
 } MobEffectKind;
 
@@ -106,6 +110,7 @@ typedef struct {
     MobValue *bundle;
     MobAnswer answer;
     MobStr *str;
+    MobDiskOrder *disk;
 } MobEffect;
 
 typedef struct {
@@ -184,6 +189,8 @@ void mob_output(MobOutbox *out, MobBodyId body, MobStr *text);
 void mob_spawn(MobOutbox *out, MobAddress worker);
 void mob_kill(MobOutbox *out, MobAddress worker);
 void mob_exit(MobOutbox *out, MobStr *reason);
+/* Gives @order (taken) to the disk of this machine. */
+void mob_disk(MobOutbox *out, MobDiskOrder *order);
 /* Takes @value; NULL forgets @key. */
 void mob_persist(MobOutbox *out, MobStr *key, GBytes *value);
 

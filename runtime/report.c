@@ -34,6 +34,7 @@ typedef struct {
     MobReport base;
     MobInput input;
     MobCall call;
+    MobDiskAnswer disk;
 } Report;
 
 /* --- small numbers and texts --- */
@@ -237,6 +238,11 @@ put_input(const MobInput *input, MobBuf *into)
     case MOB_INPUT_EVICT:
         mob_kind_put_object(&input->object, into);
         break;
+    case MOB_INPUT_DISK:
+        put_byte(input->disk->verb, into);
+        put_byte(input->disk->end, into);
+        mob_kind_put_u64(&input->disk->number, into);
+        break;
     case MOB_INPUT_START:
     case MOB_INPUT_LEAVE:
     case MOB_INPUT_COUNT:
@@ -275,6 +281,13 @@ get_input(MobWire *from, Report *into)
         break;
     case MOB_INPUT_EVICT:
         mob_kind_get_object(from, &input->object);
+        break;
+    case MOB_INPUT_DISK:
+        into->disk.verb =
+            (MobDiskVerb)get_byte(from, MOB_DISK_REMOVE + 1, "there is no such order");
+        into->disk.end = (MobDiskEnd)get_byte(from, MOB_DISK_FAILED + 1, "there is no such end");
+        mob_kind_get_u64(from, &into->disk.number);
+        input->disk = &into->disk;
         break;
     case MOB_INPUT_START:
     case MOB_INPUT_LEAVE:

@@ -324,6 +324,7 @@ dispatch(MobStep *step)
     case MOB_INPUT_LEAVE:
     case MOB_INPUT_EVICT:
     case MOB_INPUT_PRINTED:
+    case MOB_INPUT_DISK:
     case MOB_INPUT_COUNT:
         break; /* for node managers */
     }

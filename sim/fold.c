@@ -90,6 +90,8 @@ mob_fold_input(uint64_t hash, MobAddress process, const MobInput *input)
         return mob_fold_text(mob_fold(hash, mob_address_word(input->from)), input->reason);
     case MOB_INPUT_EVICT:
         return fold_object(hash, input->object);
+    case MOB_INPUT_DISK:
+        return mob_fold(mob_fold(hash, input->disk->number), (uint64_t)input->disk->end);
     case MOB_INPUT_START:
         for (size_t i = 0; i < input->record_count; i++)
             hash = mob_fold(hash, mob_str_hash(input->records[i].key) ^

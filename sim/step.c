@@ -167,6 +167,8 @@ carry_out(MobWorld *world, MobPlace *place, MobEffect *effect)
     case MOB_EFFECT_OUTPUT:
         mob_str_unref(effect->str);
         break;
+    case MOB_EFFECT_DISK:
+        g_assert_not_reached(); /* nothing is spilled yet */
     case MOB_EFFECT_EXIT:
         mob_place_end(world, place, mob_str(effect->str), false);
         mob_str_unref(effect->str);

@@ -78,6 +78,10 @@ generate_input(uint64_t *state, GeneratedEvent *into)
     input->body.v = (uint32_t)generate_below(state, 1000);
     into->call.kind = (MobCallKind)generate_below(state, MOB_CALL_COUNT);
     input->call = &into->call;
+    into->disk.verb = (MobDiskVerb)generate_below(state, MOB_DISK_REMOVE + 1);
+    into->disk.end = (MobDiskEnd)generate_below(state, MOB_DISK_FAILED + 1);
+    fill_u64(state, &into->disk.number);
+    input->disk = &into->disk;
     input->now = into->event.at;
     input->event = into->event.number;
 }

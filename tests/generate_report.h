@@ -12,6 +12,7 @@ typedef struct {
     MobEvent event; /* points to the rest */
     MobInput input;
     MobCall call;
+    MobDiskAnswer disk;
     MobNote notes[GENERATED_NOTES_MAX];
 } GeneratedEvent;
 

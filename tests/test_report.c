@@ -148,6 +148,11 @@ expect_same_input(const MobInput *one, const MobInput *two)
     }
     if (one->kind == MOB_INPUT_CHILD || one->kind == MOB_INPUT_PRINTED)
         cr_assert(same_text(&one->reason, &two->reason));
+    if (one->kind == MOB_INPUT_DISK) {
+        cr_assert_eq(one->disk->verb, two->disk->verb);
+        cr_assert_eq(one->disk->end, two->disk->end);
+        cr_assert_eq(one->disk->number, two->disk->number);
+    }
     if (one->kind == MOB_INPUT_EVICT)
         cr_assert(mob_object_eq(one->object, two->object));
 }

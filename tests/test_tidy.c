@@ -61,7 +61,7 @@ static const char *const layer_names[] = {"base", "messages", "seam", "parts", "
 static const char *const layers[] = {
     [BASE] = "ids str buf table pick value cbor fault faults resources link sha256 heap prng",
     [MESSAGES] = "kinds messages records msg codec",
-    [SEAM] = "process body fiber config control notes timers watch report state reasons trace "
+    [SEAM] = "process body disk fiber config control notes timers watch report state reasons trace "
              "mobula",
     [PROCESSES] = "gcs node worker",
 };

@@ -391,5 +391,6 @@ Test(process, an_outbox_owns_what_is_put_in_until_it_is_dropped)
     cr_assert_not(mob_timer_is_background(MOB_TIMER_RETRY));
     cr_assert_str_eq(mob_input_name(MOB_INPUT_EVICT), "evict");
     cr_assert_str_eq(mob_input_name(MOB_INPUT_PRINTED), "printed");
+    cr_assert_str_eq(mob_input_name(MOB_INPUT_DISK), "disk");
     cr_assert_str_eq(mob_call_name(MOB_CALL_RAISE), "raise");
 }
