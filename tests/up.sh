@@ -401,6 +401,7 @@ function m.main()
   return sum
 end
 END
+rm -f up.out up.err
 "$mobula" up --local 2 --cpus 1 --keep 100 >up.out 2>up.err </dev/null &
 up=$!
 until_says up.err "Ctrl-C stops all of it"

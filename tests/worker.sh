@@ -138,6 +138,7 @@ function m.main()
   m.get(endless)
 end
 LUA
+rm -f flood.out flood.err
 "$mobula" job submit --follow -- loud.lua >flood.out 2>flood.err </dev/null &
 follower=$!
 said="a task in Lua that prints without end"
