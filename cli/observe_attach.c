@@ -195,6 +195,7 @@ on_demand(MobObserver *observer, const MobDemand *demand)
         .oneway = demand->oneway,
         .wipe = demand->wipe,
         .speed_ppm = demand->speed_ppm,
+        .trouble = (MobTrouble)demand->trouble,
         .latency = demand->latency,
         .jitter = demand->jitter,
         .bps = demand->bps,
@@ -209,7 +210,8 @@ on_demand(MobObserver *observer, const MobDemand *demand)
         .file = some(demand->file),
         .line = demand->line,
     };
-    if (demand->verb >= MOB_VERB_COUNT || demand->lose > MOB_LOSE_INFLIGHT) {
+    if (demand->verb >= MOB_VERB_COUNT || demand->lose > MOB_LOSE_INFLIGHT ||
+        demand->trouble >= MOB_TROUBLE_COUNT) {
         answer(observer, 0, (MobAddress){0}, "there is no such order");
         return;
     }

@@ -8,9 +8,10 @@
  */
 #include "lua/chaos_parts.h"
 
-static const char *const class_names[] = {"kill", "cut", "slow", "pause", "link", "rpc"};
+static const char *const class_names[] = {"kill", "cut", "slow", "pause", "link", "rpc", "disk"};
 static const char *const target_names[] = {"worker", "node", "gcs", "driver", NULL};
 static const char *const shape_names[] = {"pair", "one", "halves", "oneway", NULL};
+static const char *const trouble_names[] = {"slow", "full", "gone", NULL};
 static const char *const lose_names[] = {"request", "reply", "inflight"};
 
 void
@@ -144,6 +145,12 @@ read_name(lua_State *lua, MobScene *scene, int index, const char *class, const c
 
 /* --- reading a class --- */
 
+bool
+mob_chaos_is_timed(MobChaosKind kind)
+{
+    return kind != MOB_CHAOS_LINK && kind != MOB_CHAOS_RPC;
+}
+
 static void
 read_targets(lua_State *lua, MobScene *scene, int index, MobChaosKind kind, MobChaosClass *class)
 {
@@ -194,6 +201,7 @@ words_of(MobChaosKind kind)
         [MOB_CHAOS_PAUSE] = {"every", "lasts", "of", "always", NULL},
         [MOB_CHAOS_LINK] = {"latency", "jitter", "bps", "loss", "always", NULL},
         [MOB_CHAOS_RPC] = {"kind", "lose", "chance", "always", NULL},
+        [MOB_CHAOS_DISK] = {"every", "lasts", "trouble", "speed", "always", NULL},
     };
 
     return words[kind];
@@ -206,7 +214,7 @@ read_class(lua_State *lua, MobScene *scene, MobChaosKind kind, MobChaosClass *cl
 {
     const char *name = class_names[kind];
     int index = lua_gettop(lua);
-    bool timed = kind < MOB_CHAOS_LINK;
+    bool timed = mob_chaos_is_timed(kind);
 
     luaL_checktype(lua, index, LUA_TTABLE);
     mob_check_words(lua, index, name, words_of(kind));
@@ -224,6 +232,8 @@ read_class(lua_State *lua, MobScene *scene, MobChaosKind kind, MobChaosClass *cl
     class->speed_ppm = read_share(lua, scene, index, name, "speed", 500000);
     read_targets(lua, scene, index, kind, class);
     class->shape = (MobChaosShape)read_name(lua, scene, index, name, "shape", shape_names, 0);
+    class->trouble =
+        (MobTrouble)read_name(lua, scene, index, name, "trouble", trouble_names, MOB_TROUBLE_FULL);
     class->latency = read_time(lua, scene, index, name, "latency", MOB_TIME_NEVER);
     class->jitter = read_time(lua, scene, index, name, "jitter", MOB_TIME_NEVER);
     class->bps = kind == MOB_CHAOS_LINK ? mob_field_bps(lua, index, "bps") : 0;
@@ -271,15 +281,17 @@ static void
 say_class(GString *into, MobChaosKind kind, const MobChaosClass *class)
 {
     g_string_append_printf(into, "%s = {", class_names[kind]);
-    if (kind < MOB_CHAOS_LINK)
+    if (mob_chaos_is_timed(kind))
         say_time(into, "every", class->every);
-    if (kind < MOB_CHAOS_LINK && kind != MOB_CHAOS_KILL)
+    if (mob_chaos_is_timed(kind) && kind != MOB_CHAOS_KILL)
         say_time(into, "lasts", class->lasts);
     if (kind == MOB_CHAOS_KILL || kind == MOB_CHAOS_PAUSE)
         say_targets(into, class);
     if (kind == MOB_CHAOS_KILL)
         say_time(into, "restart", class->restart);
-    if (kind == MOB_CHAOS_SLOW)
+    if (kind == MOB_CHAOS_DISK)
+        g_string_append_printf(into, " trouble = \"%s\",", trouble_names[class->trouble]);
+    if (kind == MOB_CHAOS_SLOW || kind == MOB_CHAOS_DISK)
         say_share(into, "speed", class->speed_ppm);
     if (kind == MOB_CHAOS_CUT)
         g_string_append_printf(into, " shape = \"%s\",", shape_names[class->shape]);
@@ -338,7 +350,7 @@ begin(MobChaos *chaos)
         if (!class->on)
             continue;
         say_class(chaos->settings, (MobChaosKind)kind, class);
-        if (kind < MOB_CHAOS_LINK)
+        if (mob_chaos_is_timed((MobChaosKind)kind))
             mob_alarm_add(chaos->scene, next_strike(chaos, (MobChaosKind)kind), strike_alarm,
                           class);
         else
@@ -389,8 +401,8 @@ read_spare(lua_State *lua, MobChaos *chaos, int index)
 static int
 chaos_begin(lua_State *lua)
 {
-    static const char *const words[] = {"kill", "cut", "slow",  "pause", "link",
-                                        "rpc",  "max", "spare", NULL};
+    static const char *const words[] = {"kill", "cut",  "slow", "pause", "link",
+                                        "rpc",  "disk", "max",  "spare", NULL};
     MobScene *scene = mob_scene_check(lua, 1);
     MobChaos *chaos;
 

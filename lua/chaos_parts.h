@@ -10,6 +10,7 @@ typedef enum {
     MOB_CHAOS_PAUSE,
     MOB_CHAOS_LINK, /* from here on: once, for the whole run */
     MOB_CHAOS_RPC,
+    MOB_CHAOS_DISK, /* time and again, like the first; last, so that the keys of the others stay */
     MOB_CHAOS_COUNT,
 } MobChaosKind;
 
@@ -36,6 +37,7 @@ typedef struct {
     uint32_t of[MOB_CHAOS_TARGETS_MAX]; /* MobChaosTarget */
     uint32_t of_count;
     MobChaosShape shape;
+    MobTrouble trouble;
     MobTime latency;
     MobTime jitter;
     uint64_t bps;
@@ -67,6 +69,8 @@ struct MobChaos {
     GString *settings;
 };
 
+/* Whether the class strikes time and again, rather than once for the whole run. */
+bool mob_chaos_is_timed(MobChaosKind kind);
 /* Lets the class strike once; false if there was nothing to strike. */
 bool mob_chaos_strike(MobChaos *chaos, MobChaosKind kind);
 /* Gives the orders of the classes that hold for the whole run. */

@@ -3,7 +3,7 @@
  * Machines are sorted with the head first and then by name, numbers in names
  * by their value, so that n2 comes before n10; a list keeps its own order.
  * A machine that is not described further has 4 CPUs, 8 GiB of memory and an
- * object store of 2 GiB.
+ * object store of 2 GiB; its disk has room for whatever is spilled to it.
  */
 #include "lua/scenario_parts.h"
 
@@ -18,9 +18,9 @@ enum {
 
 static const char *const cluster_words[] = {"seed",   "nodes", "network",  "config", "profile",
                                             "oracle", "check", "messages", "cpus",   "cores",
-                                            "memory", "store", "speed",    NULL};
-static const char *const machine_words[] = {"cpus",  "cores",     "memory", "store",
-                                            "speed", "resources", NULL};
+                                            "memory", "store", "disk",     "speed",  NULL};
+static const char *const machine_words[] = {"cpus", "cores", "memory",    "store",
+                                            "disk", "speed", "resources", NULL};
 static const char *const network_words[] = {"latency", "jitter", "bps", NULL};
 
 /* --- single fields --- */
@@ -186,6 +186,7 @@ read_sizes(lua_State *lua, int index, MobMachine *machine)
 {
     machine->memory = (int64_t)mob_field_size(lua, index, "memory", (uint64_t)machine->memory);
     machine->store_bytes = mob_field_size(lua, index, "store", machine->store_bytes);
+    machine->disk_bytes = mob_field_size(lua, index, "disk", machine->disk_bytes);
     if (lua_getfield(lua, index, "speed") != LUA_TNIL) {
         machine->speed_ppm = mob_check_share(lua, lua_gettop(lua), "speed", 1000);
         if (machine->speed_ppm == 0)

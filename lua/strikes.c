@@ -193,6 +193,23 @@ strike_pause(MobChaos *chaos)
 }
 
 static bool
+strike_disk(MobChaos *chaos)
+{
+    MobChaosClass *class = &chaos->classes[MOB_CHAOS_DISK];
+    GPtrArray *names = live_machines(chaos, false);
+    MobOrder order = {
+        .verb = MOB_VERB_DISK, .trouble = class->trouble, .speed_ppm = class->speed_ppm};
+    bool struck = false;
+
+    if (names->len > 0) {
+        order.target = names->pdata[choose(chaos, MOB_CHAOS_DISK, 2, names->len)];
+        struck = give(chaos, MOB_CHAOS_DISK, &order) != NULL;
+    }
+    g_ptr_array_unref(names);
+    return struck;
+}
+
+static bool
 cut_halves(MobChaos *chaos, const GPtrArray *names, guint first)
 {
     guint half = names->len / 2;
@@ -243,6 +260,8 @@ mob_chaos_strike(MobChaos *chaos, MobChaosKind kind)
         return strike_slow(chaos);
     case MOB_CHAOS_PAUSE:
         return strike_pause(chaos);
+    case MOB_CHAOS_DISK:
+        return strike_disk(chaos);
     default:
         g_assert_not_reached();
     }

@@ -208,6 +208,37 @@ verb_slow(lua_State *lua)
     return 1;
 }
 
+static bool
+field_is_set(lua_State *lua, int index, const char *name)
+{
+    bool set = lua_getfield(lua, index, name) != LUA_TNIL && lua_toboolean(lua, -1);
+
+    lua_pop(lua, 1);
+    return set;
+}
+
+/* c:disk(target, { full = true }), { gone = true } or { speed = 0.1 } */
+static int
+verb_disk(lua_State *lua)
+{
+    static const char *const words[] = {"full", "gone", "speed", "lasts", NULL};
+    MobScene *scene = mob_scene_check(lua, 1);
+    MobOrder order = {.verb = MOB_VERB_DISK};
+    bool options = has_options(lua, 3, "disk", words);
+    bool full = options && field_is_set(lua, 3, "full");
+    bool gone = options && field_is_set(lua, 3, "gone");
+    bool slow = options && field_is_set(lua, 3, "speed");
+
+    order.target = mob_check_target(lua, 2, "the target of disk");
+    if (full + gone + slow != 1)
+        luaL_error(lua, "disk says what is wrong with it, one thing at a time: { full = true }, "
+                        "{ gone = true } or { speed = 0.1 }");
+    order.trouble = full ? MOB_TROUBLE_FULL : gone ? MOB_TROUBLE_GONE : MOB_TROUBLE_SLOW;
+    order.speed_ppm = mob_field_share(lua, 3, "speed", 1000000);
+    read_lasts(lua, 3, give(lua, scene, &order));
+    return 1;
+}
+
 static int
 verb_leave(lua_State *lua)
 {
@@ -473,5 +504,6 @@ const luaL_Reg mob_scene_verbs[] = {
     {"slow", verb_slow}, {"leave", verb_leave},     {"join", verb_join},
     {"cut", verb_cut},   {"hold", verb_hold},       {"link", verb_link},
     {"rpc", verb_rpc},   {"evict", verb_evict},     {"release", verb_release},
-    {"heal", verb_heal}, {"resume", verb_resume},   {NULL, NULL},
+    {"heal", verb_heal}, {"resume", verb_resume},   {"disk", verb_disk},
+    {NULL, NULL},
 };

@@ -190,6 +190,7 @@ rule_of(const MobLocalFault *fault, const MobOrder *order)
         .times = order->times,
         .chance_ppm = order->chance_ppm,
         .speed_ppm = order->speed_ppm,
+        .trouble = order->trouble,
         .object = order->object,
     };
 }
@@ -422,7 +423,7 @@ static const struct {
     [MOB_VERB_CUT] = {do_rule, false},    [MOB_VERB_HOLD] = {do_rule, false},
     [MOB_VERB_LINK] = {do_rule, false},   [MOB_VERB_RPC] = {do_rule, false},
     [MOB_VERB_EVICT] = {do_daemon, true}, [MOB_VERB_LEAVE] = {do_daemon, true},
-    [MOB_VERB_JOIN] = {do_join, false},
+    [MOB_VERB_JOIN] = {do_join, false},   [MOB_VERB_DISK] = {do_slow, true},
 };
 
 static bool
@@ -465,7 +466,7 @@ void
 mob_local_heal(MobLocal *local, uint32_t number)
 {
     MobLocalFault *fault = g_ptr_array_index(local->faults, number - 1);
-    bool slows = fault->verb == MOB_VERB_SLOW;
+    bool slows = fault->verb == MOB_VERB_SLOW || fault->verb == MOB_VERB_DISK;
 
     if (fault->healed || (!fault->ruled && fault->verb != MOB_VERB_PAUSE))
         return;

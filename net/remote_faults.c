@@ -22,6 +22,7 @@ demand_of(const MobRemote *remote, const MobOrder *order)
         .oneway = order->oneway,
         .wipe = order->wipe,
         .speed_ppm = order->speed_ppm,
+        .trouble = order->trouble,
         .latency = order->latency,
         .jitter = order->jitter,
         .bps = order->bps,

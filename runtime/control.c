@@ -2,7 +2,8 @@
 #include "runtime/control.h"
 
 static const char *const verb_names[MOB_VERB_COUNT] = {
-    "kill", "restart", "pause", "slow", "cut", "hold", "link", "rpc", "evict", "leave", "join",
+    "kill", "restart", "pause", "slow",  "cut",  "hold",
+    "link", "rpc",     "evict", "leave", "join", "disk",
 };
 
 const char *
@@ -10,6 +11,15 @@ mob_verb_name(MobVerb verb)
 {
     g_assert(verb < MOB_VERB_COUNT);
     return verb_names[verb];
+}
+
+const char *
+mob_trouble_name(MobTrouble trouble)
+{
+    static const char *const names[MOB_TROUBLE_COUNT] = {"slow", "full", "gone"};
+
+    g_assert(trouble < MOB_TROUBLE_COUNT);
+    return names[trouble];
 }
 
 char *
@@ -25,5 +35,7 @@ mob_order_text(const MobOrder *order)
             g_string_append_printf(text, " %s", words[i]);
     if (order->oneway)
         g_string_append(text, " oneway");
+    if (order->verb == MOB_VERB_DISK)
+        g_string_append_printf(text, " %s", mob_trouble_name(order->trouble));
     return g_string_free(text, FALSE);
 }

@@ -17,6 +17,7 @@ typedef struct {
     uint32_t speed_ppm; /* 1000000 is nominal */
     int64_t memory;     /* bytes */
     uint64_t store_bytes;
+    uint64_t disk_bytes; /* for spilled objects; 0: no limit. A real machine has the disk it has */
     MobCustoms *customs; /* owned by whoever made the struct; may be NULL */
     bool head;
 } MobMachine;
@@ -44,6 +45,7 @@ typedef enum {
     MOB_VERB_EVICT,   /* object, target: the node; the copy there is dropped */
     MOB_VERB_LEAVE,   /* target machine drains and goes */
     MOB_VERB_JOIN,    /* machine */
+    MOB_VERB_DISK,    /* target machine, trouble, speed_ppm; healed: its disk is as it was */
     MOB_VERB_COUNT,
 } MobVerb;
 
@@ -54,6 +56,16 @@ typedef enum {
     MOB_LOSE_REPLY,    /* the other end has handled it, then the connection breaks */
     MOB_LOSE_INFLIGHT, /* the connection breaks at once, the other end handles it later */
 } MobLose;
+
+/* What is wrong with a disk. It hits what is under way too. */
+typedef enum {
+    MOB_TROUBLE_SLOW, /* it reads and writes at speed_ppm */
+    MOB_TROUBLE_FULL, /* no more can be written; what is there can be read and removed */
+    MOB_TROUBLE_GONE, /* the folder and all files in it are gone, and no new one can be made */
+    MOB_TROUBLE_COUNT,
+} MobTrouble;
+
+const char *mob_trouble_name(MobTrouble trouble);
 
 typedef struct {
     MobVerb verb;
@@ -72,6 +84,7 @@ typedef struct {
     uint32_t times;      /* RPC: at most so often; 0: no limit */
     uint32_t chance_ppm; /* RPC: 1000000 is always */
     MobObjectId object;  /* EVICT */
+    MobTrouble trouble;  /* DISK */
     const char *object_name;
     const MobMachine *machine; /* JOIN */
     const char *file;          /* where in the scenario, for people; may be NULL */

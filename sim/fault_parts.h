@@ -28,7 +28,8 @@ struct MobFaultRun {
     uint32_t times;
     uint32_t chance_ppm;
     uint32_t struck;
-    uint32_t speed_ppm;  /* SLOW */
+    uint32_t speed_ppm;  /* SLOW, DISK */
+    MobTrouble trouble;  /* DISK */
     GPtrArray *paused;   /* PAUSE: of MobPlace, borrowed */
     const MobLife *life; /* PAUSE: of the machine; a restart ends it */
 };

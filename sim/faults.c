@@ -124,6 +124,41 @@ mob_faults_bite_slow(MobWorld *world, const MobBox *box)
     }
 }
 
+static bool
+troubles(const MobFaultRun *fault, const MobBox *box)
+{
+    return !fault->healed && fault->verb == MOB_VERB_DISK && mob_target_box(&fault->target) == box;
+}
+
+bool
+mob_faults_disk(const MobWorld *world, const MobBox *box, MobTrouble trouble)
+{
+    for (guint i = 0; i < world->faults->len; i++) {
+        const MobFaultRun *fault = fault_at(world, i);
+        if (troubles(fault, box) && fault->trouble == trouble)
+            return true;
+    }
+    return false;
+}
+
+uint32_t
+mob_faults_disk_speed(const MobWorld *world, const MobBox *box)
+{
+    for (guint i = world->faults->len; i > 0; i--) {
+        const MobFaultRun *fault = fault_at(world, i - 1);
+        if (troubles(fault, box) && fault->trouble == MOB_TROUBLE_SLOW)
+            return fault->speed_ppm;
+    }
+    return MILLION;
+}
+
+void
+mob_faults_bite_disk(MobWorld *world, const MobBox *box)
+{
+    for (guint i = 0; i < world->faults->len; i++)
+        fault_at(world, i)->bites += troubles(fault_at(world, i), box);
+}
+
 uint64_t
 mob_faults_bites(const MobWorld *world, uint32_t number)
 {
@@ -146,7 +181,8 @@ mob_faults_explain(const MobWorld *world, GString *into)
         const MobFaultRun *fault = fault_at(world, i);
         bool lasts = fault->verb == MOB_VERB_PAUSE || fault->verb == MOB_VERB_SLOW ||
                      fault->verb == MOB_VERB_CUT || fault->verb == MOB_VERB_HOLD ||
-                     fault->verb == MOB_VERB_LINK || fault->verb == MOB_VERB_RPC;
+                     fault->verb == MOB_VERB_LINK || fault->verb == MOB_VERB_RPC ||
+                     fault->verb == MOB_VERB_DISK;
         if (lasts && !fault->healed)
             g_string_append_printf(into, "in force: %s\n", fault->text);
     }

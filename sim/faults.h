@@ -1,7 +1,7 @@
 /* faults.h: the orders of control.h, carried out in the simulated cluster.
  *
  * Kills, restarts, joins and the like happen once, when they are ordered.
- * Pauses, slowness, cuts, holds, links and rpc faults are in force until they
+ * Pauses, slowness, trouble with disks, cuts, holds, links and rpc faults are in force until they
  * are healed; the network asks here about each message while any of the last
  * four is. Every order counts what it has touched.
  */
@@ -42,6 +42,15 @@ MobTrip mob_faults_trip(MobWorld *world, const MobConn *conn, unsigned end, MobM
 
 /* A process is born: it stands still if its machine does. */
 void mob_faults_newborn(MobWorld *world, MobPlace *place);
+
+/* --- for the disk --- */
+
+/* Whether such a trouble is in force on @box. */
+bool mob_faults_disk(const MobWorld *world, const MobBox *box, MobTrouble trouble);
+/* In millionths; the newest order about it counts. */
+uint32_t mob_faults_disk_speed(const MobWorld *world, const MobBox *box);
+/* An order to the disk was refused, or took longer. */
+void mob_faults_bite_disk(MobWorld *world, const MobBox *box);
 
 /* A body begins to compute on a machine that is slow. */
 void mob_faults_bite_slow(MobWorld *world, const MobBox *box);

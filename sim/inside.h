@@ -33,10 +33,11 @@ typedef struct MobPlace MobPlace;
 typedef struct MobHosted MobHosted;
 typedef struct MobConn MobConn;
 typedef struct MobFaultRun MobFaultRun;
+typedef struct MobDisk MobDisk;
 
 __extension__ typedef unsigned __int128 MobWide;
 
-/* The kinds of slots in the queue. Those up to MOB_AT_EVICT are inputs. */
+/* The kinds of slots in the queue. Those up to MOB_AT_ANSWER are inputs. */
 typedef enum {
     MOB_AT_START,   /* place */
     MOB_AT_MESSAGE, /* connection; end: of the sender; what: the message; number: its bytes */
@@ -46,9 +47,11 @@ typedef enum {
     MOB_AT_CHILD,   /* place; number: address of who ended; what: why, a text of the world */
     MOB_AT_LEAVE,   /* place */
     MOB_AT_EVICT,   /* place; what: the object's id, owned */
+    MOB_AT_ANSWER,  /* place; what: a MobDiskAnswer of its disk, owned */
     MOB_AT_SERVE,   /* place: it is done with what it had, or goes on: the next in its inbox */
     MOB_AT_WAKE,    /* place; number: the body that slept */
     MOB_AT_CORES,   /* box: a body has had its core time */
+    MOB_AT_DISK,    /* box: the order that its disk carries out is at its end */
     MOB_AT_BREAK,   /* connection: the sixth loss in a row */
     MOB_AT_STALL,   /* connection: nothing has got through for too long */
     MOB_AT_ORPHANS, /* life: its node manager is gone, the rest goes too */
@@ -135,13 +138,15 @@ struct MobBox {
     MobLife *life;      /* the newest */
     MobResources total; /* owned */
     uint64_t store_bytes;
+    uint64_t disk_bytes; /* 0: no limit */
+    MobDisk *disk;       /* owned */
     uint32_t cores;
     uint32_t speed_ppm;   /* at present */
     uint32_t speed_usual; /* unless a fault says otherwise */
     MobLink out;          /* the network card, both ways: rate and free_at only */
     MobLink in;
     MobLink quick;       /* single packets going out: they wait for each other alone */
-    GPtrArray *journals; /* of Disk in machine.c, owned */
+    GPtrArray *journals; /* of Journal in machine.c, owned */
     /* cores.c */
     GArray *shares;    /* of MobShare, in order of starting */
     MobTime shares_at; /* left is as of then */

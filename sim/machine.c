@@ -1,6 +1,7 @@
 /* machine.c: see machine.h. The places of processes are in place.c. */
 #include "sim/machine.h"
 
+#include "sim/disk.h"
 #include "sim/place_parts.h"
 #include "sim/tell.h"
 
@@ -12,33 +13,33 @@ enum {
 typedef struct {
     const char *name;
     MobJournal *journal; /* owned */
-} Disk;
+} Journal;
 
 static void
-disk_free(void *data)
+journal_free(void *data)
 {
-    Disk *disk = data;
+    Journal *journal = data;
 
-    mob_journal_free(disk->journal);
-    g_free(disk);
+    mob_journal_free(journal->journal);
+    g_free(journal);
 }
 
 MobJournal *
 mob_place_journal(MobPlace *place)
 {
-    GPtrArray *disks = place->life->box->journals;
+    GPtrArray *journals = place->life->box->journals;
 
     if (place->journal != NULL)
         return place->journal;
-    for (guint i = 0; i < disks->len; i++) {
-        const Disk *disk = g_ptr_array_index(disks, i);
-        if (g_str_equal(disk->name, place->name))
-            return place->journal = disk->journal;
+    for (guint i = 0; i < journals->len; i++) {
+        const Journal *known = g_ptr_array_index(journals, i);
+        if (g_str_equal(known->name, place->name))
+            return place->journal = known->journal;
     }
-    Disk *disk = g_new(Disk, 1);
-    *disk = (Disk){place->name, mob_journal_new()};
-    g_ptr_array_add(disks, disk);
-    return place->journal = disk->journal;
+    Journal *made = g_new(Journal, 1);
+    *made = (Journal){place->name, mob_journal_new()};
+    g_ptr_array_add(journals, made);
+    return place->journal = made->journal;
 }
 
 /* --- lives --- */
@@ -123,11 +124,13 @@ mob_box_new(MobWorld *world, const MobMachine *machine)
     box->speed_ppm = machine->speed_ppm != 0 ? machine->speed_ppm : NOMINAL;
     box->speed_usual = box->speed_ppm;
     box->store_bytes = machine->store_bytes;
+    box->disk_bytes = machine->disk_bytes;
+    box->disk = mob_disk_new();
     box->total = (MobResources){.cpu = machine->cpus, .memory = machine->memory};
     if (machine->customs != NULL)
         box->total.customs = mob_customs_ref(machine->customs);
     box->in.ns_per_byte = box->out.ns_per_byte = box->quick.ns_per_byte = world->rate;
-    box->journals = g_ptr_array_new_with_free_func(disk_free);
+    box->journals = g_ptr_array_new_with_free_func(journal_free);
     box->shares = g_array_new(FALSE, FALSE, sizeof(MobShare));
     g_ptr_array_add(world->boxes, box);
     start(world, box);
@@ -139,6 +142,7 @@ mob_box_free(MobBox *box)
 {
     mob_resources_clear(&box->total);
     g_ptr_array_unref(box->journals);
+    mob_disk_free(box->disk);
     g_array_unref(box->shares);
     g_free(box);
 }
@@ -183,7 +187,7 @@ mob_box_restart(MobWorld *world, MobBox *box, bool wipe)
     if (box->alive)
         mob_box_kill(world, box, "its machine was restarted");
     for (guint i = 0; wipe && i < box->journals->len; i++)
-        mob_journal_wipe(((Disk *)g_ptr_array_index(box->journals, i))->journal);
+        mob_journal_wipe(((Journal *)g_ptr_array_index(box->journals, i))->journal);
     box->out.free_at = box->in.free_at = box->quick.free_at = 0;
     start(world, box);
 }

@@ -7,6 +7,7 @@
 #include "sim/fault_parts.h"
 
 #include "sim/cores.h"
+#include "sim/disk.h"
 #include "sim/machine.h"
 #include "sim/network.h"
 #include "sim/tell.h"
@@ -243,6 +244,20 @@ do_slow(MobWorld *world, const MobOrder *order, MobFaultRun *fault, GError **err
     return true;
 }
 
+static bool
+do_disk(MobWorld *world, const MobOrder *order, MobFaultRun *fault, GError **error)
+{
+    MobBox *box = mob_target_box(&fault->target);
+
+    if (!box->alive)
+        return refuse(error, "is dead, and so is its disk", order->target);
+    note_fault(world, fault);
+    fault->trouble = order->trouble;
+    fault->speed_ppm = order->speed_ppm;
+    fault->bites += mob_disk_trouble(world, box, order->trouble, true);
+    return true;
+}
+
 /* --- the network --- */
 
 static bool
@@ -352,7 +367,7 @@ static const struct {
     [MOB_VERB_CUT] = {do_block, false},  [MOB_VERB_HOLD] = {do_block, false},
     [MOB_VERB_LINK] = {do_link, false},  [MOB_VERB_RPC] = {do_rpc, false},
     [MOB_VERB_EVICT] = {do_evict, true}, [MOB_VERB_LEAVE] = {do_leave, true},
-    [MOB_VERB_JOIN] = {do_join, false},
+    [MOB_VERB_JOIN] = {do_join, false},  [MOB_VERB_DISK] = {do_disk, true},
 };
 
 static bool
@@ -413,6 +428,9 @@ mob_faults_heal(MobWorld *world, uint32_t number)
     case MOB_VERB_SLOW:
         mob_cores_set_speed(world, mob_target_box(&fault->target),
                             speed_of(world, mob_target_box(&fault->target)));
+        break;
+    case MOB_VERB_DISK:
+        mob_disk_trouble(world, mob_target_box(&fault->target), fault->trouble, false);
         break;
     case MOB_VERB_CUT:
     case MOB_VERB_HOLD:

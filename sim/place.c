@@ -2,6 +2,7 @@
 #include "sim/place_parts.h"
 
 #include "sim/bodies.h"
+#include "sim/disk.h"
 #include "sim/faults.h"
 #include "sim/network.h"
 #include "sim/tell.h"
@@ -221,6 +222,8 @@ mob_place_end(MobWorld *world, MobPlace *place, const char *why, bool silent)
     stop(world, place);
     if (!silent && (place->role == MOB_ROLE_WORKER || place->role == MOB_ROLE_DRIVER))
         tell_manager(world, place);
+    if (place->role == MOB_ROLE_NODE)
+        mob_disk_reset(world, place->life->box);
     if (!silent && place->role == MOB_ROLE_NODE)
         orphan_the_rest(world, place->life);
     mob_net_end(world, place, silent);

@@ -18,6 +18,7 @@
 #include "sim/bodies.h"
 #include "sim/control.h"
 #include "sim/cores.h"
+#include "sim/disk.h"
 #include "sim/fold.h"
 #include "sim/machine.h"
 #include "sim/network.h"
@@ -168,7 +169,8 @@ carry_out(MobWorld *world, MobPlace *place, MobEffect *effect)
         mob_str_unref(effect->str);
         break;
     case MOB_EFFECT_DISK:
-        g_assert_not_reached(); /* nothing is spilled yet */
+        mob_disk_give(world, place, effect->disk);
+        break;
     case MOB_EFFECT_EXIT:
         mob_place_end(world, place, mob_str(effect->str), false);
         mob_str_unref(effect->str);
@@ -374,6 +376,9 @@ take(MobWorld *world, MobPlace *place, MobSlot *slot)
             world, place, slot,
             (MobInput){.kind = MOB_INPUT_EVICT, .object = *(const MobObjectId *)slot->what});
         break;
+    case MOB_AT_ANSWER:
+        take_simple(world, place, slot, (MobInput){.kind = MOB_INPUT_DISK, .disk = slot->what});
+        break;
     case MOB_AT_WAKE:
         hosted = mob_bodies_find(place, slot->number);
         if (hosted != NULL)
@@ -401,6 +406,9 @@ mob_world_discard(MobWorld *world, MobSlot *slot)
     case MOB_AT_EVICT:
     case MOB_AT_ALARM:
         g_free(slot->what);
+        break;
+    case MOB_AT_ANSWER:
+        mob_disk_answer_free(slot->what);
         break;
     default:
         break;
@@ -498,6 +506,7 @@ mob_world_dispatch(MobWorld *world, const MobEntry *entry, MobSlot *slot)
     case MOB_AT_CHILD:
     case MOB_AT_LEAVE:
     case MOB_AT_EVICT:
+    case MOB_AT_ANSWER:
         mob_world_receive(world, slot->subject, slot);
         break;
     case MOB_AT_SERVE:
@@ -506,6 +515,10 @@ mob_world_dispatch(MobWorld *world, const MobEntry *entry, MobSlot *slot)
     case MOB_AT_CORES:
         world->depth = slot->depth;
         mob_cores_due(world, slot->subject);
+        break;
+    case MOB_AT_DISK:
+        world->depth = slot->depth;
+        mob_disk_due(world, slot->subject, slot);
         break;
     case MOB_AT_BREAK:
         mob_net_broken(world, slot);
