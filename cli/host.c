@@ -72,9 +72,12 @@ on_event(MobWatcher *self, const MobEvent *event)
     Cluster *cluster = ((Printer *)self)->cluster;
     const MobHostOptions *options = &cluster->host->options;
     cluster->seen++;
-    for (size_t i = 0; i < event->note_count; i++)
-        if (event->notes[i].kind == MOB_NOTE_OUTPUT && !options->mute)
-            mob_print_output(cluster->base.state, &event->notes[i], options->json);
+    for (size_t i = 0; i < event->note_count; i++) {
+        if (event->notes[i].kind != MOB_NOTE_OUTPUT || options->mute)
+            continue;
+        mob_teller_flush(cluster->teller);
+        mob_print_output(cluster->base.state, &event->notes[i], options->json);
+    }
     if (event->number >= options->print_from && event->number <= options->print_to)
         mob_print_event(cluster->base.state, event);
 }
@@ -418,6 +421,8 @@ on_say(void *data, const char *text)
     MobHost *host = data;
     if (host->options.mute)
         return;
+    for (guint i = 0; i < host->clusters->len; i++)
+        mob_teller_flush(((const Cluster *)host->clusters->pdata[i])->teller);
     if (!host->options.json) {
         puts(text);
         fflush(stdout);

@@ -26,5 +26,8 @@ void mob_teller_free(MobTeller *teller);
 
 /* Tells what was held back: the world stands still, and others may speak. */
 void mob_teller_rest(MobTeller *teller);
+/* Says the line that is held back, if there is one: somebody else is about to speak.
+ * @teller may be NULL. */
+void mob_teller_flush(MobTeller *teller);
 
 MobWatcher *mob_teller_watcher(MobTeller *teller); /* borrowed */

@@ -18,11 +18,11 @@ enum {
 void
 mob_teller_flush(MobTeller *teller)
 {
+    if (teller == NULL || !teller->line.held)
+        return;
     MobTellerLine *line = &teller->line;
     g_autoptr(GString) text = g_string_new(NULL);
     g_autoptr(GString) time = g_string_new(NULL);
-    if (!line->held)
-        return;
     mob_term_ms(time, line->at);
     if (teller->options.plain) {
         g_string_printf(text, "%s\t%s\t%s\t%s\t%s", time->str, line->who->str, line->what->str,

@@ -34,8 +34,6 @@ struct MobTeller {
     MobAddress process; /* whose event it is */
 };
 
-/* Says the line that is held back, if there is one. */
-void mob_teller_flush(MobTeller *teller);
 /* Begins a line; what is said about it is appended to its texts. */
 MobTellerLine *mob_teller_begin(MobTeller *teller, MobTime at, const char *who);
 const char *mob_teller_proc(const MobTeller *teller, MobAddress address);

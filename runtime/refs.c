@@ -209,6 +209,24 @@ mob_args_count(MobStep *step, const MobArgs *args, int submitted, int lineage)
     }
 }
 
+void
+mob_row_begin_containing(MobStep *step, MobRow *inner)
+{
+    if (inner->contained++ == 0)
+        NOTE(step->out, REF_ADDED, .object = inner->ref.id, .path = inner->ref.path,
+             .owner = inner->ref.owner, .to = step->worker->base.address, .reason = "nested");
+}
+
+void
+mob_row_end_containing(MobStep *step, MobRow *inner)
+{
+    g_assert(inner->contained > 0);
+    if (--inner->contained == 0)
+        NOTE(step->out, REF_DROPPED, .object = inner->ref.id, .owner = inner->ref.owner,
+             .to = step->worker->base.address, .reason = "nested");
+    mob_row_settle(step, inner);
+}
+
 /* The value is gone: what stood in it is held no more. */
 static void
 release_contained(MobStep *step, MobRow *row)
@@ -219,13 +237,8 @@ release_contained(MobStep *step, MobRow *row)
     row->more->nested = (MobRefs){0};
     for (uint32_t i = 0; i < nested.count; i++) {
         MobRow *inner = mob_row_find(step->worker, nested.items[i].id);
-        if (inner == NULL)
-            continue;
-        g_assert(inner->contained > 0);
-        if (--inner->contained == 0)
-            NOTE(step->out, REF_DROPPED, .object = inner->ref.id, .owner = inner->ref.owner,
-                 .to = step->worker->base.address, .reason = "nested");
-        mob_row_settle(step, inner);
+        if (inner != NULL)
+            mob_row_end_containing(step, inner);
     }
     clear_refs(&nested);
 }
@@ -242,10 +255,7 @@ mob_row_contain(MobStep *step, MobRow *row, const MobRef *refs, uint32_t count)
     nested->items = g_renew(MobRef, nested->items, nested->count + count);
     for (uint32_t i = 0; i < count; i++) {
         nested->items[nested->count++] = mob_ref_copy(&refs[i]);
-        MobRow *inner = mob_row_received(step, &refs[i]);
-        if (inner->contained++ == 0)
-            NOTE(step->out, REF_ADDED, .object = inner->ref.id, .path = inner->ref.path,
-                 .owner = inner->ref.owner, .to = step->worker->base.address, .reason = "nested");
+        mob_row_begin_containing(step, mob_row_received(step, &refs[i]));
     }
 }
 

@@ -148,6 +148,8 @@ struct MobStateObject {
     MobTime created_at;
     uint64_t ended; /* freed, failed, or gone with its owner */
     MobTime ended_at;
+    uint64_t failed; /* an error took its place; it may have been freed since */
+    MobTime failed_at;
     GPtrArray *nested; /* of MobStateObject: those that its value mentions, if that is known */
 };
 

@@ -152,6 +152,14 @@ end_object(State *state, MobStateObject *object, MobObjectState how)
     object->ended_at = state->now;
 }
 
+/* It exists, whatever was before. */
+static void
+begin_again(MobStateObject *object)
+{
+    object->ended = object->failed = 0;
+    object->ended_at = object->failed_at = 0;
+}
+
 static void
 lose(State *state, MobStateObject *object)
 {
@@ -245,8 +253,7 @@ on_created(State *state, const MobNote *note, MobStateObject *object)
     learn_nested(state, object, note->value);
     object->times_made += !here;
     object->state = stored ? MOB_OBJECT_SEALED : MOB_OBJECT_INLINE;
-    object->ended = 0;
-    object->ended_at = 0;
+    begin_again(object);
     if (stored)
         has_copy(state, object, note, true);
 }
@@ -259,14 +266,12 @@ on_recovered(State *state, const MobNote *note, MobStateObject *object)
             return;
         object->times_made++;
         object->state = MOB_OBJECT_INLINE;
-        object->ended = 0;
-        object->ended_at = 0;
+        begin_again(object);
     } else {
         bool here = mob_table_get(state->copies, copy_key(note->object, note->node)) != NULL;
         object->times_made += !here;
         object->state = MOB_OBJECT_SEALED;
-        object->ended = 0;
-        object->ended_at = 0;
+        begin_again(object);
         has_copy(state, object, note, true);
     }
 }
@@ -313,6 +318,8 @@ mob_state_on_object(State *state, const MobNote *note)
         break;
     case MOB_NOTE_OBJECT_FAILED:
         end_object(state, object, MOB_OBJECT_FAILED);
+        object->failed = state->event;
+        object->failed_at = state->now;
         break;
     case MOB_NOTE_OBJECT_FREED:
         if (mob_object_eq(object->id, note->object))

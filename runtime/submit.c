@@ -311,7 +311,7 @@ remember_tokens(MobStep *step, const MobTaskReply *reply, GArray **inner)
             if (*inner == NULL)
                 *inner = g_array_new(FALSE, FALSE, sizeof(MobObjectId));
             g_array_append_vals(*inner, &refs[k].id, 1);
-            row->contained++;
+            mob_row_begin_containing(step, row);
         }
     }
 }
@@ -319,11 +319,9 @@ remember_tokens(MobStep *step, const MobTaskReply *reply, GArray **inner)
 static void
 release_tokens(MobStep *step, const GArray *inner)
 {
-    for (guint i = 0; i < inner->len; i++) {
-        MobRow *row = mob_row_find(step->worker, g_array_index(inner, MobObjectId, i));
-        row->contained--;
-        mob_row_settle(step, row);
-    }
+    for (guint i = 0; i < inner->len; i++)
+        mob_row_end_containing(step,
+                               mob_row_find(step->worker, g_array_index(inner, MobObjectId, i)));
 }
 
 /* Another return of the task was lost, and this one was not, or nobody needs it

@@ -53,11 +53,9 @@ release_registering(MobStep *step)
 {
     GArray *rows = exec_of(step)->registering;
 
-    for (guint i = 0; i < rows->len; i++) {
-        MobRow *row = mob_row_find(step->worker, g_array_index(rows, MobObjectId, i));
-        row->contained--;
-        mob_row_settle(step, row);
-    }
+    for (guint i = 0; i < rows->len; i++)
+        mob_row_end_containing(step,
+                               mob_row_find(step->worker, g_array_index(rows, MobObjectId, i)));
     g_array_set_size(rows, 0);
 }
 
@@ -154,7 +152,8 @@ register_nested(MobStep *step)
             MobRow *row = mob_row_of(worker, ref);
             uint64_t token = mob_borrow_token(worker, 1);
             mob_borrow_remember(row, worker->base.address, worker->base.address, token);
-            row->contained++; /* until the body holds it; the next of the same name sees it */
+            /* until the body holds it; the next of the same name sees it */
+            mob_row_begin_containing(step, row);
             g_array_append_vals(exec->registering, &ref->id, 1);
             exec->unregistered++;
             mob_borrow_register(step, ref, 1, worker->base.address, token, false);

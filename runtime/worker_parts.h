@@ -337,6 +337,9 @@ void mob_row_settle(MobStep *step, MobRow *row);
 /* The copy on @node of an object that we own is not needed. */
 void mob_row_free_on(MobStep *step, MobObjectId object, MobNodeId node);
 void mob_row_free_strays(MobStep *step, MobRow *row);
+/* A value that is here mentions @inner, or no longer does. */
+void mob_row_begin_containing(MobStep *step, MobRow *inner);
+void mob_row_end_containing(MobStep *step, MobRow *inner);
 /* The row now contains @refs, too: each is counted. @refs is copied. */
 void mob_row_contain(MobStep *step, MobRow *row, const MobRef *refs, uint32_t count);
 /* Counts the arguments of a task: by reference and nested; settle when down. */

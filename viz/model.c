@@ -139,11 +139,11 @@ mob_model_object_look(const MobModelObject *object, uint64_t seq)
 
     if (!is_by(object->known, seq))
         return MOB_LOOK_ABSENT;
+    if (is_by(object->failed, seq)) /* freed or not, it never had another value after that */
+        return MOB_LOOK_FAILED;
     if (is_by(object->ended, seq)) {
         if (object->last == MOB_OBJECT_FREED)
             return MOB_LOOK_FREED;
-        if (object->last == MOB_OBJECT_FAILED)
-            return MOB_LOOK_FAILED;
         if (object->last == MOB_OBJECT_LOST)
             return MOB_LOOK_LOST;
     }
@@ -210,6 +210,7 @@ mob_model_moments(const MobModel *model, const char *only)
         if (object->made)
             add_moment(all, object->created);
         add_moment(all, object->ended);
+        add_moment(all, object->failed);
         for (guint j = 0; j < object->copies->len; j++) {
             const MobModelCopy *copy = &g_array_index(object->copies, MobModelCopy, j);
             add_moment(all, copy->from);

@@ -52,6 +52,7 @@ typedef struct {
     MobMoment known;   /* its task was submitted */
     MobMoment created; /* it exists for the first time */
     MobMoment ended;
+    MobMoment failed;    /* an error took its place */
     MobObjectState last; /* its state at the end of the run */
     GArray *copies;      /* of MobModelCopy, by beginning */
     GArray *nested;      /* of int: objects that its value mentions */

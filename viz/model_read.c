@@ -176,7 +176,7 @@ read_objects(Reader *reader)
     MobModel *model = reader->model;
     sqlite3_stmt *select =
         query(reader, "SELECT o.obj, p.name, o.maker, o.put, o.made, o.bytes, o.state, o.created,"
-                      " o.created_ns, o.ended, o.ended_ns FROM objects o"
+                      " o.created_ns, o.ended, o.ended_ns, o.failed, o.failed_ns FROM objects o"
                       " LEFT JOIN procs p ON p.proc = o.owner WHERE o.run = ?1 ORDER BY o.n");
 
     while (next(reader, select)) {
@@ -190,6 +190,7 @@ read_objects(Reader *reader)
         object->last = object_state(text_at(reader, select, 6));
         object->known = object->created = moment_at(select, 7);
         object->ended = moment_at(select, 9);
+        object->failed = moment_at(select, 11);
         if (object->maker >= 0 && !object->put)
             object->known = mob_model_task(model, object->maker)->submitted;
         g_hash_table_insert(reader->objects, (gpointer)object->id,

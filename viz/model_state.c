@@ -61,6 +61,7 @@ read_object(Reader *reader, MobModelObject *to, const MobStateObject *object)
     to->last = object->state;
     to->created = (MobMoment){object->created, object->created_at};
     to->ended = (MobMoment){object->ended, object->ended_at};
+    to->failed = (MobMoment){object->failed, object->failed_at};
     to->known = to->created;
     if (object->maker != NULL && !object->put)
         to->known = (MobMoment){object->maker->submitted, object->maker->submitted_at};

@@ -198,12 +198,12 @@ write_objects(Db *db, const MobState *state)
     for (guint i = 0; i < state->objects->len; i++) {
         const MobStateObject *object = g_ptr_array_index(state->objects, i);
 
-        row(db, TABLE_OBJECTS, "issziisiiizizi", db->run, object->name,
+        row(db, TABLE_OBJECTS, "issziisiiizizzzi", db->run, object->name,
             object->maker != NULL ? object->maker->name : NULL,
             place_of(db, object->owner, object->created), INT(object->size), INT(object->put),
             mob_object_state_name(object->state), INT(object->times_lost), INT(object->times_made),
             INT(object->created), INT(object->ended), INT(object->created_at),
-            INT(object->ended_at), INT(i + 1));
+            INT(object->ended_at), INT(object->failed), INT(object->failed_at), INT(i + 1));
         for (guint j = 0; j < object->nested->len; j++) {
             const MobStateObject *inner = g_ptr_array_index(object->nested, j);
             row(db, TABLE_NESTED, "isis", db->run, object->name, INT(j + 1), inner->name);
@@ -429,7 +429,7 @@ prepare(Db *db)
         [TABLE_EVENTS] = {"events", 15},     [TABLE_BECAUSE] = {"because", 4},
         [TABLE_MESSAGES] = {"messages", 13}, [TABLE_TASKS] = {"tasks", 13},
         [TABLE_ATTEMPTS] = {"attempts", 15}, [TABLE_ARGS] = {"args", 5},
-        [TABLE_OBJECTS] = {"objects", 14},   [TABLE_NESTED] = {"nested", 4},
+        [TABLE_OBJECTS] = {"objects", 16},   [TABLE_NESTED] = {"nested", 4},
         [TABLE_COPIES] = {"copies", 9},      [TABLE_REFS] = {"refs", 8},
         [TABLE_FAULTS] = {"faults", 8},      [TABLE_CHOICES] = {"choices", 10},
         [TABLE_CLAIMS] = {"claims", 8},      [TABLE_MARKS] = {"marks", 4},

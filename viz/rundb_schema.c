@@ -43,7 +43,7 @@ mob_rundb_tables(void)
            " PRIMARY KEY (run, task, n)) WITHOUT ROWID;"
            "CREATE TABLE objects (run INTEGER, obj TEXT, maker TEXT, owner INTEGER, bytes INTEGER,"
            " put INTEGER, state TEXT, lost INTEGER, made INTEGER, created INTEGER, ended INTEGER,"
-           " created_ns INTEGER, ended_ns INTEGER, n INTEGER,"
+           " created_ns INTEGER, ended_ns INTEGER, failed INTEGER, failed_ns INTEGER, n INTEGER,"
            " PRIMARY KEY (run, obj)) WITHOUT ROWID;"
            "CREATE TABLE nested (run INTEGER, obj TEXT, n INTEGER, inner TEXT,"
            " PRIMARY KEY (run, obj, n)) WITHOUT ROWID;"
