@@ -93,7 +93,8 @@ carry_out(MobNetHost *host, MobEffect *effect)
         mob_str_unref(effect->str);
         break;
     case MOB_EFFECT_DISK:
-        g_assert_not_reached(); /* nothing is spilled yet */
+        mob_net_disk_order(host->disk, effect->disk, host->events);
+        break;
     case MOB_EFFECT_EXIT:
         mob_nethost_end(host, mob_str(effect->str));
         mob_str_unref(effect->str);
@@ -345,6 +346,32 @@ open_journal(MobNetHost *host, GError **error)
     return host->journal != NULL;
 }
 
+static void
+on_disk(void *data, uint64_t event, const MobDiskAnswer *answer)
+{
+    MobNetHost *host = data;
+    MobInput input = {.kind = MOB_INPUT_DISK, .disk = answer};
+
+    mob_nethost_step(host, &input, host->address, event);
+}
+
+/* One folder for all lives of a machine, so that each removes what the one before has left. */
+static void
+open_disk(MobNetHost *host)
+{
+    const MobBirth *birth = host->birth;
+    const char *parent = mob_str(birth->spill != NULL ? birth->spill : birth->folder);
+    g_autofree char *name = g_strconcat("spill.", mob_str(birth->node_name), NULL);
+    g_autofree char *folder = g_build_filename(parent, name, NULL);
+
+    host->disk = mob_net_disk_new(&(MobNetDiskOptions){.folder = folder,
+                                                       .name = mob_str(birth->name),
+                                                       .loop = host->loop,
+                                                       .room = mob_shared_room(host),
+                                                       .answer = on_disk,
+                                                       .data = host});
+}
+
 /* Somebody on this machine wants it to leave in order. */
 static void
 on_leave(MobInterest *interest, uint32_t events)
@@ -417,8 +444,10 @@ mob_nethost_new(const MobNetHostOptions *options, GError **error)
     mob_look_init(host);
     if (host->role != MOB_ROLE_GCS)
         host->shared = mob_shared_new(host);
-    if (host->role == MOB_ROLE_NODE)
+    if (host->role == MOB_ROLE_NODE) {
+        open_disk(host);
         mob_daemon_init(host, options->zygote);
+    }
     heed_leave(host, options->leave);
     host->process = make_process(host);
     return g_steal_pointer(&host);
@@ -435,6 +464,7 @@ mob_nethost_free(MobNetHost *host)
     mob_running_clear(host);
     if (host->process != NULL)
         host->process->class->free(host->process);
+    mob_net_disk_free(host->disk);
     if (host->shim != NULL)
         mob_shim_free(host);
     if (host->look != NULL)

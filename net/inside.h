@@ -8,6 +8,7 @@
  *     shim.c    faults played on what is sent
  *     look.c    who looks on: reports, standing still, orders
  *     shared.c  the object store: large values in memory that processes share
+ *     disk.c   files of values that memory has no room for; of a node manager's host
  *     daemon.c a node manager's host besides: children, and passing on
  *     tap.c    and what the children print past us
  *     mesh.c   a daemon's connections with other machines, over TCP
@@ -25,6 +26,7 @@
 #pragma once
 
 #include "net/clock.h"
+#include "net/disk.h"
 #include "net/host.h"
 #include "net/join.h"
 #include "net/journal.h"
@@ -138,7 +140,8 @@ struct MobNetHost {
     MobShim *shim;
     MobLook *look;
     struct MobShared *shared; /* owned; NULL: it shares no memory */
-    MobDaemon *daemon;        /* NULL unless it is a node manager's */
+    MobNetDisk *disk;         /* owned; NULL unless it is a node manager's */
+    MobDaemon *daemon;        /* likewise */
     MobMesh *mesh; /* owned; NULL: machines are all here, and find each other by sockets of Unix */
 };
 

@@ -240,7 +240,8 @@ tell_rest(MobNetHost *host)
         if (!mob_timer_is_background((MobTimer)timer))
             due = MIN(due, host->alarms[timer]);
     bool rests = due == MOB_TIME_NEVER && host->dirty->len == 0 &&
-                 (host->daemon == NULL || !mob_daemon_waits(host));
+                 (host->daemon == NULL || !mob_daemon_waits(host)) &&
+                 (host->disk == NULL || mob_net_disk_pending(host->disk) == 0);
     uint64_t real = mob_clock_read(&host->clock);
     if (rests == look->rests && !(look->moved && real >= look->told + MOVES_TIME))
         return;

@@ -130,6 +130,8 @@ MobValue *mob_value_parse_in_place(const uint8_t *bytes, size_t length, uint64_t
 
 /* Writes @value, every FILL written out, to @into: exactly its size in bytes. */
 void mob_value_write_out(const MobValue *value, uint8_t *into);
+/* Writes @length bytes of that, from @at on. */
+void mob_value_write_part(const MobValue *value, uint64_t at, uint8_t *into, uint64_t length);
 /* Returns (transfer full) the same value with every FILL as its rule. */
 MobValue *mob_value_by_rule(MobValue *value);
 

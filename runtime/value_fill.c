@@ -80,30 +80,64 @@ reader_of(const MobValue *value)
     return (MobCborReader){value->bytes, value->bytes + value->length, false, .checked = true};
 }
 
+/* What is written out passes by; what lies between @begin and @end is taken. */
+typedef struct {
+    uint64_t at;
+    uint64_t begin;
+    uint64_t end;
+    uint8_t *into;
+} Window;
+
+static void
+pass(Window *window, const uint8_t *from, uint64_t length)
+{
+    uint64_t begin = MAX(window->at, window->begin);
+    uint64_t end = MIN(window->at + length, window->end);
+
+    if (begin < end)
+        memcpy(window->into + (begin - window->begin), from + (begin - window->at), end - begin);
+    window->at += length;
+}
+
+static void
+pass_fill(Window *window, const MobFill *fill)
+{
+    uint64_t begin = MAX(window->at, window->begin);
+    uint64_t end = MIN(window->at + fill->size, window->end);
+
+    if (begin < end)
+        mob_fill_write(fill->rule, begin - window->at, window->into + (begin - window->begin),
+                       end - begin);
+    window->at += fill->size;
+}
+
+void
+mob_value_write_part(const MobValue *value, uint64_t at, uint8_t *into, uint64_t length)
+{
+    MobCborReader reader = reader_of(value);
+    const uint8_t *from = value->bytes; /* all before it has passed */
+    Window window = {0, at, at + length, into};
+    MobFill fill;
+
+    g_assert(at <= value->size && length <= value->size - at);
+    while (mob_value_is_sparse(value) && window.at < window.end && next_fill(&reader, &fill)) {
+        if (fill.bytes != NULL)
+            continue;
+        uint8_t head[MOB_CBOR_HEAD_MAX];
+        mob_fill_turn_head(&fill, head);
+        pass(&window, from, (uint64_t)(fill.head - from));
+        pass(&window, head, fill.head_length);
+        pass_fill(&window, &fill);
+        from = fill.head + fill.head_length;
+    }
+    pass(&window, from, (uint64_t)(value->bytes + value->length - from));
+}
+
 void
 mob_value_write_out(const MobValue *value, uint8_t *into)
 {
-    MobCborReader reader = reader_of(value);
-    const uint8_t *from = value->bytes; /* all before it is written */
-    uint8_t *end = into + value->size;
-    MobFill fill;
-
     g_assert(value->size <= MOB_WRITTEN_MAX);
-    while (mob_value_is_sparse(value) && next_fill(&reader, &fill)) {
-        if (fill.bytes != NULL)
-            continue;
-        size_t before = (size_t)(fill.head - from);
-        uint8_t head[MOB_CBOR_HEAD_MAX];
-        mob_fill_turn_head(&fill, head);
-        into = mempcpy(into, from, before);
-        into = mempcpy(into, head, fill.head_length);
-        g_assert(fill.size <= (uint64_t)(end - into));
-        mob_fill_write(fill.rule, 0, into, fill.size);
-        into += fill.size;
-        from = fill.head + fill.head_length;
-    }
-    into = mempcpy(into, from, (size_t)(value->bytes + value->length - from));
-    g_assert(into == end);
+    mob_value_write_part(value, 0, into, value->size);
 }
 
 MobValue *

@@ -76,6 +76,27 @@ Test(fill, is_the_same_byte_by_byte_and_in_one_go)
     }
 }
 
+Test(fill, any_part_of_a_value_is_as_in_all_of_it_written_out)
+{
+    g_autoptr(MobValue) value = nested_bytes();
+    g_autofree uint8_t *all = write_out(value);
+    uint64_t state = 3;
+
+    for (int i = 0; i < 500; i++) {
+        uint64_t at = generate_below(&state, value->size + 1);
+        uint64_t length = generate_below(&state, MIN(value->size - at, i % 2 ? 20 : LARGE) + 1);
+        g_autofree uint8_t *part = g_malloc(length + 1);
+        part[length] = 77;
+        mob_value_write_part(value, at, part, length);
+        cr_assert_eq(memcmp(part, all + at, length), 0);
+        cr_assert_eq(part[length], 77);
+    }
+    g_autoptr(MobValue) there = mob_value_parse(all, value->size, NULL);
+    g_autofree uint8_t *part = g_malloc(50000);
+    mob_value_write_part(there, 1000, part, 50000);
+    cr_assert_eq(memcmp(part, all + 1000, 50000), 0);
+}
+
 Test(fill, written_out_is_a_byte_string_behind_the_same_tag)
 {
     g_autoptr(MobValue) rule = nested_bytes();
