@@ -344,6 +344,7 @@ body_free(MobBody *base)
     mob_args_unref(body->args);
     for (guint i = 0; body->refs != NULL && i < body->refs->len; i++)
         mob_ref_clear(&g_array_index(body->refs, MobRef, i));
+    mob_ref_clear(&body->adopting);
     free_array(body->refs);
     free_array(body->spare);
     free_array(body->drops);

@@ -54,8 +54,12 @@ static const Code codes[] = {
      "Tables are copied; a metatable is behaviour, and the other side would not get\n"
      "it. Copy the fields into a plain table, and call setmetatable there.\n"},
     {"E108", "a reference was used after it was dropped",
-     "r:drop(), and the end of the block for local r <close>, give a reference up;\n"
-     "the object may be gone. Drop it after its last use.\n"},
+     "r:drop(), the end of the block for local r <close>, and the end of the task that\n"
+     "was given it give a reference up; the object may be gone. So get, try, wait,\n"
+     "as_completed, free and pin refuse it, and so do remote, put and return, be it an\n"
+     "argument itself or somewhere inside a table. Drop it after its last use:\n\n"
+     "    local v = m.get(r)\n"
+     "    r:drop()\n"},
     {"E109", "something of the top level was changed after it ran",
      "Every worker runs the top level by itself and then keeps what it made: locals\n"
      "that functions use, tables and globals. A change would be seen by one worker\n"
@@ -73,6 +77,12 @@ static const Code codes[] = {
     {"E112", "two functions start on one line",
      "A task that is defined inside a function travels as its source text, which is\n"
      "found by the line on which it starts. Put each function on a line of its own.\n"},
+    {"E113", "a text that is no reference",
+     "m.ref takes the text that m.pin has returned, as it is, inside the same job. A\n"
+     "text that was changed, that something else wrote, or that comes from another job,\n"
+     "whose objects ended with it, names no object:\n\n"
+     "    local text = m.pin(ref)    -- may be kept anywhere, in a string of any kind\n"
+     "    print(m.get(m.ref(text)))\n"},
     {"E130", "no machine can ever run the task",
      "The task asks for more than any machine has, or for a resource that none has.\n"
      "It fails at once instead of waiting for ever. Ask for less, or add a machine\n"

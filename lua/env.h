@@ -85,6 +85,7 @@ struct MobLuaBody {
     GArray *spare;      /* of uint32_t: places in refs to be used again */
     GArray *drops;      /* of MobObjectId, since the last call */
     GArray *asked;      /* of MobRef, borrowed paths: the refs of the present call */
+    MobRef adopting;    /* owned: read from a text by the present call */
     GQueue outputs;     /* of MobStr: what could not be printed by a yield */
     bool stashed;       /* outputs go first, then call */
     uint64_t draws;     /* of m.random */
@@ -103,8 +104,16 @@ mob_lua_env(lua_State *lua)
 /* Pushes the module. */
 void mob_lua_push_module(lua_State *lua);
 bool mob_lua_is_module(lua_State *lua, int index);
+/* Makes the reference or list of references at @index those of the body's next
+ * call; true if it is a list. @what is for messages. */
+bool mob_lua_ask(lua_State *lua, MobLuaBody *body, int index, const char *what);
 /* Adds remote to the module's functions, which are on top. */
 void mob_lua_add_tasks(lua_State *lua);
+
+/* --- by_hand.c: functions of the module --- */
+int mob_lua_free(lua_State *lua);
+int mob_lua_pin(lua_State *lua);
+int mob_lua_ref(lua_State *lua);
 
 /* --- look.c: functions of the module --- */
 int mob_lua_log(lua_State *lua); /* string.format is upvalue 1 */

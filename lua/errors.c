@@ -252,6 +252,7 @@ fill_object(lua_State *lua, MobValue *error, const MobFault *fault)
     set_text(lua, "name", mob_fault_name(fault->kind));
     set_text(lua, "message", fault->message);
     set_text(lua, "code", fault->code);
+    set_text(lua, "reason", fault->reason);
     set_text(lua, "task", fault->task);
     set_number(lua, "attempt", fault->attempt);
     set_number(lua, "attempts", fault->attempts_max);

@@ -1,7 +1,7 @@
 /* errors.h: mistakes in use, which carry codes, and the cluster's errors as
  * Lua objects.
  *
- * An error object is a table with the fields name, message, code, task,
+ * An error object is a table with the fields name, message, code, reason, task,
  * attempt, node, at, cause, traceback, file and line as far as they apply,
  * and the methods is(), report() and why(). What came out of the cluster also
  * keeps the value that it was made of, so that it can be passed on unchanged.

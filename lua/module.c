@@ -98,6 +98,20 @@ ask_list(lua_State *lua, MobLuaBody *body, int index, const char *what)
     }
 }
 
+bool
+mob_lua_ask(lua_State *lua, MobLuaBody *body, int index, const char *what)
+{
+    const MobRef *ref;
+
+    if (!mob_lua_get_ref(lua, index, &ref)) {
+        ask_list(lua, body, index, what);
+        return true;
+    }
+    ask_nothing(body);
+    ask(body, mob_lua_check_ref(lua, index, what));
+    return false;
+}
+
 /* --- get and try --- */
 
 enum {
@@ -148,16 +162,10 @@ static int
 get(lua_State *lua, const char *what, int how)
 {
     MobLuaBody *body = mob_lua_calling(lua, what);
-    const MobRef *ref;
 
     lua_settop(lua, 2);
-    ask_nothing(body);
-    if (mob_lua_get_ref(lua, 1, &ref)) {
-        ask(body, mob_lua_check_ref(lua, 1, what));
-    } else {
-        ask_list(lua, body, 1, what);
+    if (mob_lua_ask(lua, body, 1, what))
         how |= GET_LIST;
-    }
     read_options(lua, 2, what, &body->call);
     if (body->call.ref_count == 0) {
         lua_newtable(lua);
@@ -343,11 +351,14 @@ static const luaL_Reg functions[] = {
     {"bytes", module_bytes},
     {"compute", module_compute},
     {"context", mob_lua_context},
+    {"free", mob_lua_free},
     {"get", module_get},
     {"now", mob_lua_now},
+    {"pin", mob_lua_pin},
     {"put", module_put},
     {"random", mob_lua_random},
     {"read", mob_lua_read},
+    {"ref", mob_lua_ref},
     {"sleep", module_sleep},
     {"sorted", mob_lua_pairs},
     {"top", mob_lua_top},
@@ -361,8 +372,9 @@ static int
 module_missing(lua_State *lua)
 {
     static const char *const names[] = {
-        "as_completed", "bytes",  "compute", "context", "errors", "get",    "log", "main", "now",
-        "put",          "random", "read",    "remote",  "sleep",  "sorted", "top", "try",  "wait"};
+        "as_completed", "bytes",  "compute", "context", "errors", "free",   "get",
+        "log",          "main",   "now",     "pin",     "put",    "random", "read",
+        "ref",          "remote", "sleep",   "sorted",  "top",    "try",    "wait"};
     const char *name = lua_type(lua, 2) == LUA_TSTRING ? lua_tostring(lua, 2) : "?";
 
     if (strcmp(name, "main") == 0)

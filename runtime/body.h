@@ -31,6 +31,9 @@ typedef enum {
     MOB_CALL_OUTPUT,  /* text, as printed or logged */
     MOB_CALL_RETURN,  /* values: exactly spec.returns of them */
     MOB_CALL_RAISE,   /* fault: an error value */
+    MOB_CALL_FREE,    /* refs: give up their values, whoever holds references */
+    MOB_CALL_PIN,     /* refs[0], which stays for ever -> values[0], its text, or fault */
+    MOB_CALL_ADOPT,   /* refs[0], read from a text -> refs[0] */
     MOB_CALL_COUNT,
 } MobCallKind;
 
@@ -44,7 +47,7 @@ typedef struct {
     MobCallKind kind;
     MobTaskSpec *spec;  /* SUBMIT: taken; the runtime fills in id, path, owner, parent_attempt */
     MobArgs *args;      /* SUBMIT: taken */
-    const MobRef *refs; /* GET, WAIT */
+    const MobRef *refs; /* GET, WAIT, FREE, PIN, ADOPT */
     uint32_t ref_count;
     uint32_t count;    /* WAIT: how many are enough */
     MobTime timeout;   /* GET, WAIT: MOB_TIME_NEVER if there is none */

@@ -63,6 +63,10 @@ void
 mob_borrow_add(MobStep *step, MobRow *row, MobAddress borrower, MobAddress registrar,
                uint64_t token)
 {
+    if (mob_address_eq(borrower, step->worker->base.address)) {
+        mob_pin_row(step, row);
+        return;
+    }
     if (mob_worker_is_dead(step->worker, borrower) ||
         mob_recent_has(step->worker->removed, registration_key(registrar, token)))
         return; /* in the second case it was removed already, and this comes late */

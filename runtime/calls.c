@@ -207,6 +207,15 @@ mob_calls_on_call(MobStep *step)
     case MOB_CALL_RAISE:
         mob_exec_raise(step, call->fault);
         break;
+    case MOB_CALL_FREE:
+        mob_free_on_call(step, call);
+        break;
+    case MOB_CALL_PIN:
+        mob_pin_on_call(step, call);
+        break;
+    case MOB_CALL_ADOPT:
+        mob_pin_on_adopt(step, call);
+        break;
     case MOB_CALL_COUNT:
         g_assert_not_reached();
     }

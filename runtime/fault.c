@@ -100,8 +100,8 @@ count_keys(const MobFault *fault)
 {
     return 1 + (fault->at != 0 && fault->at <= INT64_MAX) + (fault->code != NULL) +
            (fault->node != NULL) + (fault->task != NULL) + (fault->cause != NULL) +
-           (fault->trace != NULL) + (fault->attempt != 0) + (fault->message != NULL) +
-           (fault->attempts_max != 0);
+           (fault->trace != NULL) + (fault->reason != NULL) + (fault->attempt != 0) +
+           (fault->message != NULL) + (fault->attempts_max != 0);
 }
 
 MobValue *
@@ -123,6 +123,7 @@ mob_fault_value(const MobFault *fault)
         mob_cbor_value(&writer, cause);
     }
     put_text(&writer, "trace", fault->trace);
+    put_text(&writer, "reason", fault->reason);
     put_number(&writer, "attempt", fault->attempt);
     put_text(&writer, "message", fault->message);
     put_number(&writer, "attempts", fault->attempts_max);
@@ -184,6 +185,8 @@ read_pair(MobFault *fault, const MobCborItem *key, MobCborReader at, const uint8
         read_text(&fault->node, &item, text);
     } else if (key_is(key, "code")) {
         read_text(&fault->code, &item, text);
+    } else if (key_is(key, "reason")) {
+        read_text(&fault->reason, &item, text);
     } else if (key_is(key, "trace")) {
         read_text(&fault->trace, &item, text);
     } else if (key_is(key, "attempt")) {

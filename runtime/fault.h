@@ -26,6 +26,7 @@ typedef struct {
     const char *node;      /* "n2/w0" or "n2" */
     MobTime at;
     const char *code;      /* E103 and its like */
+    const char *reason;    /* of an object that cannot be had: see lost.h */
     const char *trace;     /* user frames, one per line */
     const MobValue *cause; /* an error value */
 } MobFault;
@@ -36,7 +37,7 @@ MobFaultKind mob_fault_by_name(const char *name);
 
 /* Returns (transfer full) @fault as an error value: tag MOB_CBOR_ERROR with a
  * map whose keys are name, message, task, attempt, attempts, node, at, code,
- * trace, cause, in the order of the deterministic encoding. */
+ * reason, trace, cause, in the order of the deterministic encoding. */
 MobValue *mob_fault_value(const MobFault *fault);
 
 /* Reads an error value back. The texts are owned by @text, which the caller

@@ -447,15 +447,12 @@ mob_node_on_pull_timer(MobNode *node, const MobInput *in, MobOutbox *out)
 void
 mob_node_drop_dead_fetches(MobNode *node, const MobInput *in, MobOutbox *out)
 {
-    g_autoptr(MobValue) fault = NULL;
     MobFetch *fetch;
     size_t at = 0;
 
     while ((fetch = mob_table_next(node->fetches.rows, &at)) != NULL) {
         if (mob_cluster_is_dead(&node->cluster, fetch->ref.owner)) {
-            if (fault == NULL)
-                fault = mob_node_fault(node, MOB_FAULT_OWNER_DIED,
-                                       "the owner of the object has died", NULL, NULL, in->now);
+            g_autoptr(MobValue) fault = mob_node_owner_died(node, &fetch->ref, in->now);
             mob_node_fetched(node, fetch, NULL, fault, out);
             continue;
         }

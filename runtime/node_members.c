@@ -69,6 +69,44 @@ mob_node_lost_gcs(MobNode *node, const MobInput *in, MobOutbox *out)
     mob_node_wake(node, MOB_TIMER_REGISTER, in->now + node->config->retry_delay, out);
 }
 
+/* Where a dead worker was, if its machine is not known otherwise: as was said of its death. */
+static const char *
+machine_of(const MobNode *node, MobAddress worker)
+{
+    const MobPeer *peer = mob_cluster_peer(&node->cluster, (MobNodeId){worker.node});
+
+    if (worker.node == node->self.v)
+        return mob_str(node->name);
+    if (peer != NULL)
+        return mob_str(peer->name);
+    for (guint i = 0; i < node->deaths->len; i++) {
+        const MobWorkerDied *died = mob_worker_died(g_ptr_array_index(node->deaths, i));
+        if (mob_address_eq(died->worker, worker) && died->machine != NULL)
+            return mob_str(died->machine);
+    }
+    return NULL;
+}
+
+MobValue *
+mob_node_owner_died(const MobNode *node, const MobRef *ref, MobTime now)
+{
+    const MobPeer *peer = mob_cluster_peer(&node->cluster, (MobNodeId){ref->owner.node});
+    MobKey key = mob_key_address(ref->owner);
+    g_autoptr(GString) text = g_string_new(NULL);
+    g_autofree char *why = NULL;
+
+    if (mob_recent_has(node->cluster.dead_workers, key))
+        why = g_strdup(mob_str(mob_recent_text(node->cluster.dead_workers, key)));
+    else if (peer != NULL)
+        why = g_strdup_printf("%s died: %s", mob_str(peer->name), mob_str(peer->reason));
+    mob_lost_say_owner(ref, machine_of(node, ref->owner), why, text);
+    return mob_fault_value(&(MobFault){.kind = mob_lost_kind(MOB_LOST_OWNER_DEAD),
+                                       .reason = mob_lost_reason(MOB_LOST_OWNER_DEAD),
+                                       .message = text->str,
+                                       .node = mob_str(node->name),
+                                       .at = now});
+}
+
 /* After deaths: all that hangs on a process that is no more. */
 static void
 drop_the_dead(MobNode *node, const MobInput *in, MobOutbox *out)

@@ -313,8 +313,7 @@ mob_node_on_get_object(MobNode *node, const MobInput *in, MobOutbox *out)
         return;
     }
     if (mob_cluster_is_dead(&node->cluster, get->object.owner)) {
-        g_autoptr(MobValue) fault = mob_node_fault(
-            node, MOB_FAULT_OWNER_DIED, "the owner of the object has died", NULL, NULL, in->now);
+        g_autoptr(MobValue) fault = mob_node_owner_died(node, &get->object, in->now);
         mob_node_send_here(in->from, get->object.id, fault, out);
         return;
     }

@@ -18,6 +18,7 @@
 
 #include "runtime/cluster.h"
 #include "runtime/leases.h"
+#include "runtime/lost.h"
 #include "runtime/node.h"
 #include "runtime/policy.h"
 #include "runtime/pull.h"
@@ -111,6 +112,8 @@ MobValue *mob_node_fault(const MobNode *node, MobFaultKind kind, const char *mes
 
 /* --- node_members.c --- */
 
+/* Returns (transfer full) the error for an object whose owner is known to be dead. */
+MobValue *mob_node_owner_died(const MobNode *node, const MobRef *ref, MobTime now);
 void mob_node_on_start(MobNode *node, const MobInput *in, MobOutbox *out);
 void mob_node_on_node_registered(MobNode *node, const MobInput *in, MobOutbox *out);
 void mob_node_on_resource_view(MobNode *node, const MobInput *in, MobOutbox *out);

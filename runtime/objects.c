@@ -77,13 +77,10 @@ copy_nodes(const MobRow *row)
 MobValue *
 mob_object_freed_fault(MobStep *step, const MobRow *row)
 {
-    g_autoptr(GString) text = g_string_new(NULL);
-
     if (row != NULL)
-        mob_name_object(text, row->ref.path, row->ref.id.index);
-    g_string_append(text, row != NULL ? " was freed: nobody held a reference to it any more"
-                                      : "the object was freed: nobody held a reference to it");
-    return mob_worker_fault(step, MOB_FAULT_OBJECT_LOST, NULL, (MobAddress){0}, text->str, NULL);
+        return mob_worker_lost(step, MOB_LOST_OUT_OF_SCOPE, &row->ref, NULL);
+    return mob_worker_fault(step, MOB_FAULT_OBJECT_LOST, NULL, (MobAddress){0},
+                            "the object was freed: nobody held a reference to it", NULL);
 }
 
 static void
@@ -271,31 +268,20 @@ ask_owner(MobStep *step, MobRow *row)
     mob_send(step->out, row->ref.owner, ask);
 }
 
-static MobValue *
-owner_died_fault(MobStep *step, const MobRow *row, const char *why)
-{
-    g_autoptr(GString) text = g_string_new("the owner of ");
-
-    mob_name_object(text, row->ref.path, row->ref.id.index);
-    g_string_append(text, ", ");
-    mob_worker_name(step->worker, row->ref.owner, text);
-    g_string_append_printf(text, ", died%s%s", why != NULL ? ": " : "", why != NULL ? why : "");
-    return mob_worker_fault(step, MOB_FAULT_OWNER_DIED, NULL, row->ref.owner, text->str, NULL);
-}
-
 void
 mob_object_want(MobStep *step, MobRow *row)
 {
     if (row->owned || row->asked || mob_row_is_available(row))
         return;
     if (mob_worker_is_dead(step->worker, row->ref.owner))
-        mob_object_set_inline(step, row, owner_died_fault(step, row, NULL));
+        mob_object_set_inline(step, row,
+                              mob_worker_lost(step, MOB_LOST_OWNER_DEAD, &row->ref, NULL));
     else
         ask_owner(step, row);
 }
 
 void
-mob_objects_on_owner_dead(MobStep *step, MobAddress worker, MobNodeId node, const char *why)
+mob_objects_on_owner_dead(MobStep *step, MobAddress worker, MobNodeId node)
 {
     if (step->worker->borrowed_rows == 0)
         return;
@@ -311,7 +297,8 @@ mob_objects_on_owner_dead(MobStep *step, MobAddress worker, MobNodeId node, cons
     for (guint i = 0; i < hit->len; i++) { /* one error may let the next row go */
         row = mob_row_find(step->worker, g_array_index(hit, MobObjectId, i));
         if (row != NULL)
-            mob_object_set_inline(step, row, owner_died_fault(step, row, why));
+            mob_object_set_inline(step, row,
+                                  mob_worker_lost(step, MOB_LOST_OWNER_DEAD, &row->ref, NULL));
     }
 }
 

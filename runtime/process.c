@@ -21,7 +21,8 @@ static const char *const input_names[MOB_INPUT_COUNT] = {
     "start", "message", "reset", "timer", "call", "child", "leave", "evict", "printed", "disk"};
 
 static const char *const call_names[MOB_CALL_COUNT] = {
-    "submit", "get", "wait", "put", "compute", "sleep", "output", "return", "raise",
+    "submit", "get",    "wait",  "put",  "compute", "sleep",
+    "output", "return", "raise", "free", "pin",     "adopt",
 };
 
 bool

@@ -70,17 +70,9 @@ mob_recover_again(MobStep *step, MobAddress peer)
 /* --- running the task again --- */
 
 static void
-fail(MobStep *step, MobRow *row, const char *why)
+fail(MobStep *step, MobRow *row, MobLost why)
 {
-    g_autoptr(GString) text = g_string_new(NULL);
-
-    mob_name_object(text, row->ref.path, row->ref.id.index);
-    g_autofree char *name = g_strdup(text->str);
-    g_string_append_printf(text, " is lost and cannot be made again: %s%s",
-                           mob_object_is_put(row->ref.id) ? name : "", why);
-    MobValue *fault = mob_worker_fault(step, MOB_FAULT_RECONSTRUCTION, row->task, (MobAddress){0},
-                                       text->str, NULL);
-    mob_object_set_inline(step, row, fault);
+    mob_object_set_inline(step, row, mob_worker_lost(step, why, &row->ref, row->task));
 }
 
 static void
@@ -102,7 +94,8 @@ recover_args(MobStep *step, const MobTask *task)
     for (uint32_t i = 0; i < task->args->count; i++) {
         const MobRef *ref = &task->args->items[i].ref;
         MobRow *row = mob_object_is(ref->id) ? mob_row_find(step->worker, ref->id) : NULL;
-        if (row == NULL || !row->owned || mob_row_is_available(row))
+        if (row == NULL || !row->owned ||
+            (mob_row_is_available(row) && !mob_free_take_back(step, row)))
             continue;
         if (row->lost == 0)
             row->lost = step->input->event; /* it was freed, and is wanted again */
@@ -143,17 +136,14 @@ recover(MobStep *step, MobRow *row)
     if (!mob_row_in_scope(row) && row->lineage == 0)
         return;
     if (row->task == NULL) {
-        fail(step, row,
-             mob_object_is_put(row->ref.id) ? " is a put, no task makes it"
-                                            : "its task may not be retried");
+        fail(step, row, mob_object_is_put(row->ref.id) ? MOB_LOST_PUT : MOB_LOST_RETRIES_OFF);
         return;
     }
     if (row->task->place != MOB_TASK_DONE)
         return; /* its task is on its way already */
     if (row->task->retries_left == 0) {
         fail(step, row,
-             row->task->lineage_evicted ? "its lineage was evicted"
-                                        : "the retries of its task are used up");
+             row->task->lineage_evicted ? MOB_LOST_LINEAGE_EVICTED : MOB_LOST_RETRIES_USED_UP);
         return;
     }
     row->state = MOB_ROW_LOST;

@@ -9,7 +9,8 @@
  *
  *  - in scope: anything but lineage counts. Out of scope the value goes.
  *  - lineage alone keeps the row, so that the object can be made again. A value
- *    that cannot be made again (a put) stays as long as lineage needs it.
+ *    that cannot be made again (a put, or one whose lineage was evicted) stays as
+ *    long as lineage needs it.
  *  - nothing counts: the row goes, and with it the lineage of its task.
  */
 #include "runtime/worker_parts.h"
@@ -287,8 +288,8 @@ mob_row_free_strays(MobStep *step, MobRow *row)
         free_on_all(step, row, row->more->strays);
 }
 
-static void
-free_copies(MobStep *step, MobRow *row)
+void
+mob_row_free_copies(MobStep *step, MobRow *row)
 {
     if (row->owned && row->more != NULL) {
         free_on_all(step, row, row->more->nodes);
@@ -310,7 +311,7 @@ static void
 free_value(MobStep *step, MobRow *row)
 {
     forget_value(step, row);
-    free_copies(step, row);
+    mob_row_free_copies(step, row);
     NOTE(step->out, OBJECT_FREED, .object = row->ref.id, .path = row->ref.path,
          .owner = row->ref.owner);
     row->state = MOB_ROW_FREED;
@@ -351,7 +352,7 @@ settle_one(MobStep *step, MobRow *row)
     }
     if (task_is_pending(row))
         return; /* W1: settled when the task ends */
-    bool can_be_made_again = row->task != NULL;
+    bool can_be_made_again = row->task != NULL && !row->task->lineage_evicted;
     if (row->state != MOB_ROW_FREED && (row->lineage == 0 || can_be_made_again))
         free_value(step, row);
     if (row->lineage == 0)

@@ -167,6 +167,10 @@ mob_waits_registered(MobStep *step)
 {
     MobExec *exec = exec_of(step);
 
+    if (exec->waiting && exec->call == MOB_CALL_PIN) {
+        mob_pin_registered(step);
+        return;
+    }
     if (!exec->waiting || exec->call != MOB_CALL_GET || exec->unregistered == 0)
         return;
     if (--exec->unregistered == 0)
@@ -271,8 +275,8 @@ mob_waits_row_ready(MobStep *step, MobRow *row)
 {
     MobExec *exec = exec_of(step);
 
-    if (!exec->waiting || row->waits == 0 || exec->call == MOB_CALL_PUT)
-        return;
+    if (!exec->waiting || row->waits == 0)
+        return; /* a put or pin marks no rows */
     take_row(step, row);
     if (exec->refs != NULL)
         advance(step);
@@ -412,8 +416,7 @@ mob_waits_on_deadline(MobStep *step)
 {
     MobExec *exec = exec_of(step);
 
-    if (!exec->waiting || exec->call == MOB_CALL_PUT || exec->refs == NULL ||
-        exec->unregistered > 0)
+    if (!exec->waiting || exec->refs == NULL || exec->unregistered > 0)
         return; /* in the last case every value is there, and on its way to the body */
     if (exec->call == MOB_CALL_WAIT) {
         finish_wait(step);

@@ -7,9 +7,9 @@ enum {
     REMOVED_MAX = 1024 /* removed borrowers that are remembered, should they be added late */
 };
 
-MobValue *
-mob_worker_fault(MobStep *step, MobFaultKind kind, const MobTask *task, MobAddress where,
-                 const char *message, const MobValue *cause)
+/* Fills in which task @fault is about (may be NULL), and @where (may be nobody). */
+static MobValue *
+make_fault(MobStep *step, MobFault fault, const MobTask *task, MobAddress where)
 {
     const MobExec *exec = &step->worker->exec;
     const MobTaskSpec *spec = task != NULL ? task->spec : NULL;
@@ -27,17 +27,37 @@ mob_worker_fault(MobStep *step, MobFaultKind kind, const MobTask *task, MobAddre
     }
     if (mob_address_is(where))
         mob_worker_name(step->worker, where, node);
-    MobFault fault = {
-        .kind = kind,
-        .message = message,
-        .task = name->len > 0 ? name->str : NULL,
-        .attempt = attempt,
-        .attempts_max = spec != NULL && spec->retries >= 0 ? (uint32_t)spec->retries + 1 : 0,
-        .node = node->len > 0 ? node->str : NULL,
-        .at = step->input->now,
-        .cause = cause != NULL ? cause : (task != NULL ? task->last_fault : NULL),
-    };
+    fault.task = name->len > 0 ? name->str : NULL;
+    fault.attempt = attempt;
+    fault.attempts_max = spec != NULL && spec->retries >= 0 ? (uint32_t)spec->retries + 1 : 0;
+    fault.node = node->len > 0 ? node->str : NULL;
+    fault.at = step->input->now;
+    if (fault.cause == NULL && task != NULL)
+        fault.cause = task->last_fault;
     return mob_fault_value(&fault);
+}
+
+MobValue *
+mob_worker_fault(MobStep *step, MobFaultKind kind, const MobTask *task, MobAddress where,
+                 const char *message, const MobValue *cause)
+{
+    return make_fault(step, (MobFault){.kind = kind, .message = message, .cause = cause}, task,
+                      where);
+}
+
+MobValue *
+mob_worker_lost(MobStep *step, MobLost lost, const MobRef *ref, const MobTask *task)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    MobFault fault = {.kind = mob_lost_kind(lost), .reason = mob_lost_reason(lost)};
+
+    if (lost == MOB_LOST_OWNER_DEAD)
+        mob_worker_say_owner(step->worker, ref, text);
+    else
+        mob_lost_say(lost, ref, text);
+    fault.message = text->str;
+    return make_fault(step, fault, task,
+                      lost == MOB_LOST_OWNER_DEAD ? ref->owner : (MobAddress){0});
 }
 
 void
@@ -57,6 +77,7 @@ ask_again_everywhere(MobStep *step, MobAddress peer)
     mob_objects_again(step, peer);
     mob_recover_again(step, peer);
     mob_borrow_again(step, peer);
+    mob_free_again(step, peer);
     mob_exec_again(step, peer);
 }
 
@@ -210,7 +231,9 @@ on_exit_worker(MobStep *step)
     MobWorker *worker = step->worker;
 
     if (worker->exec.phase == MOB_EXEC_NONE && mob_table_count(worker->rows) == 0 &&
-        mob_table_count(worker->registrations) + mob_table_count(worker->leases) == 0 &&
+        mob_table_count(worker->registrations) + mob_table_count(worker->leases) +
+                mob_table_count(worker->freeing) ==
+            0 &&
         !worker->driver)
         mob_exit(step->out, mob_str_new("it was idle"));
     else
@@ -258,6 +281,8 @@ static const Handler on_message[MOB_MSG_COUNT] = {
     [MOB_MSG_REMOVE_BORROWER] = mob_borrow_on_message,
     [MOB_MSG_VERIFY_BORROWER] = mob_borrow_on_message,
     [MOB_MSG_BORROWER_VERIFIED] = mob_borrow_on_message,
+    [MOB_MSG_FREE_VALUES] = mob_free_on_message,
+    [MOB_MSG_VALUES_FREED] = mob_free_on_message,
 };
 
 static const Handler on_timer[MOB_TIMER_COUNT] = {
@@ -371,9 +396,11 @@ worker_free(MobProcess *self)
     mob_table_free_full(worker->rows, (GDestroyNotify)mob_row_free);
     mob_table_free_full(worker->nodes, free_peer);
     mob_msg_unref(worker->roll);
-    mob_table_free(worker->dead);
+    mob_table_free_full(worker->dead, (GDestroyNotify)mob_worker_dead_free);
     mob_recent_free(worker->removed);
     mob_table_free_full(worker->registrations, (GDestroyNotify)mob_registration_free);
+    mob_table_free_full(worker->freeing, (GDestroyNotify)mob_freeing_free);
+    mob_table_free(worker->pins);
     mob_table_free_full(worker->bundles, (GDestroyNotify)mob_value_unref);
     mob_str_unref(worker->bundle_used_id);
     g_array_unref(worker->broken);
@@ -405,9 +432,9 @@ mob_worker_new(MobAddress address, const MobConfig *config, const MobWorkerOptio
     worker->manager = options->node_manager;
     worker->node_name = mob_str_ref(options->node_name);
     worker->driver = options->driver;
-    MobTable **tables[] = {&worker->rows,          &worker->tasks,  &worker->shapes,
-                           &worker->leases,        &worker->nodes,  &worker->dead,
-                           &worker->registrations, &worker->bundles};
+    MobTable **tables[] = {
+        &worker->rows, &worker->tasks,         &worker->shapes,  &worker->leases,  &worker->nodes,
+        &worker->dead, &worker->registrations, &worker->bundles, &worker->freeing, &worker->pins};
     for (size_t i = 0; i < G_N_ELEMENTS(tables); i++)
         *tables[i] = mob_table_new();
     worker->removed = mob_recent_new(REMOVED_MAX);

@@ -63,6 +63,9 @@ recount_all(const MobWorker *worker)
     while ((row = mob_table_next(worker->rows, &at)))
         for (uint32_t i = 0; row->more != NULL && i < row->more->nested.count; i++)
             recount(counts, row->more->nested.items[i].id, (Counts){0, 0, 1});
+    at = 0;
+    while ((row = mob_table_next(worker->pins, &at)))
+        recount(counts, row->ref.id, (Counts){0, 0, 1});
     for (guint i = 0; i < worker->exec.registering->len; i++)
         recount(counts, g_array_index(worker->exec.registering, MobObjectId, i), (Counts){0, 0, 1});
     return counts;

@@ -168,6 +168,8 @@ mob_worker_explain(const MobProcess *process, GString *into)
     }
     if (exec->call == MOB_CALL_PUT)
         g_string_append(into, "room in the object store");
+    else if (exec->call == MOB_CALL_PIN)
+        g_string_append(into, "the driver to pin an object");
     else if (missing > 1)
         g_string_append_printf(into, " (and %u more)", missing - 1);
     g_string_append_c(into, '\n');

@@ -87,19 +87,44 @@ mob_worker_name(MobWorker *worker, MobAddress process, GString *into)
         g_string_append_printf(into, "/w%u", process.local - MOB_LOCAL_POOL);
 }
 
+void
+mob_worker_say_owner(MobWorker *worker, const MobRef *ref, GString *into)
+{
+    const MobPeerNode *peer = mob_worker_peer(worker, (MobNodeId){ref->owner.node});
+    const MobDeadWorker *dead = mob_table_get(worker->dead, mob_key_address(ref->owner));
+    const char *machine = peer != NULL                            ? mob_str(peer->name)
+                          : dead != NULL && dead->machine != NULL ? mob_str(dead->machine)
+                                                                  : NULL;
+    g_autofree char *why = NULL;
+
+    if (dead != NULL)
+        why = g_strdup(mob_str(dead->reason));
+    else if (peer != NULL && !peer->alive)
+        why = g_strdup_printf("%s died: %s", machine, mob_str(peer->reason));
+    mob_lost_say_owner(ref, machine, why, into);
+}
+
+void
+mob_worker_dead_free(MobDeadWorker *dead)
+{
+    mob_str_unref(dead->machine);
+    mob_str_unref(dead->reason);
+    g_free(dead);
+}
+
 /* --- nodes and workers come and go --- */
 
 static void
 node_died(MobStep *step, MobPeerNode *peer)
 {
     MobNodeId node = peer->node;
-    g_autofree char *why =
-        g_strdup_printf("%s died: %s", mob_str(peer->name), mob_str(peer->reason));
 
     mob_objects_on_node_dead(step, node);
     mob_own_leases_on_node_dead(step, node);
-    mob_objects_on_owner_dead(step, (MobAddress){0}, node, why);
+    mob_objects_on_owner_dead(step, (MobAddress){0}, node);
     mob_borrow_on_dead(step, (MobAddress){0}, node);
+    mob_free_forget_dead(step);
+    mob_pins_forget_dead(step);
 }
 
 /* Takes in what is said of a node; true if it is news that it is dead. */
@@ -188,10 +213,14 @@ mob_worker_on_worker_died(MobStep *step)
     MobView machine = {.node = {news->worker.node}, .name = news->machine, .alive = true};
     if (news->machine != NULL) /* it may not have been heard of */
         learn_all(step, &(MobViews){&machine, 1});
-    mob_table_add(worker->dead, key, worker);
+    MobDeadWorker *dead = g_new(MobDeadWorker, 1);
+    *dead = (MobDeadWorker){mob_str_ref(news->machine), mob_str_ref(news->reason)};
+    mob_table_add(worker->dead, key, dead);
     worker->dead_workers++;
     mob_own_leases_on_worker_dead(step, news->worker, mob_str(news->reason));
-    mob_objects_on_owner_dead(step, news->worker, (MobNodeId){0}, mob_str(news->reason));
+    mob_objects_on_owner_dead(step, news->worker, (MobNodeId){0});
     mob_borrow_on_dead(step, news->worker, (MobNodeId){0});
     mob_borrow_again(step, news->worker);
+    mob_free_forget_dead(step);
+    mob_pins_forget_dead(step);
 }

@@ -12,6 +12,8 @@
  *     owner_answers.c  what node managers say of leases, and what failures mean
  *     recover.c  objects that were lost, and tasks that run again
  *     borrow.c   references of other owners, and others' references of ours
+ *     free.c     values that a program gives up by hand
+ *     pin.c      references that a program writes down
  *     exec.c     the body: program, arguments, start
  *     results.c  its end: results to the store, references handed over, the reply
  *     calls.c    what a body asks for: submit, put, output
@@ -30,6 +32,7 @@
  */
 #pragma once
 
+#include "runtime/lost.h"
 #include "runtime/recent.h"
 #include "runtime/worker.h"
 
@@ -38,6 +41,7 @@ typedef struct MobRow MobRow;
 typedef struct MobTask MobTask;
 typedef struct MobShape MobShape;
 typedef struct MobOwnLease MobOwnLease;
+typedef struct MobFreeing MobFreeing;
 
 #define NOTE(out, KIND, ...)                                                                       \
     do {                                                                                           \
@@ -212,7 +216,7 @@ typedef struct {
     bool noted;            /* the trace was told that the body waits */
     MobTime deadline;      /* MOB_TIME_NEVER: none */
     MobTime asked_at;
-    MobObjectId putting; /* put: the object that is being stored */
+    MobObjectId putting; /* put, pin: the object that is being stored or pinned */
 
     /* the reply that is being put together */
     MobTaskReply *reply; /* owned */
@@ -228,6 +232,12 @@ typedef struct {
     bool alive;
     MobStr *reason;
 } MobPeerNode;
+
+/* A worker or driver that has died. */
+typedef struct {
+    MobStr *machine; /* owned; NULL: nobody has said */
+    MobStr *reason;  /* owned */
+} MobDeadWorker;
 
 /* A process that a request was sent to and whose connection broke. */
 typedef struct {
@@ -264,10 +274,13 @@ struct MobWorker {
     MobTable *nodes;         /* node -> MobPeerNode, owned: those that joined or died since, or
                               * were looked up */
     uint32_t dead_nodes;     /* how many of those are dead */
-    MobTable *dead;          /* address of a dead worker -> itself (not NULL) */
+    MobTable *dead;          /* address of a dead worker -> MobDeadWorker, owned */
     uint32_t dead_workers;   /* how many: asked for every message, so not of the table */
     MobRecent *removed;      /* registrar, token: borrowers that were removed */
     MobTable *registrations; /* registrar, token -> MobRegistration, owned */
+    MobTable *freeing;       /* token -> MobFreeing, owned: FreeValues that were not answered */
+    MobTable *pins;          /* object -> MobRow: references to it were written down; each counts
+                              * in contained */
     GArray *unverified;      /* of MobToken: VerifyBorrower (borrower: who asks) that came before
                               * the news of the registrar's death */
     uint32_t doubts;         /* doubtful borrowers of what we own */
@@ -340,6 +353,7 @@ void mob_row_free_strays(MobStep *step, MobRow *row);
 /* A value that is here mentions @inner, or no longer does. */
 void mob_row_begin_containing(MobStep *step, MobRow *inner);
 void mob_row_end_containing(MobStep *step, MobRow *inner);
+void mob_row_free_copies(MobStep *step, MobRow *row); /* all of them */
 /* The row now contains @refs, too: each is counted. @refs is copied. */
 void mob_row_contain(MobStep *step, MobRow *row, const MobRef *refs, uint32_t count);
 /* Counts the arguments of a task: by reference and nested; settle when down. */
@@ -361,7 +375,7 @@ MobValue *mob_object_freed_fault(MobStep *step, const MobRow *row);
 void mob_object_tell(MobStep *step, MobRow *row); /* all subscribers and askers */
 void mob_objects_on_message(MobStep *step); /* GetStatus, ObjectStatus, SubscribeLocations … */
 void mob_objects_on_node_dead(MobStep *step, MobNodeId node);
-void mob_objects_on_owner_dead(MobStep *step, MobAddress worker, MobNodeId node, const char *why);
+void mob_objects_on_owner_dead(MobStep *step, MobAddress worker, MobNodeId node);
 void mob_objects_again(MobStep *step, MobAddress peer); /* after a reset */
 
 /* --- submit.c --- */
@@ -454,6 +468,25 @@ void mob_borrow_on_dead(MobStep *step, MobAddress worker, MobNodeId node);
 void mob_borrow_again(MobStep *step, MobAddress peer);
 void mob_registration_free(MobRegistration *registration);
 
+/* --- free.c --- */
+
+void mob_free_on_call(MobStep *step, const MobCall *call);
+void mob_free_on_message(MobStep *step); /* FreeValues, ValuesFreed */
+/* A freed object that can be made again is to be: it counts as lost from now on. */
+bool mob_free_take_back(MobStep *step, MobRow *row);
+void mob_free_again(MobStep *step, MobAddress peer);
+void mob_free_forget_dead(MobStep *step);
+void mob_freeing_free(MobFreeing *freeing);
+
+/* --- pin.c --- */
+
+/* The object stays as long as this process. */
+void mob_pin_row(MobStep *step, MobRow *row);
+void mob_pins_forget_dead(MobStep *step);
+void mob_pin_on_call(MobStep *step, const MobCall *call);
+void mob_pin_on_adopt(MobStep *step, const MobCall *call);
+void mob_pin_registered(MobStep *step); /* what the body waits for */
+
 /* --- exec.c --- */
 
 void mob_exec_on_push(MobStep *step);
@@ -508,6 +541,9 @@ MobPeerNode *mob_worker_peer(MobWorker *worker, MobNodeId node);
 /* The newest live node of that name, or NULL. */
 MobPeerNode *mob_worker_peer_by_name(MobWorker *worker, const MobStr *name);
 bool mob_worker_is_dead(const MobWorker *worker, MobAddress process);
+/* Appends that the owner of @ref has died: who that was, and why. */
+void mob_worker_say_owner(MobWorker *worker, const MobRef *ref, GString *into);
+void mob_worker_dead_free(MobDeadWorker *dead);
 /* "n2/w0" */
 void mob_worker_name(MobWorker *worker, MobAddress process, GString *into);
 void mob_worker_take_roll(MobStep *step);
@@ -521,4 +557,7 @@ void mob_worker_retry(MobStep *step, MobAddress peer);
 /* (transfer full) an error value about @task (may be NULL) on @where (may be nobody). */
 MobValue *mob_worker_fault(MobStep *step, MobFaultKind kind, const MobTask *task, MobAddress where,
                            const char *message, const MobValue *cause);
+/* (transfer full) the error that stands for an object that cannot be had; @task
+ * (may be NULL) has made it. */
+MobValue *mob_worker_lost(MobStep *step, MobLost lost, const MobRef *ref, const MobTask *task);
 void mob_worker_pull(MobStep *step, const MobRef *ref, bool wait); /* GetObject */

@@ -166,6 +166,8 @@ on_input(MobCheck *check, const MobEvent *event)
 {
     if (event->input->kind == MOB_INPUT_MESSAGE || event->input->kind == MOB_INPUT_RESET)
         check_order(check, event);
+    if (event->input->kind == MOB_INPUT_CALL)
+        mob_check_objects_call(check, event);
     if (event->input->kind != MOB_INPUT_MESSAGE)
         return;
     mob_check_objects_message(check, event);
@@ -213,7 +215,8 @@ mob_check_new(MobWorld *world, const MobState *state, const MobConfig *config)
     MobCheck *check = g_new0(MobCheck, 1);
     MobTable **tables[] = {&check->known,   &check->tasks,   &check->functions, &check->runs,
                            &check->pending, &check->brought, &check->outers,    &check->inners,
-                           &check->moved,   &check->leases,  &check->conns,     &check->deaths};
+                           &check->moved,   &check->leases,  &check->conns,     &check->deaths,
+                           &check->by_hand};
 
     check->watcher = (MobWatcher){
         .wanted = MOB_WANT(TASK_SUBMITTED) | MOB_WANT(TASK_LEASED) | MOB_WANT(TASK_RUNNING) |
@@ -252,6 +255,7 @@ mob_check_free(MobCheck *check)
     mob_table_free_full(check->moved, mob_check_moved_free);
     mob_table_free(check->brought);
     mob_table_free(check->deaths);
+    mob_table_free(check->by_hand);
     g_array_unref(check->unreported);
     g_free(check->violation.text);
     g_free(check);

@@ -127,6 +127,22 @@ mob_check_objects_message(MobCheck *check, const MobEvent *event)
     }
 }
 
+/* What a program frees by hand may be an error from then on; and a reference that
+ * it has read from a text it has. */
+void
+mob_check_objects_call(MobCheck *check, const MobEvent *event)
+{
+    const MobCall *call = event->input->call;
+
+    if (call->kind == MOB_CALL_ADOPT)
+        bring(check, event->process, call->refs, call->ref_count);
+    for (uint32_t i = 0; call->kind == MOB_CALL_FREE && i < call->ref_count; i++) {
+        MobKey key = mob_key_object(call->refs[i].id);
+        if (mob_table_get(check->by_hand, key) == NULL)
+            mob_table_add(check->by_hand, key, check);
+    }
+}
+
 /* A reference was made here or came by message; nobody makes them up. */
 static void
 on_ref_added(MobCheck *check, const MobNote *note)
@@ -278,6 +294,8 @@ on_freed(MobCheck *check, const MobNote *note)
     if (known != NULL)
         known->freed = check->state->event;
     outer_is_gone(check, note->object);
+    if (note->reason != NULL)
+        return; /* by hand, whoever holds it */
     check_mentions(check, note);
     if (!mob_check_affords(check, check->state->procs->len))
         return;
@@ -336,7 +354,9 @@ on_failed(MobCheck *check, const MobEvent *event, const MobNote *note)
         check_given_up(check, note);
     }
     check_owner_died(check, event, note);
-    if (!mob_check_is_licensed(check, kind))
+    if (!mob_check_is_licensed(check, kind) ||
+        (kind == MOB_FAULT_OBJECT_FREED &&
+         mob_table_get(check->by_hand, mob_key_object(note->object)) == NULL))
         mob_check_fail(check, "I8", "an error has a licence",
                        "%s is %s, and nothing that happened excuses it",
                        mob_check_object_name(check, note->object), mob_fault_name(kind));

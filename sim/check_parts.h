@@ -113,6 +113,7 @@ struct MobCheck {
     MobTable *leases;    /* lease -> LeaseSeen, owned */
     MobTable *conns;     /* from and to -> ConnSeen, owned */
     MobTable *deaths;    /* process, and node or process -> itself: who was told of whose death */
+    MobTable *by_hand;   /* object -> itself: a program has freed it */
     GArray *unreported;  /* of DeathSeen: workers whose node manager has not noticed yet */
     MobTime last_at;
     uint64_t credit; /* work that may be done beyond the least; see mob_check_affords() */
@@ -152,6 +153,8 @@ void mob_check_run_free(gpointer run);
 
 /* What the message brings to the process. */
 void mob_check_objects_message(MobCheck *check, const MobEvent *event);
+/* What a body asks for. */
+void mob_check_objects_call(MobCheck *check, const MobEvent *event);
 void mob_check_object_note(MobCheck *check, const MobEvent *event, const MobNote *note);
 /* @object has this value somewhere; false if it had another one before. */
 bool mob_check_learn_value(MobCheck *check, MobObjectId object, MobAddress owner, uint64_t size,

@@ -184,6 +184,19 @@ answer_call(MobOracle *oracle, Frame *frame, const MobCall *call, MobAnswer *ans
     case MOB_CALL_COMPUTE:
     case MOB_CALL_SLEEP:
         return true;
+    case MOB_CALL_FREE:
+        oracle->silent = "it frees values by hand";
+        return true;
+    case MOB_CALL_PIN:
+        oracle->silent = "it writes references down";
+        answer->values = g_new(MobValue *, 1);
+        answer->values[answer->value_count++] = mob_value_nil();
+        return true;
+    case MOB_CALL_ADOPT:
+        oracle->silent = "it reads references from texts";
+        answer->refs = g_new(MobRef, 1);
+        answer->refs[answer->ref_count++] = mob_ref_copy(&call->refs[0]);
+        return true;
     case MOB_CALL_RETURN:
     case MOB_CALL_RAISE:
     case MOB_CALL_COUNT:

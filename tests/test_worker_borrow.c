@@ -305,7 +305,7 @@ Test(worker_borrow, the_death_of_a_worker_says_where_it_was)
     news->machine = mob_str_new("n76"); /* nobody has said that there is one */
     news->reason = mob_str_new("killed");
     rig_give(&rig, NODE1, news);
-    rig_is_error(rig_answer(&rig)->fault, MOB_FAULT_OWNER_DIED, "n76/w0, died: killed");
+    rig_is_error(rig_answer(&rig)->fault, MOB_FAULT_OWNER_DIED, "n76/w0 died: killed");
 }
 
 Test(worker_borrow, several_objects_of_a_dead_owner_may_go_at_once)

@@ -22,7 +22,7 @@ S.messages = {
   "PinObject", "ObjectPinned", "FreeObjects", "SubscribeLocations", "UnsubscribeLocations",
   "Locations", "ObjectMoved", "Pull", "PullFailed", "Chunk", "ChunkReceived", "PushTask",
   "TaskReply", "GetStatus", "ObjectStatus", "AddBorrower", "BorrowerAdded", "RemoveBorrower",
-  "BorrowerRemoved", "VerifyBorrower", "BorrowerVerified",
+  "BorrowerRemoved", "VerifyBorrower", "BorrowerVerified", "FreeValues", "ValuesFreed",
 }
 
 -- Errors that a program may end with although it is right: tasks here are

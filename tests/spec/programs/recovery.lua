@@ -1,0 +1,230 @@
+-- recovery.lua: the programs of recovery_spec.lua that need tasks which submit
+-- tasks. "quiet" is said when nothing should be left but what is said to stay.
+local m = require "mobula"
+
+local P = {}
+
+local function on(node) return { scheduling_strategy = { node = node, soft = false } } end
+local function near(node) return { scheduling_strategy = { node = node, soft = true } } end
+
+local function quiet()
+  print "quiet"
+  m.sleep("3s")
+end
+
+-- Gets a value once and for all.
+local function take(r)
+  local v = m.get(r)
+  r:drop()
+  return v
+end
+
+local make = m.remote("make", function(bytes, n)
+  m.compute("1ms")
+  return { n = n, data = m.bytes(bytes, n) }
+end, { max_retries = -1 })
+
+local add = m.remote("add", function(x, bytes)
+  m.compute("1ms")
+  return { n = x.n + 1, data = m.bytes(bytes, x.n) }
+end, { max_retries = -1 })
+
+local number = m.remote("number", function(x) return x.n end, { max_retries = -1 })
+
+-- What the error at the root of the chain says of itself.
+local function root(err)
+  while err.cause do err = err.cause end
+  return err.name .. " " .. tostring(err.reason)
+end
+
+local name_of = m.remote("name_of", function(t)
+  local v, err = m.try(t[1])
+  return v and v.n or root(err)
+end)
+
+-- --- an owner that dies ---
+
+local keep = m.remote("keep", function(bytes)
+  local r = make.options(near "n2").remote(bytes, 1)
+  m.wait { r }
+  return { r }
+end, { max_retries = 0 })
+
+-- The value that was had before stays; a get after it is an error.
+function P.owner_dies(bytes)
+  local r = m.get(keep.options(on "n1").remote(bytes))[1]
+  local before = m.get(r)
+  print "kill"
+  m.sleep("100ms")
+  local _, err = m.try(r)
+  return { n = before.n, size = #before.data, name = err.name, reason = err.reason,
+           message = err.message, task = m.get(name_of.remote { r }) }
+end
+
+-- Its children run on, somewhere, when it dies: they end with it.
+local parent = m.remote("parent", function(bytes)
+  local child = m.remote("child", function() m.compute("10s") return 1 end)
+  local r = make.options(on "n2").remote(bytes, 1)
+  local s = child.options(on "n2").remote()
+  m.wait { r }
+  print "kill"
+  return m.get(s)
+end, { max_retries = 0 })
+
+function P.family(bytes)
+  local _, err = m.try(parent.options(on "n1").remote(bytes))
+  m.sleep("100ms")
+  print "quiet"
+  m.sleep("3s")
+  return err.name
+end
+
+-- The lost object needs what somebody owned who is dead.
+local borrow = m.remote("borrow", function(t, bytes)
+  local r = add.options(near "n2").remote(t[1], bytes)
+  m.wait { r }
+  return { r }
+end, { max_retries = 0 })
+
+function P.argument_of_a_dead_owner(bytes)
+  local x = m.get(keep.options(on "n1").remote(bytes))[1]
+  local y = add.options(on "n3").remote(x, bytes)
+  m.wait { y }
+  x:drop()
+  print "kill"
+  m.sleep("200ms")
+  local _, err = m.try(y)
+  return root(err)
+end
+
+-- --- free by hand ---
+
+-- A borrower frees what main owns.
+local free = m.remote("free", function(t)
+  m.get(t[1])
+  m.free(t)
+  local _, err = m.try(t[1])
+  return root(err)
+end)
+
+function P.freed_by_a_borrower(bytes)
+  local x = make.options(near "n2").remote(bytes, 7)
+  local answer = take(free.options(near "n1").remote { x })
+  local _, err = m.try(x)
+  answer = answer .. ", " .. root(err)
+  x:drop()
+  quiet()
+  return answer
+end
+
+-- What is nested in a value that is freed stays while the reference does.
+function P.freed_outside(bytes)
+  local inner = make.remote(bytes, 7)
+  local outer = m.put { inner }
+  inner:drop()
+  local r = m.get(outer)[1]
+  m.free(outer)
+  m.sleep("10ms")
+  local n = m.get(r).n
+  r:drop()
+  outer:drop()
+  quiet()
+  return n
+end
+
+-- --- references as text ---
+
+local read = m.remote("read", function(text)
+  local r = m.ref(text)
+  return m.get(r).n
+end)
+
+local write = m.remote("write", function(t) return m.pin(t[1]) end)
+
+function P.pinned(bytes, who)
+  local x = make.options(near "n2").remote(bytes, 7)
+  local text
+  if who == "a task" then
+    text = m.get(write.options(near "n1").remote { x })
+  else
+    text = m.pin(x)
+    assert(text == m.pin(x), "the same text twice")
+  end
+  x:drop()
+  m.sleep("50ms")
+  print "kill"
+  m.sleep("100ms")
+  return m.get(read.remote(text)) + m.get(m.ref(text)).n
+end
+
+-- A reference that came from a text is kept beyond the task.
+local later = m.remote("later", function(t) m.sleep("20ms") return m.get(t[1]).n end)
+local relay = m.remote("relay", function(text)
+  local r = m.ref(text)
+  return { later.remote { r }, r }
+end)
+
+function P.pinned_and_kept(bytes)
+  local x = make.options(near "n2").remote(bytes, 7)
+  local text = m.pin(x)
+  x:drop()
+  local t = m.get(relay.options(near "n1").remote(text))
+  return m.get(t[1]) + m.get(t[2]).n
+end
+
+function P.pinned_of_a_worker(bytes)
+  local r = m.get(keep.options(on "n1").remote(bytes))[1]
+  local _, err = m.try(write.remote { r })
+  while err.cause do err = err.cause end
+  local text = m.pin(r) -- main may
+  r:drop()
+  m.sleep("20ms")
+  local n = m.get(m.ref(text)).n
+  print "kill"
+  m.sleep("100ms")
+  local _, gone = m.try(m.ref(text))
+  return { why = err.message, n = n, gone = gone.name }
+end
+
+-- --- every message of borrowing ---
+
+-- Everything that the protocol of references says is said here at least once.
+local box = m.remote("box", function(bytes)
+  local r = make.options(near "n2").remote(bytes, 5)
+  m.wait { r }
+  return { r = r, data = m.bytes(bytes) }
+end, { max_retries = -1 })
+local hand_on = m.remote("hand_on", function(b) m.compute("1ms") return { b.r } end,
+  { max_retries = -1 })
+local open = m.remote("open", function(t) return m.get(t[1]).n end, { max_retries = -1 })
+
+function P.everything(bytes)
+  local b = box.options(near "n1").remote(bytes)
+  local c = hand_on.options(near "n3").remote(b)
+  local n = 0
+  local t, err = m.try(c)
+  if t then
+    local o = open.options(near "n3").remote(t)
+    n = m.try(o) or 5
+    o:drop()
+    t[1]:drop()
+  end
+  b:drop()
+  c:drop()
+  local p = m.put { n = 2, data = m.bytes(bytes, 2) }
+  n = n + take(number.options(near "n1").remote(p)) + take(number.options(near "n2").remote(p))
+  p:drop()
+  local x = make.options(near "n2").remote(bytes, 1)
+  local y = add.options(near "n3").remote(x, bytes)
+  m.wait({ x, y }, { num_returns = 2 })
+  m.free(x)
+  local f = free.options(near "n1").remote { y }
+  m.try(f)
+  f:drop()
+  x:drop()
+  y:drop()
+  quiet()
+  return t and n or "lost"
+end
+
+function m.main(what, ...) return P[what](...) end
