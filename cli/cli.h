@@ -80,6 +80,7 @@ typedef struct {
     char *name;    /* of a cluster */
     char *store_text;
     char *memory_text;
+    char *spill_dir;
     char *run; /* a run folder */
     char *rows_text;
     char *keep_text;

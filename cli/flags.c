@@ -77,6 +77,8 @@ static const FlagInfo flags[] = {
      "of each machine; default: as many as there are here"},
     {MOB_FLAG_MAKE, "store", 0, G_OPTION_ARG_STRING, AT(store_text), "BYTES",
      "object store of each machine: 2GiB, 500MB; default: 30 % of the memory, at most 2GiB each"},
+    {MOB_FLAG_MAKE, "spill-dir", 0, G_OPTION_ARG_FILENAME, AT(spill_dir), "FOLDER",
+     "what a store has no room for goes to files there, removed at the end; default: in TMPDIR"},
     {MOB_FLAG_MAKE, "memory", 0, G_OPTION_ARG_STRING, AT(memory_text), "BYTES",
      "of each machine, and the most a process of it may take; default: 3/4 of what is here"},
     {MOB_FLAG_MAKE, "name", 0, G_OPTION_ARG_STRING, AT(name), "NAME",
@@ -294,6 +296,23 @@ read_events(MobTerm *term, MobFlags *into)
     return false;
 }
 
+/* Whoever goes into the background goes elsewhere, too. */
+static bool
+read_folder(MobTerm *term, const char *name, char **folder)
+{
+    char *given = *folder;
+
+    if (given == NULL)
+        return true;
+    if (!g_file_test(given, G_FILE_TEST_IS_DIR)) {
+        mob_term_complain(term, "--%s %s: there is no such folder; make it first", name, given);
+        return false;
+    }
+    *folder = g_canonicalize_filename(given, NULL);
+    g_free(given);
+    return true;
+}
+
 /* Of clusters and lists. */
 static bool
 check_cluster_values(MobTerm *term, MobFlags *into)
@@ -329,7 +348,8 @@ check_cluster_values(MobTerm *term, MobFlags *into)
                           into->memory_text);
         return false;
     }
-    return read_number(term, "limit", into->rows_text, 1, &into->rows) &&
+    return read_folder(term, "spill-dir", &into->spill_dir) &&
+           read_number(term, "limit", into->rows_text, 1, &into->rows) &&
            read_number(term, "keep", into->keep_text, 1, &into->keep);
 }
 
@@ -446,6 +466,7 @@ mob_cli_clear(MobCli *cli)
                      cli->flags.name,
                      cli->flags.store_text,
                      cli->flags.memory_text,
+                     cli->flags.spill_dir,
                      cli->flags.run,
                      cli->flags.rows_text,
                      cli->flags.keep_text,

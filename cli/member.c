@@ -35,6 +35,7 @@ typedef struct {
     MobCli *cli;
     MobJoin *join; /* borrowed */
     MobNest *nest;
+    MobNest *spill; /* NULL: it spills there, too */
     MobClusterPlace place;
     char *name;    /* owned; given by the head; NULL: not yet */
     int signals;   /* a signalfd */
@@ -97,6 +98,8 @@ birth_of(const Member *member)
     birth->total = (MobResources){.cpu = (int64_t)cpus * MOB_UNIT, .memory = INT64_C(8) << 30};
     birth->store_bytes = mob_up_store(flags, 1);
     birth->cores = cpus;
+    if (member->spill != NULL)
+        birth->spill = mob_str_new(mob_nest_path(member->spill));
     return birth;
 }
 
@@ -268,9 +271,13 @@ live(Member *member)
 static bool
 settle(Member *member, GError **error)
 {
+    const char *spill = member->cli->flags.spill_dir;
+
     if (!mob_clusters_enter(NULL, &member->place, error))
         return false;
-    member->nest = mob_nest_new("/proc/self/exe", error);
+    if (spill != NULL && (member->spill = mob_nest_new(spill, "/proc/self/exe", error)) == NULL)
+        return false;
+    member->nest = mob_nest_new(NULL, "/proc/self/exe", error);
     return member->nest != NULL;
 }
 
@@ -314,6 +321,7 @@ run(MobCli *cli, void *join, int ready)
     if (member.daemon != 0)
         kill(member.daemon, SIGKILL);
     reap(&member);
+    mob_nest_free(member.spill);
     mob_nest_free(member.nest);
     mob_clusters_leave(&member.place);
     close(member.signals);

@@ -147,6 +147,7 @@ open_cluster(Up *up, GError **error)
             .machine_count = up->machines->len,
             .stays = true,
             .outside = up->outside,
+            .spill = up->cli->flags.spill_dir,
         },
         error);
     if (up->local == NULL)

@@ -395,6 +395,16 @@ mob_local_config(MobConfig *config)
     config->chunks_in_flight = PIECES;
 }
 
+static bool
+open_spill(MobLocal *local, GError **error)
+{
+    const char *parent = local->options.spill;
+
+    if (parent != NULL)
+        local->spill = mob_nest_new(parent, local->options.command, error);
+    return parent == NULL || local->spill != NULL;
+}
+
 MobLocal *
 mob_local_new(const MobLocalOptions *options, GError **error)
 {
@@ -440,9 +450,10 @@ mob_local_new(const MobLocalOptions *options, GError **error)
     local->listener.fd = -1;
     for (size_t i = 0; i < options->machine_count; i++)
         mob_local_box_new(local, &options->machines[i]);
-    local->nest = mob_nest_new(options->command, error);
+    local->nest = mob_nest_new(NULL, options->command, error);
     local->root = local->nest != NULL ? mob_nest_path(local->nest) : NULL;
-    if (local->nest != NULL && mob_local_listen(local, error) && mob_local_wire_open(local, error))
+    if (local->nest != NULL && mob_local_listen(local, error) &&
+        mob_local_wire_open(local, error) && open_spill(local, error))
         return local;
     mob_local_free(local);
     return NULL;
@@ -466,6 +477,7 @@ mob_local_free(MobLocal *local)
     }
     for (guint i = 0; i < local->boxes->len; i++)
         mob_local_end_box(local, g_ptr_array_index(local->boxes, i));
+    mob_nest_free(local->spill);
     mob_nest_free(local->nest);
     for (guint i = 0; i < local->pending->len; i++)
         mob_report_free(g_array_index(local->pending, MobPending, i).report);

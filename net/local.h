@@ -27,6 +27,9 @@ typedef struct {
      * loopback, each with a folder of its own; "tls:SPACE@HOST,…": each in a
      * network namespace of its own, where it has that address. Borrowed during the call. */
     const char *wire;
+    /* Where machines spill to, in a folder that goes with the cluster; NULL: where their
+     * sockets are. Borrowed during the call. */
+    const char *spill;
     /* How the head, then the only machine made here, listens for machines that
      * somebody else starts; NULL: it does not. Borrowed, outlives the cluster. */
     MobJoin *outside;

@@ -93,6 +93,8 @@ daemon_birth(MobLocal *local, const MobLocalBox *box)
         .cpu = machine->cpus,
         .memory = machine->memory,
         .customs = machine->customs != NULL ? mob_customs_ref(machine->customs) : NULL};
+    if (local->spill != NULL)
+        birth->spill = mob_str_new(mob_nest_path(local->spill));
     birth->cores =
         machine->cores != 0 ? machine->cores : (uint32_t)MAX(machine->cpus / MOB_UNIT, 1);
     return birth;

@@ -126,6 +126,7 @@ struct MobLocal {
     MobLocalOptions options;
     MobNest *nest;      /* owned: the folder */
     const char *root;   /* where it is */
+    MobNest *spill;     /* owned: where machines spill to; NULL: there */
     MobLocalWire *wire; /* owned; NULL: by sockets of Unix */
     MobLoop *loop;
     MobClock clock;

@@ -154,9 +154,9 @@ end_cleaner(MobNest *nest)
 
 /* A new folder whose lock is ours; false if somebody who sweeps was faster. */
 static bool
-try_folder(MobNest *nest)
+try_folder(MobNest *nest, const char *parent)
 {
-    nest->path = g_build_filename(g_get_tmp_dir(), PREFIX RANDOM, NULL);
+    nest->path = g_build_filename(parent, PREFIX RANDOM, NULL);
     if (g_mkdtemp_full(nest->path, 0700) != NULL)
         nest->lock = take_lock(nest->path, O_CREAT);
     if (nest->lock >= 0)
@@ -166,12 +166,12 @@ try_folder(MobNest *nest)
 }
 
 static bool
-settle(MobNest *nest, const char *command, GError **error)
+settle(MobNest *nest, const char *parent, const char *command, GError **error)
 {
     for (int i = 0; i < TRIES && nest->path == NULL; i++)
-        try_folder(nest);
+        try_folder(nest, parent);
     if (nest->path == NULL) {
-        g_set_error(error, MOB_NET_ERROR, 0, "cannot make a folder in %s: %s", g_get_tmp_dir(),
+        g_set_error(error, MOB_NET_ERROR, 0, "cannot make a folder in %s: %s", parent,
                     g_strerror(errno));
         return false;
     }
@@ -184,13 +184,14 @@ settle(MobNest *nest, const char *command, GError **error)
 }
 
 MobNest *
-mob_nest_new(const char *command, GError **error)
+mob_nest_new(const char *parent, const char *command, GError **error)
 {
     MobNest *nest = g_new0(MobNest, 1);
 
     nest->lock = nest->alive = -1;
-    sweep(g_get_tmp_dir());
-    if (settle(nest, command, error))
+    parent = parent != NULL ? parent : g_get_tmp_dir();
+    sweep(parent);
+    if (settle(nest, parent, command, error))
         return nest;
     mob_nest_free(nest);
     return NULL;

@@ -11,9 +11,10 @@
 
 typedef struct MobNest MobNest;
 
-/* A new one, after removing those whose makers are dead; @command is what the small
- * process is started from. There is a folder logs in it. NULL with an error. */
-MobNest *mob_nest_new(const char *command, GError **error);
+/* A new one in @parent (NULL: where temporary files are), after removing those there
+ * whose makers are dead; @command is what the small process is started from. There is
+ * a folder logs in it. NULL with an error. */
+MobNest *mob_nest_new(const char *parent, const char *command, GError **error);
 /* Removes it. */
 void mob_nest_free(MobNest *nest);
 const char *mob_nest_path(const MobNest *nest);
