@@ -13,10 +13,12 @@
 
 #include "net/clock.h"
 #include "net/disk_files.h"
+#include "runtime/control.h"
 #include "runtime/table.h"
 
 enum {
-    MAX_THREADS = 4
+    MAX_THREADS = 4,
+    NOMINAL = 1000000,
 };
 
 #define QUIET (10 * MOB_SECOND)
@@ -37,6 +39,12 @@ typedef struct {
     MobDiskOrder *remove; /* owned; to be given when it is not busy any more; or NULL */
 } File;
 
+typedef struct {
+    uint32_t number;
+    MobTrouble trouble;
+    uint32_t speed_ppm;
+} Fault;
+
 struct MobNetDisk {
     MobNetDiskOptions options;
     char *folder;
@@ -44,8 +52,7 @@ struct MobNetDisk {
     MobInterest interest; /* an eventfd */
     MobTable *files;      /* number -> File, owned */
     uint64_t pending;
-    bool full;
-    bool gone;
+    GArray *faults;       /* of Fault: in force */
     char *trouble;        /* owned; why it cannot write, as was said; NULL: it can */
     uint64_t quiet_until; /* real time: nothing is said of reading before */
     GPtrArray *threads;
@@ -196,18 +203,10 @@ start_read(MobNetDisk *disk, Job *job)
 static void
 start(MobNetDisk *disk, Job *job)
 {
-    bool writes = job->order->verb == MOB_DISK_WRITE;
-
-    if (job->order->verb == MOB_DISK_REMOVE)
-        give(disk, job);
-    else if (writes && disk->full)
-        give_up(disk, job, MOB_DISK_FULL, "a fault has filled it");
-    else if (disk->gone)
-        give_up(disk, job, MOB_DISK_FAILED, "a fault has removed the folder");
-    else if (writes)
-        give(disk, job);
-    else
+    if (job->order->verb == MOB_DISK_READ)
         start_read(disk, job);
+    else
+        give(disk, job);
 }
 
 /* --- orders --- */
@@ -262,6 +261,63 @@ uint64_t
 mob_net_disk_pending(const MobNetDisk *disk)
 {
     return disk->pending;
+}
+
+/* --- faults --- */
+
+/* It takes so much longer as makes a nominal disk that slow. */
+static gint
+slowness(const MobNetDisk *disk, uint32_t speed_ppm)
+{
+    uint64_t ns = disk->options.ns_per_kib * NOMINAL / MAX(speed_ppm, 1);
+
+    return (gint)MIN(ns, (uint64_t)G_MAXINT);
+}
+
+/* Of those that slow it down the last one holds. */
+static void
+tell_threads(MobNetDisk *disk)
+{
+    gint flags = 0;
+    gint ns_per_kib = 0;
+
+    for (guint i = 0; i < disk->faults->len; i++) {
+        const Fault *fault = &g_array_index(disk->faults, Fault, i);
+        if (fault->trouble == MOB_TROUBLE_FULL)
+            flags |= MOB_DISK_IS_FULL;
+        else if (fault->trouble == MOB_TROUBLE_GONE)
+            flags |= MOB_DISK_IS_GONE;
+        else
+            ns_per_kib = slowness(disk, fault->speed_ppm);
+    }
+    g_atomic_int_set(&disk->pace.flags, flags);
+    g_atomic_int_set(&disk->pace.ns_per_kib, ns_per_kib);
+}
+
+static void
+bite(const MobNetDisk *disk, MobDiskEnd end)
+{
+    for (guint i = 0; i < disk->faults->len; i++) {
+        const Fault *fault = &g_array_index(disk->faults, Fault, i);
+        if (end != MOB_DISK_OK || fault->trouble == MOB_TROUBLE_SLOW)
+            disk->options.bite(disk->options.data, fault->number);
+    }
+}
+
+void
+mob_net_disk_fault(MobNetDisk *disk, const MobRule *rule)
+{
+    Fault fault = {rule->number, (MobTrouble)rule->trouble, rule->speed_ppm};
+
+    if (!rule->healed)
+        g_array_append_val(disk->faults, fault);
+    for (guint i = disk->faults->len; rule->healed && i-- > 0;)
+        if (g_array_index(disk->faults, Fault, i).number == rule->number)
+            g_array_remove_index(disk->faults, i);
+    tell_threads(disk);
+    if (!rule->healed && fault.trouble == MOB_TROUBLE_GONE &&
+        mob_disk_folder_remove(disk->folder) > 0)
+        disk->options.bite(disk->options.data, fault.number);
 }
 
 /* --- answers --- */
@@ -336,6 +392,7 @@ finish(MobNetDisk *disk, Job *job)
         return;
     if (order->verb == MOB_DISK_READ && job->end == MOB_DISK_OK)
         answer_read(job, &answer);
+    bite(disk, answer.end);
     disk->pending--;
     forget(disk, order->file);
     if (order->verb == MOB_DISK_WRITE)
@@ -373,18 +430,6 @@ on_done(MobInterest *interest, uint32_t events)
     }
 }
 
-/* --- faults --- */
-
-void
-mob_net_disk_fault(MobNetDisk *disk, bool full, bool gone, uint32_t ns_per_kib)
-{
-    disk->full = full;
-    disk->gone = gone;
-    g_atomic_int_set(&disk->pace.ns_per_kib, (gint)MIN(ns_per_kib, (uint32_t)G_MAXINT));
-    if (gone)
-        mob_disk_folder_remove(disk->folder);
-}
-
 /* --- making --- */
 
 MobNetDisk *
@@ -397,6 +442,8 @@ mob_net_disk_new(const MobNetDiskOptions *options)
     disk->name = g_strdup(options->name);
     disk->files = mob_table_new();
     disk->threads = g_ptr_array_new();
+    disk->faults = g_array_new(FALSE, FALSE, sizeof(Fault));
+    disk->pace.most = options->most;
     g_mutex_init(&disk->lock);
     g_cond_init(&disk->work);
     disk->interest = (MobInterest){.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
@@ -413,7 +460,7 @@ mob_net_disk_new(const MobNetDiskOptions *options)
 static void
 end_threads(MobNetDisk *disk)
 {
-    g_atomic_int_set(&disk->pace.stop, 1);
+    g_atomic_int_or(&disk->pace.flags, MOB_DISK_STOP);
     g_mutex_lock(&disk->lock);
     disk->closing = true;
     g_cond_broadcast(&disk->work);
@@ -435,6 +482,7 @@ mob_net_disk_free(MobNetDisk *disk)
     close(disk->interest.fd);
     mob_table_free_full(disk->files, file_free);
     g_ptr_array_unref(disk->threads);
+    g_array_unref(disk->faults);
     g_mutex_clear(&disk->lock);
     g_cond_clear(&disk->work);
     g_free(disk->trouble);

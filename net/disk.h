@@ -20,9 +20,13 @@ typedef struct {
     const char *folder; /* where files are to be; one that is there is a leftover */
     const char *name;   /* of the machine, for people */
     MobLoop *loop;
-    MobRoom room; /* for values that are read */
+    MobRoom room;        /* for values that are read */
+    uint64_t most;       /* 1/1000: more of a disk than this is never used */
+    uint64_t ns_per_kib; /* what a disk takes for them that a fault slows down */
     /* The order that was given with @event is done; @answer is borrowed. */
     void (*answer)(void *data, uint64_t event, const MobDiskAnswer *answer);
+    /* The fault with @number has touched something. */
+    void (*bite)(void *data, uint32_t number);
     void *data;
 } MobNetDiskOptions;
 
@@ -35,6 +39,5 @@ void mob_net_disk_order(MobNetDisk *disk, MobDiskOrder *order, uint64_t event);
 /* How many orders have yet to be answered. */
 uint64_t mob_net_disk_pending(const MobNetDisk *disk);
 
-/* A fault: the disk is full (nothing more is written), the folder is removed and stays
- * away, each KiB takes @ns_per_kib longer. All zero: it works as it can. */
-void mob_net_disk_fault(MobNetDisk *disk, bool full, bool gone, uint32_t ns_per_kib);
+/* A fault (MOB_VERB_DISK) begins, or has healed. Several may be in force. */
+void mob_net_disk_fault(MobNetDisk *disk, const MobRule *rule);

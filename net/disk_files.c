@@ -42,20 +42,28 @@ end_of(int code)
 
 /* --- pace --- */
 
-static bool
-is_stopped(MobDiskPace *pace)
+/* Why not to go on; 0: there is no reason. */
+static int
+trouble(MobDiskPace *pace, bool writes)
 {
-    return g_atomic_int_get(&pace->stop) != 0;
+    gint flags = g_atomic_int_get(&pace->flags);
+
+    if ((flags & MOB_DISK_STOP) != 0)
+        return ECANCELED;
+    if ((flags & MOB_DISK_IS_GONE) != 0)
+        return ENOENT;
+    return writes && (flags & MOB_DISK_IS_FULL) != 0 ? ENOSPC : 0;
 }
 
 /* Takes as long for @bytes as a slow disk would; it may become fast, or end, meanwhile. */
 static void
-dawdle(MobDiskPace *pace, uint64_t bytes)
+dawdle(MobDiskPace *pace, uint64_t bytes, bool writes)
 {
     uint64_t done = 0;
     uint64_t rate;
 
-    while ((rate = (uint64_t)g_atomic_int_get(&pace->ns_per_kib)) > 0 && !is_stopped(pace)) {
+    while ((rate = (uint64_t)g_atomic_int_get(&pace->ns_per_kib)) > 0 &&
+           trouble(pace, writes) == 0) {
         uint64_t time = bytes * rate / 1024;
         if (done >= time)
             return;
@@ -93,33 +101,35 @@ make_folder(const char *folder)
 
 /* Whether the disk will have some room left. What does not say how large it is may. */
 static bool
-has_room(int folder, uint64_t size)
+has_room(int folder, uint64_t size, uint64_t most)
 {
     struct statvfs disk;
 
     if (fstatvfs(folder, &disk) != 0 || disk.f_blocks == 0)
         return true;
     uint64_t free = (uint64_t)disk.f_bavail * disk.f_frsize;
-    uint64_t spare = (uint64_t)disk.f_blocks * disk.f_frsize / 100 * MOB_DISK_SPARE_PERCENT;
+    uint64_t spare = (uint64_t)disk.f_blocks * disk.f_frsize / 1000 * (1000 - MIN(most, 1000));
     return free >= spare && free - spare >= size;
 }
 
-void
+uint64_t
 mob_disk_folder_remove(const char *folder)
 {
     int fd = open_folder(folder);
     DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
     const struct dirent *entry;
+    uint64_t count = 0;
 
     if (dir == NULL) {
         if (fd >= 0)
             close(fd);
-        return;
+        return 0;
     }
     while ((entry = readdir(dir)) != NULL)
-        unlinkat(fd, entry->d_name, 0);
+        count += unlinkat(fd, entry->d_name, 0) == 0;
     closedir(dir);
     rmdir(folder);
+    return count;
 }
 
 /* --- writing --- */
@@ -146,10 +156,10 @@ write_bytes(Writer *writer, const uint8_t *bytes, uint64_t length)
     while (writer->code == 0 && writer->at - begin < length) {
         uint64_t done = writer->at - begin;
         size_t piece = (size_t)MIN(length - done, (uint64_t)MOB_DISK_PIECE);
-        if (is_stopped(writer->pace))
-            writer->code = ECANCELED;
-        else if (write_piece(writer, bytes + done, piece))
-            dawdle(writer->pace, writer->at - begin - done);
+        if (write_piece(writer, bytes + done, piece))
+            dawdle(writer->pace, writer->at - begin - done, true);
+        if (writer->code == 0)
+            writer->code = trouble(writer->pace, true);
     }
 }
 
@@ -226,13 +236,15 @@ mob_disk_file_write(const char *folder, uint64_t file, const GPtrArray *values, 
                     char **why)
 {
     char name[NAME_MAX_LENGTH];
-    int fd = make_folder(folder);
-    int code = fd < 0 ? errno : 0;
+    int code = trouble(pace, true);
+    int fd = code == 0 ? make_folder(folder) : -1;
 
     name_of(file, name);
-    if (fd >= 0 && !has_room(fd, size_of(values))) {
+    if (code == 0 && fd < 0)
+        code = errno;
+    if (fd >= 0 && !has_room(fd, size_of(values), pace->most)) {
         *why =
-            g_strdup_printf("less than %d %% of that disk would be free", MOB_DISK_SPARE_PERCENT);
+            g_strdup_printf("more than %d %% of that disk would be used", (int)(pace->most / 10));
         close(fd);
         return MOB_DISK_FULL;
     }
@@ -250,20 +262,20 @@ mob_disk_file_write(const char *folder, uint64_t file, const GPtrArray *values, 
 static int
 read_bytes(int fd, uint64_t at, uint8_t *into, uint64_t length, MobDiskPace *pace)
 {
-    while (length > 0) {
-        if (is_stopped(pace))
-            return ECANCELED;
+    int code = 0;
+
+    while (length > 0 && (code = trouble(pace, false)) == 0) {
         ssize_t got = pread(fd, into, (size_t)MIN(length, (uint64_t)MOB_DISK_PIECE), (off_t)at);
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
             return got < 0 ? errno : ENODATA;
-        dawdle(pace, (uint64_t)got);
+        dawdle(pace, (uint64_t)got, false);
         into += got;
         at += (uint64_t)got;
         length -= (uint64_t)got;
     }
-    return 0;
+    return code != 0 ? code : trouble(pace, false);
 }
 
 MobDiskEnd

@@ -15,14 +15,18 @@ enum {
     MOB_DISK_PIECE = 1 << 20, /* bytes that are moved at once */
 };
 
-/* What the owner of the threads tells them while they work. */
-typedef struct {
-    gint stop;       /* atomic: leave off */
-    gint ns_per_kib; /* atomic: so much slower than it could be */
-} MobDiskPace;
+typedef enum {
+    MOB_DISK_STOP = 1,    /* leave off */
+    MOB_DISK_IS_FULL = 2, /* write no more */
+    MOB_DISK_IS_GONE = 4, /* do as if there were no folder */
+} MobDiskFlag;
 
-/* Less of a disk than this is never free (Ray: local_fs_capacity_threshold, 0.95). */
-#define MOB_DISK_SPARE_PERCENT 5
+/* What the owner of the threads tells them, also while they work. */
+typedef struct {
+    gint flags;      /* atomic: of MobDiskFlag */
+    gint ns_per_kib; /* atomic: so much slower than it could be */
+    uint64_t most;   /* 1/1000: more of a disk than this is never used */
+} MobDiskPace;
 
 /* Writes a new file with @values (of MobValue), one behind the other, those that are
  * rules written out. Unless it ends well, @why (transfer full) says what was wrong. */
@@ -33,5 +37,6 @@ MobDiskEnd mob_disk_file_read(const char *folder, uint64_t file, uint64_t at, ui
                               uint64_t length, MobDiskPace *pace, char **why);
 void mob_disk_file_remove(const char *folder, uint64_t file);
 
-/* Removes the folder and all files in it, if it is ours; what is no file stays. */
-void mob_disk_folder_remove(const char *folder);
+/* Removes the folder and all files in it, if it is ours; what is no file stays. Returns
+ * how many files that were. */
+uint64_t mob_disk_folder_remove(const char *folder);

@@ -355,6 +355,21 @@ on_disk(void *data, uint64_t event, const MobDiskAnswer *answer)
     mob_nethost_step(host, &input, host->address, event);
 }
 
+static void
+on_disk_bite(void *data, uint32_t number)
+{
+    mob_look_bite(data, number);
+}
+
+/* What the cluster's disks take for a KiB: only a fault asks for it. */
+static uint64_t
+disk_time(const MobNetHost *host)
+{
+    const uint64_t bits = 8 * 1024;
+
+    return bits * 1000 / MAX(host->config.disk_bandwidth, 1) * host->clock.pace;
+}
+
 /* One folder for all lives of a machine, so that each removes what the one before has left. */
 static void
 open_disk(MobNetHost *host)
@@ -368,7 +383,10 @@ open_disk(MobNetHost *host)
                                                        .name = mob_str(birth->name),
                                                        .loop = host->loop,
                                                        .room = mob_shared_room(host),
+                                                       .most = host->config.disk_full,
+                                                       .ns_per_kib = disk_time(host),
                                                        .answer = on_disk,
+                                                       .bite = on_disk_bite,
                                                        .data = host});
 }
 

@@ -164,8 +164,8 @@ mob_local_newborn(MobLocal *local, MobSight *sight)
 {
     for (guint i = 0; i < local->faults->len; i++) {
         const MobLocalFault *fault = g_ptr_array_index(local->faults, i);
-        bool here =
-            fault->verb != MOB_VERB_SLOW || box_of(&fault->target)->node == sight->address.node;
+        bool here = (fault->verb != MOB_VERB_SLOW && fault->verb != MOB_VERB_DISK) ||
+                    box_of(&fault->target)->node == sight->address.node;
         if (fault->ruled && !fault->healed && here)
             send_rule(sight, &fault->rule);
     }

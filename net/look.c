@@ -318,6 +318,10 @@ carry_out(MobNetHost *host, const MobRule *rule)
     case MOB_VERB_SLOW:
         host->speed_ppm = rule->speed_ppm;
         break;
+    case MOB_VERB_DISK:
+        if (host->disk != NULL)
+            mob_net_disk_fault(host->disk, rule);
+        break;
     case MOB_VERB_EVICT:
         input.kind = MOB_INPUT_EVICT;
         input.object = rule->object;

@@ -21,9 +21,11 @@
 #include "net/disk.h"
 #include "net/disk_files.h"
 #include "runtime/cbor.h"
+#include "runtime/control.h"
 
-#define PATIENCE (20 * MOB_SECOND)
-#define MIB      (UINT64_C(1) << 20)
+#define PATIENCE   (20 * MOB_SECOND)
+#define NS_PER_KIB 1000
+#define MIB        (UINT64_C(1) << 20)
 
 /* --- a disk that fails --- */
 
@@ -74,6 +76,7 @@ static GArray *answers; /* of Heard */
 static uint64_t numbers;
 static uint32_t rooms; /* taken and not given back */
 static bool no_room;
+static uint32_t bites[10]; /* by fault */
 
 static inline void
 leave_room(void *data)
@@ -119,12 +122,22 @@ on_answer(void *data, uint64_t event, const MobDiskAnswer *answer)
 }
 
 static inline void
+on_bite(void *data, uint32_t number)
+{
+    (void)data;
+    bites[number]++;
+}
+
+static inline void
 open_disk(void)
 {
     disk = mob_net_disk_new(&(MobNetDiskOptions){.folder = folder,
                                                  .name = "n1",
                                                  .loop = loop,
                                                  .room = {take_room, NULL},
+                                                 .most = 950,
+                                                 .ns_per_kib = NS_PER_KIB,
+                                                 .bite = on_bite,
                                                  .answer = on_answer});
 }
 
@@ -237,6 +250,30 @@ static inline MobDiskEnd
 end_of(uint64_t number)
 {
     return await(number)->end;
+}
+
+/* --- faults --- */
+
+static inline void
+break_disk(uint32_t number, MobTrouble trouble, uint32_t speed_ppm)
+{
+    MobRule rule = {.number = number, .trouble = trouble, .speed_ppm = speed_ppm};
+
+    mob_net_disk_fault(disk, &rule);
+}
+
+static inline void
+slow_down(uint32_t times)
+{
+    break_disk(9, MOB_TROUBLE_SLOW, 1000000 / times);
+}
+
+static inline void
+heal(uint32_t number)
+{
+    MobRule rule = {.number = number, .healed = true};
+
+    mob_net_disk_fault(disk, &rule);
 }
 
 /* --- values --- */

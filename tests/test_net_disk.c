@@ -76,7 +76,7 @@ Test(net_disk, values_are_held_on_to_until_the_answer)
 {
     g_autoptr(MobValue) value = text_of(4 * MIB, 5);
 
-    mob_net_disk_fault(disk, false, false, 20000);
+    slow_down(20);
     uint64_t number = write_one(1, value);
     cr_assert_eq(value->refs_held, 2);
     await(number);
@@ -130,7 +130,7 @@ Test(net_disk, a_file_that_is_removed_goes_when_those_who_read_it_have_read_it)
 
     cr_assert_eq(end_of(write_one(1, value)), MOB_DISK_OK);
     cr_assert_eq(end_of(write_one(2, value)), MOB_DISK_OK);
-    mob_net_disk_fault(disk, false, false, 20000);
+    slow_down(20);
     uint64_t first = read_whole(1, 0, value);
     uint64_t second = read_whole(1, 0, value);
     remove_file(1);
@@ -147,7 +147,7 @@ Test(net_disk, a_file_that_is_removed_while_it_is_written_goes_afterwards)
     g_autoptr(MobValue) value = text_of(2 * MIB, 5);
     g_autoptr(MobValue) small = text_of(100, 5);
 
-    mob_net_disk_fault(disk, false, false, 20000);
+    slow_down(20);
     uint64_t number = write_one(1, value);
     remove_file(1);
     for (uint64_t file = 2; file <= 1000; file++) {
@@ -355,7 +355,7 @@ Test(net_disk, a_disk_that_others_fill_in_the_middle_of_a_write_is_full)
     g_autofree char *contents = g_malloc0(9 * MIB);
 
     cr_assert_eq(end_of(write_one(1, small)), MOB_DISK_OK);
-    mob_net_disk_fault(disk, false, false, 50000);
+    slow_down(50);
     uint64_t number = write_one(2, value);
     while (files_there() < 2)
         g_usleep(1000);
@@ -363,7 +363,7 @@ Test(net_disk, a_disk_that_others_fill_in_the_middle_of_a_write_is_full)
     while (write(fd, contents, 100000) > 0)
         ;
     close(fd);
-    mob_net_disk_fault(disk, false, false, 0);
+    heal(9);
     cr_assert_eq(end_of(number), MOB_DISK_FULL);
     cr_assert_eq(files_there(), 1, "nothing of it is left");
     assert_is(await(read_whole(1, 0, small))->value, small);
@@ -376,7 +376,7 @@ Test(net_disk, giving_an_order_takes_no_time_however_slow_the_disk_is)
 {
     g_autoptr(MobValue) value = text_of(20 * MIB, 5);
 
-    mob_net_disk_fault(disk, false, false, 1000000); /* 20 s for it all */
+    slow_down(1000); /* 20 s for it all */
     uint64_t begun = mob_clock_real();
     for (uint64_t file = 1; file <= 10; file++)
         write_one(file, value);
@@ -390,7 +390,7 @@ Test(net_disk, its_end_waits_for_no_order_and_leaves_nothing)
     g_autoptr(MobValue) value = text_of(20 * MIB, 5);
 
     cr_assert_eq(end_of(write_one(1, value)), MOB_DISK_OK);
-    mob_net_disk_fault(disk, false, false, 1000000);
+    slow_down(1000);
     for (uint64_t file = 2; file <= 10; file++) {
         write_one(file, value);
         read_whole(1, 0, value);
@@ -410,12 +410,14 @@ Test(net_disk, a_disk_that_is_said_to_be_full_takes_nothing_and_gives_what_it_ha
     g_autoptr(MobValue) value = text_of(100000, 5);
 
     cr_assert_eq(end_of(write_one(1, value)), MOB_DISK_OK);
-    mob_net_disk_fault(disk, true, false, 0);
+    break_disk(1, MOB_TROUBLE_FULL, 0);
     uint64_t number = write_one(2, value);
     cr_assert_null(heard(number), "never before the order has been given");
     cr_assert_eq(end_of(number), MOB_DISK_FULL);
+    cr_assert_eq(bites[1], 1);
     assert_is(await(read_whole(1, 0, value))->value, value);
-    mob_net_disk_fault(disk, false, false, 0);
+    cr_assert_eq(bites[1], 1);
+    heal(1);
     cr_assert_eq(end_of(write_one(3, value)), MOB_DISK_OK);
 }
 
@@ -424,11 +426,51 @@ Test(net_disk, a_folder_that_is_said_to_be_gone_is_gone_until_it_is_healed)
     g_autoptr(MobValue) value = text_of(100000, 5);
 
     cr_assert_eq(end_of(write_one(1, value)), MOB_DISK_OK);
-    mob_net_disk_fault(disk, false, true, 0);
+    break_disk(2, MOB_TROUBLE_GONE, 0);
     cr_assert_neq(g_access(folder, F_OK), 0);
+    cr_assert_eq(bites[2], 1);
     cr_assert_eq(end_of(read_whole(1, 0, value)), MOB_DISK_FAILED);
     cr_assert_eq(end_of(write_one(2, value)), MOB_DISK_FAILED);
-    mob_net_disk_fault(disk, false, false, 0);
+    cr_assert_eq(bites[2], 3);
+    cr_assert_neq(g_access(folder, F_OK), 0);
+    heal(2);
     cr_assert_eq(end_of(read_whole(1, 0, value)), MOB_DISK_FAILED);
     cr_assert_eq(end_of(write_one(3, value)), MOB_DISK_OK);
+}
+
+Test(net_disk, a_fault_hits_what_is_under_way)
+{
+    g_autoptr(MobValue) value = text_of(8 * MIB, 5);
+
+    cr_assert_eq(end_of(write_one(1, value)), MOB_DISK_OK);
+    slow_down(1000);
+    uint64_t writing = write_one(2, value);
+    uint64_t reading = read_whole(1, 0, value);
+    while (files_there() < 2)
+        g_usleep(1000);
+    break_disk(1, MOB_TROUBLE_FULL, 0);
+    cr_assert_eq(end_of(writing), MOB_DISK_FULL);
+    cr_assert_null(heard(reading), "who reads needs no room");
+    cr_assert_eq(files_there(), 1);
+    break_disk(2, MOB_TROUBLE_GONE, 0);
+    cr_assert_eq(end_of(reading), MOB_DISK_FAILED);
+    cr_assert_eq(files_there(), 0);
+}
+
+Test(net_disk, a_slow_disk_takes_its_time_and_may_become_fast_in_the_middle)
+{
+    g_autoptr(MobValue) value = text_of(MIB, 5);
+    uint64_t begun = mob_clock_real();
+
+    slow_down(200); /* 0.2 s for a MiB */
+    cr_assert_eq(end_of(write_one(1, value)), MOB_DISK_OK);
+    cr_assert_geq(mob_clock_real() - begun, 200 * MOB_MS);
+    cr_assert_eq(bites[9], 1);
+    break_disk(3, MOB_TROUBLE_SLOW, 0); /* it stands still */
+    uint64_t number = read_whole(1, 0, value);
+    mob_loop_wait(loop, mob_clock_real() + 50 * MOB_MS);
+    cr_assert_null(heard(number));
+    heal(3);
+    heal(9);
+    assert_is(await(number)->value, value);
 }
