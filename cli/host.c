@@ -158,7 +158,8 @@ on_submitted(void *data, const MobJob *job, uint32_t number)
     foreseen.bundle = mob_value_ref(job->bundle);
     MobLoader *loader = mob_loaders_of(&cluster->host->loaders, job->bundle_id);
     mob_watchdog_begin(cluster->host->loaders.lua, &loader->resumed, true);
-    foreseen.oracle = mob_oracle_new(loader, &cluster->oracle_picks, job, root, ORACLE_STEPS);
+    foreseen.oracle =
+        mob_oracle_new(loader, &cluster->oracle_picks, &cluster->config, job, root, ORACLE_STEPS);
     bool ended = mob_watchdog_end();
     const char *silent =
         ended ? "a body computes for very long" : mob_oracle_silent(foreseen.oracle);

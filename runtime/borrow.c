@@ -91,6 +91,15 @@ remove_at(MobStep *step, MobRow *row, guint at)
          .to = gone.borrower, .reason = "borrowed");
 }
 
+void
+mob_borrow_remove(MobStep *step, MobRow *row, MobAddress registrar, uint64_t token)
+{
+    int at = row->more != NULL ? find_token(row->more->borrowers, registrar, token) : -1;
+
+    if (at >= 0)
+        remove_at(step, row, (guint)at);
+}
+
 static void
 on_add_borrower(MobStep *step)
 {

@@ -95,12 +95,36 @@ start_body(MobStep *step)
               exec->attempt, mob_value_ref(bundle));
 }
 
+void
+mob_exec_args_registered(MobStep *step)
+{
+    start_body(step);
+    mob_waits_release(step);
+}
+
+/* The caller protects what is nested in values of its own until our reply. For
+ * those of others it can only hope: their owner may die while the body runs. */
+static void
+register_args(MobStep *step)
+{
+    MobExec *exec = &step->worker->exec;
+
+    exec->unregistered = 1;
+    for (uint32_t i = 0; i < exec->args->count; i++) {
+        const MobArg *arg = &exec->args->items[i];
+        if (mob_object_is(arg->ref.id) && !mob_address_eq(arg->ref.owner, exec->spec->owner) &&
+            !mob_address_eq(arg->ref.owner, step->worker->base.address))
+            mob_waits_register(step, arg->value);
+    }
+    mob_waits_registered(step);
+}
+
 static void
 start_if_complete(MobStep *step)
 {
     MobExec *exec = &step->worker->exec;
 
-    if (exec->missing > 0 || exec->bundle_missing)
+    if (exec->missing > 0 || exec->bundle_missing || exec->unregistered > 0)
         return;
     for (uint32_t i = 0; i < exec->args->count; i++) {
         const MobValue *value = exec->args->items[i].value;
@@ -111,7 +135,7 @@ start_if_complete(MobStep *step)
                                               "an argument is an error", value));
         return;
     }
-    start_body(step);
+    register_args(step);
 }
 
 static bool

@@ -140,7 +140,9 @@ nested_in(const MobResult *result, uint32_t *count)
 }
 
 /* Counts the references in the results whose owner is not the caller, and
- * registers the caller with those owners if asked to. */
+ * registers the caller with those owners if asked to. A worker that runs a task
+ * of its own is both: what it owns would go with the body before it has taken in
+ * its own reply, so it borrows from itself until then. */
 static uint32_t
 walk_handed(MobStep *step, bool do_register, uint64_t token)
 {
@@ -151,7 +153,8 @@ walk_handed(MobStep *step, bool do_register, uint64_t token)
         uint32_t count;
         const MobRef *refs = nested_in(&exec->reply->results.items[i], &count);
         for (uint32_t k = 0; k < count; k++) {
-            if (mob_address_eq(refs[k].owner, exec->spec->owner))
+            if (mob_address_eq(refs[k].owner, exec->spec->owner) &&
+                !mob_address_eq(refs[k].owner, step->worker->base.address))
                 continue;
             if (do_register)
                 register_handed(step, &refs[k], token + found);

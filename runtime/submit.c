@@ -291,8 +291,9 @@ mob_submit_attempt_failed(MobStep *step, MobTask *task, MobFaultKind kind, const
 
 /* --- replies --- */
 
-/* References of third owners in the results come with a registration of ours.
- * They are counted until the results have been taken in. */
+/* References of third owners in the results come with a registration of ours,
+ * and our own do if we have run the task ourselves. They stay until the results
+ * have been taken in. */
 static void
 remember_tokens(MobStep *step, const MobTaskReply *reply, GArray **inner)
 {
@@ -304,10 +305,14 @@ remember_tokens(MobStep *step, const MobTaskReply *reply, GArray **inner)
         const MobRef *refs = result->value != NULL ? result->value->refs : result->nested.items;
         uint32_t count = result->value != NULL ? result->value->ref_count : result->nested.count;
         for (uint32_t k = 0; k < count; k++) {
-            if (mob_address_eq(refs[k].owner, self))
+            bool ours = mob_address_eq(refs[k].owner, self);
+            if (ours && !mob_address_eq(step->input->from, self))
                 continue;
             MobRow *row = mob_row_of(step->worker, &refs[k]);
-            mob_borrow_remember(row, self, step->input->from, token++);
+            if (ours)
+                mob_borrow_remove(step, row, self, token++);
+            else
+                mob_borrow_remember(row, self, step->input->from, token++);
             if (*inner == NULL)
                 *inner = g_array_new(FALSE, FALSE, sizeof(MobObjectId));
             g_array_append_vals(*inner, &refs[k].id, 1);

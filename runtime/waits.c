@@ -48,8 +48,8 @@ first_missing(const MobExec *exec)
     return &exec->refs[0];
 }
 
-static void
-release_registering(MobStep *step)
+void
+mob_waits_release(MobStep *step)
 {
     GArray *rows = exec_of(step)->registering;
 
@@ -85,7 +85,7 @@ stop_waiting(MobStep *step)
         mob_stop_timer(step->out, MOB_TIMER_DEADLINE);
     exec->deadline = MOB_TIME_NEVER;
     exec->unregistered = 0;
-    release_registering(step);
+    mob_waits_release(step);
     if (exec->noted)
         NOTE(step->out, GET_RESUMED, .spec = exec->spec, .attempt = exec->attempt,
              .worker = step->worker->base.address);
@@ -134,31 +134,37 @@ needs_registration(const MobWorker *worker, const MobRef *ref)
     return row == NULL || !mob_row_in_scope(row);
 }
 
+void
+mob_waits_register(MobStep *step, const MobValue *value)
+{
+    MobWorker *worker = step->worker;
+    MobExec *exec = exec_of(step);
+
+    for (uint32_t k = 0; k < value->ref_count; k++) {
+        const MobRef *ref = &value->refs[k];
+        if (!needs_registration(worker, ref))
+            continue;
+        MobRow *row = mob_row_of(worker, ref);
+        uint64_t token = mob_borrow_token(worker, 1);
+        mob_borrow_remember(row, worker->base.address, worker->base.address, token);
+        /* until the body holds it; the next of the same name sees it */
+        mob_row_begin_containing(step, row);
+        g_array_append_vals(exec->registering, &ref->id, 1);
+        exec->unregistered++;
+        mob_borrow_register(step, ref, 1, worker->base.address, token, false);
+    }
+}
+
 /* What is nested in the values must be known to its owners before the body
  * has it: until then the outer objects, which the body holds, protect it. */
 static void
 register_nested(MobStep *step)
 {
-    MobWorker *worker = step->worker;
     MobExec *exec = exec_of(step);
 
     exec->unregistered = 1;
-    for (uint32_t i = 0; i < exec->ref_count; i++) {
-        const MobValue *value = exec->values[i];
-        for (uint32_t k = 0; k < value->ref_count; k++) {
-            const MobRef *ref = &value->refs[k];
-            if (!needs_registration(worker, ref))
-                continue;
-            MobRow *row = mob_row_of(worker, ref);
-            uint64_t token = mob_borrow_token(worker, 1);
-            mob_borrow_remember(row, worker->base.address, worker->base.address, token);
-            /* until the body holds it; the next of the same name sees it */
-            mob_row_begin_containing(step, row);
-            g_array_append_vals(exec->registering, &ref->id, 1);
-            exec->unregistered++;
-            mob_borrow_register(step, ref, 1, worker->base.address, token, false);
-        }
-    }
+    for (uint32_t i = 0; i < exec->ref_count; i++)
+        mob_waits_register(step, exec->values[i]);
     mob_waits_registered(step);
 }
 
@@ -166,15 +172,20 @@ void
 mob_waits_registered(MobStep *step)
 {
     MobExec *exec = exec_of(step);
+    bool gets = exec->waiting && exec->call == MOB_CALL_GET;
 
     if (exec->waiting && exec->call == MOB_CALL_PIN) {
         mob_pin_registered(step);
         return;
     }
-    if (!exec->waiting || exec->call != MOB_CALL_GET || exec->unregistered == 0)
+    if (exec->unregistered == 0 || !(gets || exec->phase == MOB_EXEC_FETCHING))
         return;
-    if (--exec->unregistered == 0)
+    if (--exec->unregistered > 0)
+        return;
+    if (gets)
         finish_get(step);
+    else
+        mob_exec_args_registered(step);
 }
 
 static void

@@ -211,7 +211,7 @@ typedef struct {
     uint32_t enough;       /* wait: how many */
     uint32_t have;         /* positions that are ready */
     uint32_t prefix;       /* get: all before it are ready and no errors */
-    uint32_t unregistered; /* get: answers to AddBorrower that are still to come, plus one */
+    uint32_t unregistered; /* get, start: answers to AddBorrower that are to come, plus one */
     GArray *registering;   /* of MobObjectId: rows kept while they are being registered */
     bool noted;            /* the trace was told that the body waits */
     MobTime deadline;      /* MOB_TIME_NEVER: none */
@@ -461,6 +461,8 @@ void mob_borrow_register(MobStep *step, const MobRef *refs, uint32_t count, MobA
                          uint64_t token, bool for_reply);
 void mob_borrow_add(MobStep *step, MobRow *row, MobAddress borrower, MobAddress registrar,
                     uint64_t token);
+/* That registration is over; whoever asks for it counts the row or settles it. */
+void mob_borrow_remove(MobStep *step, MobRow *row, MobAddress registrar, uint64_t token);
 void mob_borrow_remember(MobRow *row, MobAddress self, MobAddress registrar, uint64_t token);
 void mob_borrow_end(MobStep *step, MobRow *row); /* the last reference went: tell the owner */
 void mob_borrow_on_message(MobStep *step);       /* AddBorrower, BorrowerAdded, RemoveBorrower */
@@ -492,6 +494,7 @@ void mob_pin_registered(MobStep *step); /* what the body waits for */
 void mob_exec_on_push(MobStep *step);
 void mob_exec_start_main(MobStep *step);
 void mob_exec_on_bundle(MobStep *step);
+void mob_exec_args_registered(MobStep *step);
 /* False if the program that is to run is here, or none is. */
 bool mob_exec_ask_program(MobStep *step);
 void mob_exec_on_object(MobStep *step, MobObjectId object, MobValue *value); /* ObjectHere */
@@ -528,7 +531,11 @@ void mob_waits_row_ready(MobStep *step, MobRow *row);
 /* The node manager has handed over a value that the body waits for. */
 void mob_waits_on_object(MobStep *step, MobObjectId object, MobValue *value);
 void mob_waits_on_deadline(MobStep *step);
+/* Makes us known to the owners of what is nested in @value, which nobody protects
+ * for us; mob_waits_registered() hears of each answer. */
+void mob_waits_register(MobStep *step, const MobValue *value);
 void mob_waits_registered(MobStep *step);
+void mob_waits_release(MobStep *step); /* the body holds what was registered */
 
 /* --- worker_look.c --- */
 

@@ -12,8 +12,9 @@ enum {
 struct MobOracle {
     MobLoader *loader;
     MobPicks *picks;
-    const MobValue *bundle; /* borrowed */
-    MobTable *values;       /* path and index -> MobValue, owned */
+    const MobConfig *config; /* borrowed */
+    const MobValue *bundle;  /* borrowed */
+    MobTable *values;        /* path and index -> MobValue, owned */
     MobAddress place;
     const char *silent;
     MobValue *result;
@@ -86,6 +87,25 @@ fill_in(MobOracle *oracle, const MobArgs *args, const MobValue **failed)
     return filled;
 }
 
+/* Large arguments are put on the way, and what is put later is numbered behind. */
+static uint32_t
+count_large(const MobConfig *config, const MobArgs *args)
+{
+    uint64_t total = 0;
+    uint32_t large = 0;
+
+    for (uint32_t i = 0; i < args->count; i++) {
+        const MobValue *value = args->items[i].value;
+        if (value == NULL)
+            continue;
+        if (value->size <= config->inline_max && total + value->size <= config->inline_total_max)
+            total += value->size;
+        else
+            large++;
+    }
+    return large;
+}
+
 static void
 submit(MobOracle *oracle, Frame *frame, const MobCall *call, MobAnswer *answer)
 {
@@ -98,6 +118,7 @@ submit(MobOracle *oracle, Frame *frame, const MobCall *call, MobAnswer *answer)
     spec->id = mob_task_child(frame->execution, index);
     spec->path = mob_path_child(frame->spec->path, index);
     spec->owner = oracle->place;
+    frame->puts += count_large(oracle->config, args);
     MobArgs *filled = fill_in(oracle, args, &failed);
     MobValue *fault =
         failed != NULL ? dependency_fault(failed) : evaluate(oracle, spec, filled, &values);
@@ -259,8 +280,8 @@ evaluate(MobOracle *oracle, MobTaskSpec *spec, MobArgs *args, MobValue ***values
 }
 
 MobOracle *
-mob_oracle_new(MobLoader *loader, const MobPickConfig *picks, const MobJob *job,
-               const char *root_path, uint64_t steps)
+mob_oracle_new(MobLoader *loader, const MobPickConfig *picks, const MobConfig *config,
+               const MobJob *job, const char *root_path, uint64_t steps)
 {
     MobOracle *oracle = g_new0(MobOracle, 1);
     g_autoptr(MobTaskSpec) spec = mob_spec_new();
@@ -268,6 +289,7 @@ mob_oracle_new(MobLoader *loader, const MobPickConfig *picks, const MobJob *job,
 
     oracle->loader = loader;
     oracle->picks = mob_picks_new(picks);
+    oracle->config = config;
     oracle->bundle = job->bundle;
     oracle->values = mob_table_new();
     oracle->place = (MobAddress){G_MAXUINT32, MOB_LOCAL_WORKER};

@@ -18,9 +18,10 @@
 typedef struct MobOracle MobOracle;
 
 /* Evaluates main of @job, whose identity is @root and @path as in the world;
- * at most @steps calls. @loader is borrowed and used under an address of its own. */
-MobOracle *mob_oracle_new(MobLoader *loader, const MobPickConfig *picks, const MobJob *job,
-                          const char *root_path, uint64_t steps);
+ * at most @steps calls. @config says what is large. @loader is borrowed and used under an address
+ * of its own. */
+MobOracle *mob_oracle_new(MobLoader *loader, const MobPickConfig *picks, const MobConfig *config,
+                          const MobJob *job, const char *root_path, uint64_t steps);
 void mob_oracle_free(MobOracle *oracle);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MobOracle, mob_oracle_free)
 

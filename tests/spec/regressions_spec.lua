@@ -314,6 +314,22 @@ describe("a broken connection", function()
 end)
 
 describe("a task", function()
+  it("may return what it owns to its own worker", function()
+    local c = cluster { nodes = { head = { cpus = 0 }, n1 = { cpus = 1 } } }
+    local job = program(c, "own_errand")
+    c:run { until_done = job, limit = "10s", drain = true }
+    assert.are.equal(7, job:result())
+    for a in c.state.attempts do assert.are.equal("n1/w0", a.worker) end
+  end)
+
+  it("has what its arguments mention though their owner dies", function()
+    local c = cluster()
+    local job = program(c, "third", B)
+    c:once("output", { text = "kill\n" }, function() c:kill "n1/w0" end)
+    c:run { until_done = job, limit = "10s", drain = true }
+    assert.are.equal(7, job:result())
+  end)
+
   it("keeps one of very many references that it was lent", function()
     local c = cluster()
     local job = program(c, "many", B)

@@ -223,4 +223,32 @@ function P.elsewhere(bytes) return size_at("n2", bytes) end
 
 function P.right_there(bytes) return size_at("n1", bytes) end
 
+-- Its own worker runs it: nobody else is there, and it has ended.
+local stash = m.remote("stash", function() return { m.put(7) } end)
+local errand = m.remote("errand", function() return { stash.remote() } end)
+
+function P.own_errand()
+  return m.get(m.get(m.get(errand.remote())[1])[1])
+end
+
+-- What it reads belongs to another worker, and mentions what the driver owns.
+local mention = m.remote("mention", function(t) return { x = t[1] } end)
+local wrapped = m.remote("wrapped", function(t)
+  local r = mention.remote { t[1] }
+  m.wait { r }
+  return { r }
+end)
+local read_late = m.remote("read_late", function(v)
+  print "kill"
+  m.sleep("50ms")
+  return m.get(v.x).n
+end)
+
+function P.third(bytes)
+  local x = make.options(near "n2").remote(bytes, 7)
+  local r = m.get(wrapped.options(near "n1").remote { x })[1]
+  x:drop()
+  return m.get(read_late.options(on "n2").remote(r))
+end
+
 function m.main(what, ...) return P[what](...) end
