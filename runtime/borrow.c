@@ -63,10 +63,6 @@ void
 mob_borrow_add(MobStep *step, MobRow *row, MobAddress borrower, MobAddress registrar,
                uint64_t token)
 {
-    if (mob_address_eq(borrower, step->worker->base.address)) {
-        mob_pin_row(step, row);
-        return;
-    }
     if (mob_worker_is_dead(step->worker, borrower) ||
         mob_recent_has(step->worker->removed, registration_key(registrar, token)))
         return; /* in the second case it was removed already, and this comes late */
@@ -107,7 +103,11 @@ on_add_borrower(MobStep *step)
 
     for (uint32_t i = 0; i < add->refs.count; i++) {
         MobRow *row = mob_row_find(step->worker, add->refs.items[i].id);
-        if (row != NULL && row->owned)
+        if (row == NULL || !row->owned)
+            continue;
+        if (mob_address_eq(add->borrower, step->worker->base.address))
+            mob_pin_row(step, row);
+        else
             mob_borrow_add(step, row, add->borrower, add->registrar, add->token + i);
     }
     MobBorrowerAdded *reply = mob_borrower_added_new();
