@@ -1,12 +1,17 @@
 /* node_fetch.c: bringing objects here from other nodes, and sending them.
  *
  * The owner of an object is its directory: it is asked where copies are, and
- * tells of each change until it is told to stop. One of the nodes it names is
- * asked to push. What does not come in time, or is not there, is asked of
- * another; when all have been tried the owner is asked anew, and so on until
- * nobody had it for very long.
+ * tells again when that has changed until it is told to stop. The node that it
+ * names, or one of those with a copy, is asked to push. What does not come in
+ * time, or is not there, is asked of another, and what has come is kept; when
+ * all have been tried the owner is asked anew, and so on until nobody had it
+ * for very long.
  */
 #include "runtime/node_parts.h"
+
+enum {
+    RETRIES_MAX = 10 /* from then on the time between them is the same */
+};
 
 static void
 ask_owner(const MobFetch *fetch, MobOutbox *out)
@@ -14,6 +19,7 @@ ask_owner(const MobFetch *fetch, MobOutbox *out)
     MobSubscribeLocations *ask = mob_subscribe_locations_new();
 
     ask->object = fetch->ref.id;
+    ask->failed = fetch->failed;
     mob_send(out, fetch->ref.owner, ask);
 }
 
@@ -36,38 +42,36 @@ unsubscribe(const MobNode *node, MobObjectId object, MobAddress owner, MobOutbox
         return;
     MobUnsubscribeLocations *stop = mob_unsubscribe_locations_new();
     stop->object = object;
+    stop->here = mob_store_sealed(&node->store, object) != NULL;
     mob_send(out, owner, stop);
 }
 
 static void
-send_received(MobNodeId to, MobObjectId object, uint64_t push, uint64_t offset, bool enough,
-              MobOutbox *out)
-{
-    MobChunkReceived *received = mob_chunk_received_new();
-
-    received->object = object;
-    received->push = push;
-    received->offset = offset;
-    received->enough = enough;
-    mob_send(out, mob_node_address(to.v), received);
-}
-
-static void
-send_pull(MobNode *node, MobFetch *fetch, MobTime now, MobOutbox *out)
+send_pull(MobFetch *fetch, MobOutbox *out)
 {
     MobPull *pull = mob_pull_new();
 
+    fetch->partial = !mob_fetch_has_source(fetch, fetch->source);
     pull->object = mob_ref_copy(&fetch->ref);
+    pull->rank = fetch->partial ? fetch->rank : 0;
+    pull->hash = fetch->hash;
+    pull->offset = fetch->ready;
     mob_send(out, mob_node_address(fetch->source.v), pull);
     fetch->push = 0;
     fetch->ask_source = false;
+}
+
+static void
+ask_source(MobNode *node, MobFetch *fetch, MobTime now, MobOutbox *out)
+{
+    send_pull(fetch, out);
     fetch->progress_at = now;
     mob_node_wake(node, MOB_TIMER_PULL, now + node->config->pull_retry, out);
 }
 
 /* Gives back the room that was made for it. */
-static void
-drop_unfinished(MobNode *node, MobFetch *fetch, MobOutbox *out)
+void
+mob_node_drop_unfinished(MobNode *node, MobFetch *fetch, MobOutbox *out)
 {
     MobCopy *copy = mob_store_get(&node->store, fetch->ref.id);
 
@@ -81,11 +85,12 @@ mob_node_stop_fetch(MobNode *node, MobFetch *fetch, MobOutbox *out)
 {
     if (fetch->stage == MOB_FETCH_ACTIVE && fetch->push != 0 &&
         !mob_cluster_is_dead_node(&node->cluster, fetch->source))
-        send_received(fetch->source, fetch->ref.id, fetch->push, 0, true, out);
-    drop_unfinished(node, fetch, out);
+        mob_node_send_received(fetch->source, fetch->ref.id, fetch->push, 0, true, out);
+    mob_node_drop_unfinished(node, fetch, out);
     node->room_due |= fetch->stage == MOB_FETCH_QUEUED; /* the next one may be smaller */
     mob_fetches_set_stage(&node->fetches, fetch, MOB_FETCH_LOOKING);
     fetch->push = 0;
+    fetch->asking = false;
 }
 
 static void
@@ -166,8 +171,8 @@ wait_for_news(MobNode *node, MobFetch *fetch, MobTime now, MobOutbox *out)
         mob_node_stall(node, g_ptr_array_index(fetch->leases, i), out);
 }
 
-static void
-wait_for_room(MobNode *node, MobFetch *fetch, MobTime now, MobOutbox *out)
+void
+mob_node_wait_for_room(MobNode *node, MobFetch *fetch, MobTime now, MobOutbox *out)
 {
     mob_node_stop_fetch(node, fetch, out);
     mob_fetches_set_stage(&node->fetches, fetch, MOB_FETCH_QUEUED);
@@ -176,10 +181,10 @@ wait_for_room(MobNode *node, MobFetch *fetch, MobTime now, MobOutbox *out)
 }
 
 /* Makes room and begins to collect; false if there is no room now. */
-static bool
-begin(MobNode *node, MobFetch *fetch, uint64_t size, uint64_t hash, MobOutbox *out)
+bool
+mob_node_begin(MobNode *node, MobFetch *fetch, uint64_t size, uint64_t hash, MobOutbox *out)
 {
-    drop_unfinished(node, fetch, out);
+    mob_node_drop_unfinished(node, fetch, out);
     if (!mob_store_has_room(&node->store, size))
         return false;
     mob_node_make_room(node, size, out);
@@ -194,7 +199,7 @@ mob_node_advance(MobNode *node, MobFetch *fetch, const MobInput *in, MobOutbox *
     MobNodeId source;
 
     if (mob_fetch_wish(fetch) == MOB_WISH_NONE || fetch->stage == MOB_FETCH_ACTIVE ||
-        !fetch->answered)
+        !fetch->answered || fetch->asking)
         return;
     if (fetch->size > node->store.capacity) {
         fail(node, fetch, MOB_FAULT_STORE_FULL, "the object is larger than the store of the node",
@@ -206,21 +211,48 @@ mob_node_advance(MobNode *node, MobFetch *fetch, const MobInput *in, MobOutbox *
         return;
     }
     if (fetch->got == NULL && fetch->size > 0 &&
-        !begin(node, fetch, fetch->size, fetch->hash, out)) {
+        !mob_node_begin(node, fetch, fetch->size, fetch->hash, out)) {
         if (fetch->stage != MOB_FETCH_QUEUED)
-            wait_for_room(node, fetch, in->now, out);
+            mob_node_wait_for_room(node, fetch, in->now, out);
         return;
     }
     mob_fetches_set_stage(&node->fetches, fetch, MOB_FETCH_ACTIVE);
     fetch->source = source;
-    send_pull(node, fetch, in->now, out);
+    ask_source(node, fetch, in->now, out);
+}
+
+/* The source has failed, and nobody else is known who should be asked: the
+ * owner may know, or names somebody who has time. */
+static void
+ask_for_another(MobNode *node, MobFetch *fetch, const MobInput *in, MobOutbox *out)
+{
+    fetch->failed = fetch->source;
+    fetch->asking = true;
+    fetch->progress_at = in->now;
+    ask_owner(fetch, out);
+    mob_node_wake(node, MOB_TIMER_PULL, in->now + node->config->pull_retry, out);
 }
 
 /* The source has failed: what has come is kept for the next. */
-static void
-try_another(MobNode *node, MobFetch *fetch, const MobInput *in, MobOutbox *out)
+void
+mob_node_try_another(MobNode *node, MobFetch *fetch, const MobInput *in, MobOutbox *out)
 {
     mob_fetch_set_tried(fetch, fetch->source);
+    mob_fetches_set_stage(&node->fetches, fetch, MOB_FETCH_LOOKING);
+    fetch->push = 0;
+    if (mob_fetch_wish(fetch) != MOB_WISH_NONE && (fetch->partial || !mob_fetch_has_untried(fetch)))
+        ask_for_another(node, fetch, in, out);
+    else
+        mob_node_advance(node, fetch, in, out);
+}
+
+/* The owner names another source than the one that was asked: it knows that
+ * this one is gone, or has given up. */
+static void
+change_source(MobNode *node, MobFetch *fetch, const MobInput *in, MobOutbox *out)
+{
+    if (fetch->push != 0 && !mob_cluster_is_dead_node(&node->cluster, fetch->source))
+        mob_node_send_received(fetch->source, fetch->ref.id, fetch->push, 0, true, out);
     mob_fetches_set_stage(&node->fetches, fetch, MOB_FETCH_LOOKING);
     fetch->push = 0;
     mob_node_advance(node, fetch, in, out);
@@ -236,6 +268,15 @@ drop_dead_sources(const MobNode *node, MobFetch *fetch)
         if (mob_cluster_is_dead_node(&node->cluster, source))
             mob_fetch_drop_source(fetch, source);
     }
+    if (mob_cluster_is_dead_node(&node->cluster, fetch->named.node))
+        fetch->named = (MobSource){0};
+}
+
+static bool
+names_another(const MobFetch *fetch)
+{
+    return fetch->named.node.v != 0 && !fetch->named.tried &&
+           fetch->named.node.v != fetch->source.v;
 }
 
 void
@@ -259,6 +300,10 @@ mob_node_on_locations(MobNode *node, const MobInput *in, MobOutbox *out)
         mob_node_deny(node, &fetch->ref);
     drop_dead_sources(node, fetch);
     fetch->answered = true;
+    fetch->asking = false;
+    fetch->failed = (MobNodeId){0};
+    fetch->rank = locations->rank;
+    fetch->depth = locations->depth;
     fetch->pending = locations->pending;
     if (fetch->got == NULL) {
         fetch->size = locations->size;
@@ -268,38 +313,11 @@ mob_node_on_locations(MobNode *node, const MobInput *in, MobOutbox *out)
         fetch->lost_at = MOB_TIME_NEVER;
     if (fetch->sources->len == 0 && fetch->stage != MOB_FETCH_ACTIVE)
         wait_for_news(node, fetch, in->now, out);
+    else if (fetch->stage == MOB_FETCH_ACTIVE && names_another(fetch))
+        change_source(node, fetch, in, out);
     else
         mob_node_advance(node, fetch, in, out);
     node->admit_due = true;
-}
-
-void
-mob_node_on_pull(MobNode *node, const MobInput *in, MobOutbox *out)
-{
-    const MobRef *ref = &mob_pull(in->msg)->object;
-    MobCopy *copy = mob_store_sealed(&node->store, ref->id);
-
-    if (in->from.local != MOB_LOCAL_NODE)
-        return;
-    if (copy == NULL || copy->doomed) {
-        MobPullFailed *failed = mob_pull_failed_new();
-        failed->object = ref->id;
-        mob_send(out, in->from, failed);
-        if (copy == NULL)
-            mob_node_deny(node, ref);
-        return;
-    }
-    mob_pushes_start(&node->pushes, &node->store, node->config, copy, (MobNodeId){in->from.node},
-                     out);
-}
-
-void
-mob_node_on_chunk_received(MobNode *node, const MobInput *in, MobOutbox *out)
-{
-    if (in->from.local != MOB_LOCAL_NODE)
-        return;
-    mob_pushes_on_received(&node->pushes, &node->store, node->config, (MobNodeId){in->from.node},
-                           mob_chunk_received(in->msg), out);
 }
 
 void
@@ -308,76 +326,7 @@ mob_node_on_pull_failed(MobNode *node, const MobInput *in, MobOutbox *out)
     MobFetch *fetch = mob_fetches_get(&node->fetches, mob_pull_failed(in->msg)->object);
 
     if (fetch != NULL && fetch->stage == MOB_FETCH_ACTIVE && fetch->source.v == in->from.node)
-        try_another(node, fetch, in, out);
-}
-
-/* All pieces are there. */
-static void
-seal(MobNode *node, MobFetch *fetch, const MobInput *in, MobOutbox *out)
-{
-    g_autoptr(MobValue) value = mob_fetch_finish(fetch);
-    MobCopy *copy = mob_store_get(&node->store, fetch->ref.id);
-
-    if (value == NULL) { /* not what was announced */
-        drop_unfinished(node, fetch, out);
-        try_another(node, fetch, in, out);
-        return;
-    }
-    mob_store_seal(&node->store, copy, value, false);
-    mob_note(out, (MobNote){.kind = MOB_NOTE_OBJECT_COPIED,
-                            .object = fetch->ref.id,
-                            .node = node->self,
-                            .from = in->from,
-                            .owner = fetch->ref.owner,
-                            .bytes = copy->size});
-    mob_node_moved(node, copy, true);
-    mob_node_fetched(node, fetch, copy, value, out);
-}
-
-/* Whether the piece belongs to what is being collected; begins if it is the
- * first, or of another value than the pieces before it. */
-static bool
-is_collected(MobNode *node, MobFetch *fetch, const MobChunk *chunk, const MobInput *in,
-             MobOutbox *out)
-{
-    if (fetch->got != NULL && fetch->size == chunk->size && fetch->hash == chunk->hash)
-        return true;
-    if (chunk->size == 0 || chunk->size > node->store.capacity)
-        return false;
-    if (begin(node, fetch, chunk->size, chunk->hash, out))
-        return true;
-    fetch->size = chunk->size;
-    fetch->hash = chunk->hash;
-    wait_for_room(node, fetch, in->now, out);
-    return false;
-}
-
-void
-mob_node_on_chunk(MobNode *node, const MobInput *in, MobOutbox *out)
-{
-    const MobChunk *chunk = mob_chunk(in->msg);
-    MobNodeId from = {in->from.node};
-    MobFetch *fetch = mob_fetches_get(&node->fetches, chunk->object);
-
-    if (in->from.local != MOB_LOCAL_NODE)
-        return;
-    if (fetch == NULL || fetch->stage != MOB_FETCH_ACTIVE || fetch->source.v != from.v ||
-        chunk->push < fetch->push || !is_collected(node, fetch, chunk, in, out)) {
-        send_received(from, chunk->object, chunk->push, chunk->offset, true, out);
-        return;
-    }
-    fetch->push = chunk->push;
-    MobPiece piece = mob_fetch_take_piece(fetch, chunk);
-    send_received(from, chunk->object, chunk->push, chunk->offset, piece == MOB_PIECE_BAD, out);
-    if (piece == MOB_PIECE_BAD) {
-        try_another(node, fetch, in, out);
-        return;
-    }
-    fetch->progress_at = in->now;
-    if (piece == MOB_PIECE_NEW)
-        fetch->lost_at = MOB_TIME_NEVER;
-    if (fetch->received == fetch->size)
-        seal(node, fetch, in, out);
+        mob_node_try_another(node, fetch, in, out);
 }
 
 /* --- what does not come --- */
@@ -386,6 +335,8 @@ static void
 ask_everybody_again(MobNode *node, MobFetch *fetch, const MobInput *in, MobOutbox *out)
 {
     mob_fetch_forget_tried(fetch);
+    fetch->asking = false;
+    fetch->failed = (MobNodeId){0};
     ask_owner(fetch, out);
     mob_node_advance(node, fetch, in, out);
 }
@@ -396,21 +347,56 @@ is_lost_for_long(const MobNode *node, const MobFetch *fetch, MobTime now)
     return fetch->lost_at != MOB_TIME_NEVER && fetch->lost_at + node->config->fetch_timeout <= now;
 }
 
+/* Who is slow may be busy with others, and gets more time each time (Ray too). What
+ * is handed on takes its time from node to node, and stops for as long as one of them
+ * takes to find another source. */
+static MobTime
+patience(const MobConfig *config, const MobFetch *fetch)
+{
+    if (fetch->stage != MOB_FETCH_ACTIVE)
+        return config->pull_retry;
+    return (config->pull_retry << MIN(fetch->retries, RETRIES_MAX)) *
+           (fetch->partial ? 1 + fetch->depth : 1);
+}
+
 /* When something is to be done about @fetch if nothing happens. */
 static MobTime
 due_at(const MobNode *node, const MobFetch *fetch)
 {
     const MobConfig *config = node->config;
-    MobTime due = fetch->progress_at + config->pull_retry;
+    MobTime due = fetch->progress_at + patience(config, fetch);
 
     if (fetch->stage == MOB_FETCH_QUEUED)
         return MAX(fetch->progress_at, node->room_at) + config->store_full_grace;
     if (fetch->stage == MOB_FETCH_LOOKING &&
-        (fetch->sources->len == 0 || !fetch->answered || mob_fetch_wish(fetch) == MOB_WISH_NONE))
+        ((fetch->sources->len == 0 && !fetch->asking) || !fetch->answered ||
+         mob_fetch_wish(fetch) == MOB_WISH_NONE))
         due = MOB_TIME_NEVER;
     if (fetch->lost_at != MOB_TIME_NEVER)
         due = MIN(due, fetch->lost_at + config->fetch_timeout);
     return due;
+}
+
+/* Another source is tried; if there is none, the owner may know one. Until then
+ * this one goes on: it may be slow because it has many to serve. */
+static void
+comes_slowly(MobNode *node, MobFetch *fetch, const MobInput *in, MobOutbox *out)
+{
+    fetch->retries++;
+    mob_fetch_set_tried(fetch, fetch->source);
+    if (!mob_fetch_has_untried(fetch)) {
+        if (fetch->lost_at == MOB_TIME_NEVER)
+            fetch->lost_at = in->now;
+        mob_fetch_forget_tried(fetch);
+        mob_fetch_set_tried(fetch, fetch->source);
+    }
+    if (!fetch->partial && mob_fetch_has_untried(fetch)) {
+        mob_node_try_another(node, fetch, in, out);
+        return;
+    }
+    fetch->failed = fetch->source;
+    ask_owner(fetch, out);
+    ask_source(node, fetch, in->now, out);
 }
 
 static void
@@ -423,7 +409,7 @@ hurry(MobNode *node, MobFetch *fetch, const MobInput *in, MobOutbox *out)
         fail(node, fetch, MOB_FAULT_FETCH_TIMED_OUT, "no copy could be fetched in time", in->now,
              out);
     } else if (fetch->stage == MOB_FETCH_ACTIVE) {
-        try_another(node, fetch, in, out);
+        comes_slowly(node, fetch, in, out);
     } else {
         ask_everybody_again(node, fetch, in, out);
     }
@@ -457,11 +443,12 @@ mob_node_drop_dead_fetches(MobNode *node, const MobInput *in, MobOutbox *out)
             continue;
         }
         drop_dead_sources(node, fetch);
-        if (fetch->stage != MOB_FETCH_ACTIVE && fetch->answered && fetch->sources->len == 0)
+        if (fetch->stage != MOB_FETCH_ACTIVE && fetch->answered && !fetch->asking &&
+            fetch->sources->len == 0)
             wait_for_news(node, fetch, in->now, out);
         if (fetch->stage == MOB_FETCH_ACTIVE &&
             mob_cluster_is_dead_node(&node->cluster, fetch->source))
-            try_another(node, fetch, in, out);
+            mob_node_try_another(node, fetch, in, out);
     }
 }
 
@@ -492,8 +479,11 @@ mob_node_ask_again(MobNode *node, const MobInput *in, MobOutbox *out)
         if (fetch->ask_owner)
             ask_owner(fetch, out);
         fetch->ask_owner = false;
-        if (fetch->ask_source && fetch->stage == MOB_FETCH_ACTIVE)
-            send_pull(node, fetch, in->now, out);
+        bool again = fetch->ask_source && fetch->stage == MOB_FETCH_ACTIVE;
+        if (again && fetch->partial)
+            mob_node_try_another(node, fetch, in, out);
+        else if (again)
+            send_pull(fetch, out); /* the patience goes on: it may break again and again */
         fetch->ask_source = false;
     }
 }

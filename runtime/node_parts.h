@@ -8,7 +8,8 @@
  *     node_leases.c   lease requests
  *     node_args.c     arguments of leases
  *     node_objects.c  the store, and those who ask for objects
- *     node_fetch.c    objects from other nodes
+ *     node_fetch.c    objects from other nodes: whom to ask for them, and when
+ *     node_pieces.c   objects that travel, piece by piece
  *
  * Whatever makes something else possible (room in the store, room for
  * arguments, resources) only says so in a flag; at the end of a step
@@ -225,10 +226,7 @@ void mob_node_resync_owners(MobNode *node, MobOutbox *out);
 /* --- node_fetch.c --- */
 
 void mob_node_on_locations(MobNode *node, const MobInput *in, MobOutbox *out);
-void mob_node_on_pull(MobNode *node, const MobInput *in, MobOutbox *out);
 void mob_node_on_pull_failed(MobNode *node, const MobInput *in, MobOutbox *out);
-void mob_node_on_chunk(MobNode *node, const MobInput *in, MobOutbox *out);
-void mob_node_on_chunk_received(MobNode *node, const MobInput *in, MobOutbox *out);
 void mob_node_on_pull_timer(MobNode *node, const MobInput *in, MobOutbox *out);
 /* The row of @ref; a new one asks the owner. */
 MobFetch *mob_node_fetch(MobNode *node, const MobRef *ref, MobOutbox *out);
@@ -241,6 +239,13 @@ void mob_node_stop_fetch(MobNode *node, MobFetch *fetch, MobOutbox *out);
 /* It has come: everybody who waits is told, and the row goes. */
 void mob_node_fetched(MobNode *node, MobFetch *fetch, MobCopy *copy, MobValue *value,
                       MobOutbox *out);
+/* Makes room for a value and begins to collect it; false if there is no room now. */
+bool mob_node_begin(MobNode *node, MobFetch *fetch, uint64_t size, uint64_t hash, MobOutbox *out);
+void mob_node_wait_for_room(MobNode *node, MobFetch *fetch, MobTime now, MobOutbox *out);
+/* What has come is thrown away, and its room goes back. */
+void mob_node_drop_unfinished(MobNode *node, MobFetch *fetch, MobOutbox *out);
+/* The source of @fetch, which is ACTIVE, has failed. */
+void mob_node_try_another(MobNode *node, MobFetch *fetch, const MobInput *in, MobOutbox *out);
 /* Fetches that dead owners, nodes or workers are part of. */
 void mob_node_drop_dead_fetches(MobNode *node, const MobInput *in, MobOutbox *out);
 /* What broke with @from is asked again later; true if there is anything. */
@@ -250,3 +255,11 @@ bool mob_node_mark_broken_fetches(MobNode *node, MobAddress from);
 bool mob_node_doubt_leases(MobNode *node, MobAddress owner);
 void mob_node_verify_leases(MobNode *node, MobOutbox *out);
 void mob_node_ask_again(MobNode *node, const MobInput *in, MobOutbox *out);
+
+/* --- node_pieces.c --- */
+
+void mob_node_on_pull(MobNode *node, const MobInput *in, MobOutbox *out);
+void mob_node_on_chunk(MobNode *node, const MobInput *in, MobOutbox *out);
+void mob_node_on_chunk_received(MobNode *node, const MobInput *in, MobOutbox *out);
+void mob_node_send_received(MobNodeId to, MobObjectId object, uint64_t push, uint64_t offset,
+                            bool enough, MobOutbox *out);

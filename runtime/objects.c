@@ -1,7 +1,7 @@
 /* objects.c: values and places. The owner of an object is its directory: it
- * knows the value if that is small, and otherwise which nodes hold copies; and
- * it tells whoever follows the object (Ray: the ownership-based object
- * directory, future_resolver.cc, and the in-process memory store).
+ * knows the value if that is small, and otherwise which nodes hold copies; it
+ * tells whoever asks for the value (Ray: future_resolver.cc, and the in-process
+ * memory store), and whoever follows the places (owner_places.c).
  *
  * An object becomes available once, by its task's reply or by the store's
  * answer to a put. After that it may lose copies, be recovered, or be replaced
@@ -17,6 +17,13 @@ nodes_of(MobRow *row)
     if (more->nodes == NULL)
         more->nodes = g_array_new(FALSE, FALSE, sizeof(MobNodeId));
     return more->nodes;
+}
+
+static void
+add_copy(MobRow *row, MobNodeId node)
+{
+    g_array_append_vals(nodes_of(row), &node, 1);
+    mob_places_set(row, node, true);
 }
 
 static int
@@ -62,8 +69,8 @@ remove_stray(MobRow *row, MobNodeId node)
         g_array_remove_index(row->more->strays, (guint)at);
 }
 
-static MobNodes
-copy_nodes(const MobRow *row)
+MobNodes
+mob_object_nodes(const MobRow *row)
 {
     const GArray *nodes = row->more != NULL ? row->more->nodes : NULL;
 
@@ -84,24 +91,6 @@ mob_object_freed_fault(MobStep *step, const MobRow *row)
 }
 
 static void
-send_locations(MobStep *step, const MobRow *row, MobObjectId object, MobAddress to)
-{
-    MobLocations *news = mob_locations_new();
-
-    news->object = object;
-    if (row == NULL || row->state == MOB_ROW_FREED) {
-        news->value = mob_object_freed_fault(step, row);
-    } else {
-        news->nodes = copy_nodes(row);
-        news->size = row->size;
-        news->hash = row->hash;
-        news->pending = !mob_row_is_available(row);
-        news->value = mob_value_ref(row->value);
-    }
-    mob_send(step->out, to, news);
-}
-
-static void
 send_status(MobStep *step, const MobRow *row, MobObjectId object, MobAddress to)
 {
     MobObjectStatus *status = mob_object_status_new();
@@ -112,7 +101,7 @@ send_status(MobStep *step, const MobRow *row, MobObjectId object, MobAddress to)
     } else {
         status->value = mob_value_ref(row->value);
         status->size = row->size;
-        status->nodes = copy_nodes(row);
+        status->nodes = mob_object_nodes(row);
     }
     mob_send(step->out, to, status);
 }
@@ -122,10 +111,7 @@ mob_object_tell(MobStep *step, MobRow *row)
 {
     if (row->more == NULL || !row->owned)
         return;
-    GArray *subscribers = row->more->subscribers;
-    for (guint i = 0; subscribers != NULL && i < subscribers->len; i++)
-        send_locations(step, row, row->ref.id, g_array_index(subscribers, MobAddress, i));
-
+    mob_places_tell(step, row);
     GArray *askers = row->more->askers;
     if (askers == NULL || (!mob_row_is_available(row) && row->state != MOB_ROW_FREED))
         return;
@@ -202,7 +188,7 @@ mob_object_set_stored(MobStep *step, MobRow *row, uint64_t size, uint64_t hash, 
     row->hash = hash;
     row->asked = false;
     if (find_node(row, node) < 0)
-        g_array_append_vals(nodes_of(row), &node, 1);
+        add_copy(row, node);
     remove_stray(row, node);
     if (row->primary.v == 0)
         row->primary = node;
@@ -222,6 +208,7 @@ mob_object_lose_copy(MobStep *step, MobRow *row, MobNodeId node, const char *why
     if (at < 0)
         return;
     g_array_remove_index(row->more->nodes, (guint)at);
+    mob_places_set(row, node, false);
     bool was_primary = row->primary.v == node.v || (row->pinning && at == 0);
     if (was_primary) {
         row->primary = (MobNodeId){0};
@@ -252,8 +239,10 @@ mob_objects_on_node_dead(MobStep *step, MobNodeId node)
     size_t at = 0;
     MobRow *row;
 
-    while ((row = mob_table_next(worker->rows, &at)))
+    while ((row = mob_table_next(worker->rows, &at))) {
         mob_object_lose_copy(step, row, node, "its node died");
+        mob_places_node_dead(step, row, node);
+    }
 }
 
 /* --- objects of other owners --- */
@@ -362,33 +351,6 @@ on_object_status(MobStep *step)
     wake(step, row);
 }
 
-static void
-on_subscribe(MobStep *step)
-{
-    MobObjectId object = mob_subscribe_locations(step->input->msg)->object;
-    MobRow *row = mob_row_find(step->worker, object);
-
-    if (row != NULL && !row->owned)
-        row = NULL;
-    if (row != NULL && row->state != MOB_ROW_FREED)
-        remember(&mob_row_more(row)->subscribers, step->input->from);
-    send_locations(step, row, object, step->input->from);
-}
-
-static void
-on_unsubscribe(MobStep *step)
-{
-    MobObjectId object = mob_unsubscribe_locations(step->input->msg)->object;
-    MobRow *row = mob_row_find(step->worker, object);
-    GArray *subscribers = row != NULL && row->more != NULL ? row->more->subscribers : NULL;
-
-    for (guint i = 0; subscribers != NULL && i < subscribers->len; i++)
-        if (mob_address_eq(g_array_index(subscribers, MobAddress, i), step->input->from)) {
-            g_array_remove_index(subscribers, i);
-            return;
-        }
-}
-
 /* Whether a copy is one too many: the object was freed while it was on its way,
  * or is small, or it is the value of an attempt that did not count. */
 static bool
@@ -412,7 +374,7 @@ on_copy_made(MobStep *step, MobObjectId object, MobNodeId node, uint64_t hash)
         row->primary = (MobNodeId){0}; /* the node does not know that it is the primary one now */
         mob_recover_later(step, row);
     } else if (row->state == MOB_ROW_STORED) {
-        g_array_append_vals(nodes_of(row), &node, 1);
+        add_copy(row, node);
         mob_object_tell(step, row);
     } else {
         add_stray(row, node); /* the reply of its task or the answer to its put makes it count */
@@ -446,10 +408,10 @@ mob_objects_on_message(MobStep *step)
         on_object_status(step);
         break;
     case MOB_MSG_SUBSCRIBE_LOCATIONS:
-        on_subscribe(step);
+        mob_places_on_subscribe(step);
         break;
     case MOB_MSG_UNSUBSCRIBE_LOCATIONS:
-        on_unsubscribe(step);
+        mob_places_on_unsubscribe(step);
         break;
     default:
         on_object_moved(step);

@@ -3,6 +3,15 @@
 
 #include <string.h>
 
+/* Where the bytes of a value are collected. It stays until the last piece that
+ * was handed on is sent: whoever collected it may have given it up by then, or
+ * made a value of it. */
+struct MobSpace {
+    GBytes *bytes;
+    MobHold hold;    /* who is told when they are not needed any more … */
+    MobValue *value; /* … unless this value tells it, owned */
+};
+
 static void
 free_fetch(void *data)
 {
@@ -160,6 +169,12 @@ find_source(const MobFetch *fetch, MobNodeId node)
     return NULL;
 }
 
+bool
+mob_fetch_has_source(const MobFetch *fetch, MobNodeId node)
+{
+    return find_source(fetch, node) != NULL;
+}
+
 /* News from the owner are a reason to ask again whoever did not have it, but
  * not the one that has just failed, if it is the news of another. */
 bool
@@ -179,6 +194,9 @@ mob_fetch_set_sources(MobFetch *fetch, const MobLocations *locations, MobNodeId 
     }
     g_array_unref(fetch->sources);
     fetch->sources = g_steal_pointer(&sources);
+    const MobSource *known = find_source(fetch, locations->source);
+    bool again = fetch->named.node.v == locations->source.v && fetch->named.tried;
+    fetch->named = (MobSource){locations->source, known != NULL ? known->tried : again};
     return named;
 }
 
@@ -200,6 +218,7 @@ mob_fetch_set_tried(MobFetch *fetch, MobNodeId node)
 
     if (source != NULL)
         source->tried = true;
+    fetch->named.tried |= fetch->named.node.v == node.v;
 }
 
 void
@@ -207,15 +226,34 @@ mob_fetch_forget_tried(MobFetch *fetch)
 {
     for (uint32_t i = 0; i < fetch->sources->len; i++)
         g_array_index(fetch->sources, MobSource, i).tried = false;
+    fetch->named.tried = false;
 }
 
-bool
-mob_fetch_pick_source(const MobFetch *fetch, MobPicks *picks, MobNodeId *source)
+static uint32_t
+count_untried(const MobFetch *fetch)
 {
     uint32_t count = 0;
 
     for (uint32_t i = 0; i < fetch->sources->len; i++)
         count += !g_array_index(fetch->sources, MobSource, i).tried;
+    return count;
+}
+
+bool
+mob_fetch_has_untried(const MobFetch *fetch)
+{
+    return count_untried(fetch) > 0;
+}
+
+bool
+mob_fetch_pick_source(const MobFetch *fetch, MobPicks *picks, MobNodeId *source)
+{
+    uint32_t count = count_untried(fetch);
+
+    if (fetch->named.node.v != 0 && !fetch->named.tried) {
+        *source = fetch->named.node;
+        return true;
+    }
     if (count == 0)
         return false;
 
@@ -241,25 +279,51 @@ mob_fetch_begin(MobFetch *fetch, uint64_t size, uint64_t hash, uint64_t chunk)
     fetch->got = g_malloc0(size / chunk / 8 + 1);
 }
 
+static void
+free_space(void *data)
+{
+    MobSpace *space = data;
+
+    if (space->value != NULL)
+        mob_value_unref(space->value);
+    else
+        space->hold.release(space->hold.data);
+    g_free(space);
+}
+
+static void
+leave_space(MobSpace *space)
+{
+    g_bytes_unref(space->bytes);
+}
+
 void
 mob_fetch_drop_pieces(MobFetch *fetch)
 {
     g_clear_pointer(&fetch->value, mob_value_unref);
-    if (fetch->bytes != NULL)
-        fetch->hold.release(fetch->hold.data);
-    fetch->bytes = NULL;
+    g_clear_pointer(&fetch->space, leave_space);
     g_clear_pointer(&fetch->got, g_free);
-    fetch->received = 0;
+    fetch->received = fetch->ready = 0;
 }
 
-static uint8_t *
-take_room(MobFetch *fetch)
+static MobSpace *
+take_space(const MobFetch *fetch)
 {
-    if (fetch->room.take != NULL)
-        return fetch->room.take(fetch->room.data, fetch->size, &fetch->hold);
-    uint8_t *bytes = g_try_malloc(fetch->size);
-    fetch->hold = (MobHold){g_free, bytes};
-    return bytes;
+    MobHold hold = {0};
+    uint8_t *bytes;
+
+    if (fetch->room.take != NULL) {
+        bytes = fetch->room.take(fetch->room.data, fetch->size, &hold);
+    } else {
+        bytes = g_try_malloc(fetch->size);
+        hold = (MobHold){g_free, bytes};
+    }
+    if (bytes == NULL)
+        return NULL;
+    MobSpace *space = g_new0(MobSpace, 1);
+    space->hold = hold;
+    space->bytes = g_bytes_new_with_free_func(bytes, fetch->size, free_space, space);
+    return space;
 }
 
 /* Keeps the bytes of the piece; false if they are not there. */
@@ -277,12 +341,19 @@ keep_bytes(MobFetch *fetch, const MobChunk *chunk)
         chunk->piece.bytes != NULL ? g_bytes_get_data(chunk->piece.bytes, &length) : NULL;
     if (data == NULL || length != chunk->piece.length)
         return false;
-    if (fetch->bytes == NULL)
-        fetch->bytes = take_room(fetch);
-    if (fetch->bytes == NULL)
+    if (fetch->space == NULL)
+        fetch->space = take_space(fetch);
+    if (fetch->space == NULL)
         return false;
-    memcpy(fetch->bytes + chunk->offset, data, length);
+    /* What is written here is not ready, so nobody else looks at it. */
+    memcpy((uint8_t *)g_bytes_get_data(fetch->space->bytes, NULL) + chunk->offset, data, length);
     return true;
+}
+
+static bool
+has_piece(const MobFetch *fetch, uint64_t number)
+{
+    return (fetch->got[number / 8] >> number % 8 & 1) != 0;
 }
 
 MobPiece
@@ -295,13 +366,28 @@ mob_fetch_take_piece(MobFetch *fetch, const MobChunk *chunk)
         chunk->offset % fetch->chunk != 0 || chunk->piece.offset != chunk->offset ||
         chunk->piece.length != MIN(fetch->chunk, fetch->size - chunk->offset))
         return MOB_PIECE_BAD;
-    if ((fetch->got[number / 8] & bit) != 0)
+    if (has_piece(fetch, number))
         return MOB_PIECE_KNOWN;
     if (!keep_bytes(fetch, chunk))
         return MOB_PIECE_BAD;
     fetch->got[number / 8] |= bit;
     fetch->received += chunk->piece.length;
+    while (fetch->ready < fetch->size && has_piece(fetch, fetch->ready / fetch->chunk))
+        fetch->ready = MIN(fetch->ready + fetch->chunk, fetch->size);
     return MOB_PIECE_NEW;
+}
+
+MobSlice
+mob_fetch_piece(const MobFetch *fetch, uint64_t offset, uint64_t length)
+{
+    MobSlice piece = {.offset = offset, .length = length};
+
+    g_assert(offset + length <= fetch->ready);
+    if (fetch->space != NULL)
+        piece.bytes = g_bytes_new_from_bytes(fetch->space->bytes, offset, length);
+    else
+        piece.value = mob_value_ref(fetch->value);
+    return piece;
 }
 
 MobValue *
@@ -310,10 +396,13 @@ mob_fetch_finish(MobFetch *fetch)
     g_autoptr(MobValue) value = g_steal_pointer(&fetch->value);
 
     g_assert(fetch->received == fetch->size);
-    if (value == NULL && fetch->bytes != NULL) {
-        value = mob_value_parse_in_place(fetch->bytes, fetch->size, 0, fetch->hold, NULL);
-        if (value != NULL)
-            fetch->bytes = NULL; /* they are the value's */
+    MobSpace *space = fetch->space;
+
+    if (value == NULL && space != NULL) {
+        const uint8_t *bytes = g_bytes_get_data(space->bytes, NULL);
+        value = mob_value_parse_in_place(bytes, fetch->size, 0, space->hold, NULL);
+        space->value = mob_value_ref(value);
+        g_clear_pointer(&fetch->space, leave_space);
     }
     if (value == NULL || value->size != fetch->size || value->hash != fetch->hash)
         return NULL;

@@ -2,7 +2,8 @@
  *
  * There is one row per object, however many want it. A row knows who wants
  * it, where its owner says that copies are, and what has arrived. Pieces are
- * counted once each, whatever comes twice, and in any order.
+ * counted once each, whatever comes twice, and in any order. What has arrived
+ * without a gap may be handed on before the rest is there.
  *
  *     LOOKING   no copy is known that could be asked for, or none is wanted yet
  *     QUEUED    a copy is known, but there is no room for it
@@ -40,6 +41,8 @@ typedef struct {
     bool tried; /* it did not have it, or did not answer */
 } MobSource;
 
+typedef struct MobSpace MobSpace;
+
 typedef struct {
     MobRef ref;        /* owned */
     uint64_t order;    /* counts up with the rows */
@@ -51,18 +54,25 @@ typedef struct {
     uint64_t size;     /* 0: not known */
     uint64_t hash;
     MobFetchStage stage;
+    MobSource named;     /* whom the owner says to ask; it may not have all of it; 0: nobody */
+    uint32_t depth;      /* so many nodes are between a copy and this one, if that one is asked */
+    uint64_t rank;       /* among those that want a copy, as the owner counts them; 0: not known */
+    MobNodeId failed;    /* LOOKING: the owner was asked for another than this one … */
+    bool asking;         /* … and what has come is kept meanwhile */
     MobNodeId source;    /* ACTIVE: who was asked */
+    bool partial;        /* ACTIVE: the source collects it too */
     uint64_t push;       /* ACTIVE: whose pieces count; 0: the next that comes */
+    uint32_t retries;    /* in a row in which nothing came */
     MobTime progress_at; /* ACTIVE: of the last piece; QUEUED, LOOKING: since when */
     MobTime lost_at; /* LOOKING: since when nobody is known to have it; MOB_TIME_NEVER: not so */
     bool ask_owner;  /* the connection to the owner broke */
     bool ask_source; /* the connection to the source broke */
     MobValue *value; /* owned; the whole value, in a simulation */
-    uint8_t *bytes;  /* owned, see @hold; else what has arrived of it */
-    MobHold hold;    /* who is told when @bytes are not needed any more */
+    MobSpace *space; /* owned; else room for it, and what has arrived */
     MobRoom room;
     uint8_t *got;      /* owned; a bit per piece */
     uint64_t received; /* bytes */
+    uint64_t ready;    /* all before this has arrived */
     uint64_t chunk;    /* size of a piece */
 } MobFetch;
 
@@ -96,7 +106,11 @@ bool mob_fetch_set_sources(MobFetch *fetch, const MobLocations *locations, MobNo
 void mob_fetch_drop_source(MobFetch *fetch, MobNodeId node);
 void mob_fetch_set_tried(MobFetch *fetch, MobNodeId node);
 void mob_fetch_forget_tried(MobFetch *fetch);
-/* A source that was not tried; false if there is none. */
+/* Whether there is a source that was not tried. */
+bool mob_fetch_has_untried(const MobFetch *fetch);
+/* Whether the owner names it as one with a copy. */
+bool mob_fetch_has_source(const MobFetch *fetch, MobNodeId node);
+/* A source that was not tried, first of all the named one; false if there is none. */
 bool mob_fetch_pick_source(const MobFetch *fetch, MobPicks *picks, MobNodeId *source);
 
 /* Begins to collect pieces of @chunk bytes. */
@@ -109,6 +123,8 @@ typedef enum {
     MOB_PIECE_NEW,
 } MobPiece;
 MobPiece mob_fetch_take_piece(MobFetch *fetch, const MobChunk *chunk);
+/* Returns (transfer full) @length bytes that have arrived, for others. */
+MobSlice mob_fetch_piece(const MobFetch *fetch, uint64_t offset, uint64_t length);
 /* Returns (transfer full) the value once all pieces are there; NULL if they do
  * not make up the value that was announced. */
 MobValue *mob_fetch_finish(MobFetch *fetch);

@@ -2,7 +2,8 @@
 #include "runtime/push.h"
 
 struct MobPush {
-    MobCopy *copy; /* borrowed: it is being read, so it stays */
+    MobCopy *copy;         /* borrowed: it is being read, so it stays */
+    const MobFetch *fetch; /* borrowed: it collects the copy; NULL: it is sealed */
     MobNodeId to;
     uint64_t number;
     uint64_t next;         /* where the next piece begins */
@@ -39,12 +40,21 @@ window(const MobPushes *pushes, const MobConfig *config)
     return MAX(1, config->chunks_in_flight / MAX(1, mob_table_count(pushes->rows)));
 }
 
+static MobSlice
+piece_of(const MobPush *push, uint64_t length)
+{
+    if (push->fetch != NULL)
+        return mob_fetch_piece(push->fetch, push->next, length);
+    return (MobSlice){mob_value_ref(push->copy->value), NULL, push->next, length};
+}
+
 static void
 send_pieces(const MobPushes *pushes, MobPush *push, const MobConfig *config, MobOutbox *out)
 {
     const MobCopy *copy = push->copy;
+    uint64_t ready = push->fetch != NULL ? push->fetch->ready : copy->size;
 
-    while (push->next < copy->size && push->in_flight < window(pushes, config)) {
+    while (push->next < ready && push->in_flight < window(pushes, config)) {
         uint64_t length = MIN(config->chunk, copy->size - push->next);
         MobChunk *chunk = mob_chunk_new();
 
@@ -53,7 +63,7 @@ send_pieces(const MobPushes *pushes, MobPush *push, const MobConfig *config, Mob
         chunk->hash = copy->hash;
         chunk->offset = push->next;
         chunk->push = push->number;
-        chunk->piece = (MobSlice){mob_value_ref(copy->value), NULL, push->next, length};
+        chunk->piece = piece_of(push, length);
         mob_send(out, mob_node_address(push->to.v), chunk);
         push->next += length;
         push->in_flight++;
@@ -69,21 +79,40 @@ end_push(MobPushes *pushes, MobStore *store, MobPush *push)
 }
 
 void
-mob_pushes_start(MobPushes *pushes, MobStore *store, const MobConfig *config, MobCopy *copy,
+mob_pushes_start(MobPushes *pushes, MobStore *store, const MobConfig *config, const MobPushed *what,
                  MobNodeId to, MobOutbox *out)
 {
+    MobCopy *copy = what->copy;
     MobKey key = key_of(copy->ref.id, to);
 
     if (mob_table_get(pushes->rows, key) != NULL)
         return;
     MobPush *push = g_new0(MobPush, 1);
     push->copy = copy;
+    push->fetch = what->fetch;
+    push->next = push->acknowledged = what->offset;
     push->to = to;
     push->number = ++pushes->numbers;
     mob_table_add(pushes->rows, key, push);
     mob_store_touch(store, copy);
     mob_store_read(store, copy);
     send_pieces(pushes, push, config, out);
+}
+
+void
+mob_pushes_go_on(MobPushes *pushes, const MobConfig *config, const MobCopy *copy, MobOutbox *out)
+{
+    MobPush *push;
+    size_t at = 0;
+
+    if (copy->reads == 0)
+        return;
+    while ((push = mob_table_next(pushes->rows, &at)) != NULL) {
+        if (push->copy != copy)
+            continue;
+        push->fetch = copy->value == NULL ? push->fetch : NULL;
+        send_pieces(pushes, push, config, out);
+    }
 }
 
 /* A push has ended: the others may have more under way. */

@@ -3,13 +3,15 @@
  * There is one push per object and node. It has a few pieces under way and
  * sends the next for each that is acknowledged; pushes share the number of
  * pieces, so that they share the wire and other messages get through between
- * them. The copy is not evicted while it is pushed. A push ends when
+ * them. The copy is not evicted while it is pushed. Of a copy that is still being
+ * collected here what has come is sent, and the rest as it comes. A push ends when
  * all pieces are acknowledged, when the other side has enough, or when the
  * connection breaks; the other side then asks again.
  */
 #pragma once
 
 #include "runtime/process.h"
+#include "runtime/pull.h"
 #include "runtime/store.h"
 
 typedef struct MobPush MobPush;
@@ -22,9 +24,19 @@ typedef struct {
 void mob_pushes_init(MobPushes *pushes);
 void mob_pushes_clear(MobPushes *pushes);
 
-/* @copy is sealed. Does nothing if the push runs. */
-void mob_pushes_start(MobPushes *pushes, MobStore *store, const MobConfig *config, MobCopy *copy,
-                      MobNodeId to, MobOutbox *out);
+/* What is pushed: @copy is sealed, or @fetch collects it. */
+typedef struct {
+    MobCopy *copy;
+    const MobFetch *fetch; /* NULL: it is sealed */
+    uint64_t offset;       /* what is before it need not be sent */
+} MobPushed;
+
+/* Does nothing if the push runs. */
+void mob_pushes_start(MobPushes *pushes, MobStore *store, const MobConfig *config,
+                      const MobPushed *what, MobNodeId to, MobOutbox *out);
+/* More of @copy has come; all of it, if it is sealed now. */
+void mob_pushes_go_on(MobPushes *pushes, const MobConfig *config, const MobCopy *copy,
+                      MobOutbox *out);
 void mob_pushes_on_received(MobPushes *pushes, MobStore *store, const MobConfig *config,
                             MobNodeId from, const MobChunkReceived *received, MobOutbox *out);
 /* Nothing goes to @node any more. */

@@ -90,13 +90,13 @@ free_more(MobRowMore *more)
     if (more == NULL)
         return;
     clear_refs(&more->nested);
-    GArray *arrays[] = {more->borrowers, more->tokens, more->subscribers,
-                        more->askers,    more->nodes,  more->strays};
+    GArray *arrays[] = {more->borrowers, more->tokens, more->askers, more->nodes, more->strays};
     for (size_t i = 0; i < G_N_ELEMENTS(arrays); i++)
         if (arrays[i] != NULL)
             g_array_unref(arrays[i]);
     if (more->waiters != NULL)
         g_ptr_array_unref(more->waiters);
+    mob_spread_free(more->spread);
     g_free(more);
 }
 

@@ -34,6 +34,7 @@
 
 #include "runtime/lost.h"
 #include "runtime/recent.h"
+#include "runtime/spread.h"
 #include "runtime/worker.h"
 
 typedef struct MobWorker MobWorker;
@@ -70,14 +71,14 @@ typedef struct {
 
 /* What few rows have. */
 typedef struct {
-    MobRefs nested;      /* owned: references inside the value, each counted in contained */
-    GArray *borrowers;   /* of MobToken: who else holds it (we own it) */
-    GArray *tokens;      /* of MobToken: how we are registered with its owner */
-    GArray *subscribers; /* of MobAddress: node managers that follow its places */
-    GArray *askers;      /* of MobAddress: borrowers that wait for it to exist */
-    GPtrArray *waiters;  /* of MobTask: tasks that take it as an argument */
-    GArray *nodes;       /* of MobNodeId: where sealed copies are, oldest first */
-    GArray *strays;      /* of MobNodeId: copies of attempts that did not count, to be freed */
+    MobRefs nested;     /* owned: references inside the value, each counted in contained */
+    GArray *borrowers;  /* of MobToken: who else holds it (we own it) */
+    GArray *tokens;     /* of MobToken: how we are registered with its owner */
+    MobSpread *spread;  /* node managers that want a copy, and where each gets it; NULL: none */
+    GArray *askers;     /* of MobAddress: borrowers that wait for it to exist */
+    GPtrArray *waiters; /* of MobTask: tasks that take it as an argument */
+    GArray *nodes;      /* of MobNodeId: where sealed copies are, oldest first */
+    GArray *strays;     /* of MobNodeId: copies of attempts that did not count, to be freed */
 } MobRowMore;
 
 struct MobRow {
@@ -296,6 +297,7 @@ struct MobWorker {
     uint32_t alive_nodes;
     uint64_t next_lease;
     uint64_t next_token;
+    uint64_t followers; /* counts those that began to follow a place */
     uint32_t next_body;
     MobTime idle_alarm; /* when LEASE_IDLE fires; 0: not set */
     uint64_t lineage_bytes;
@@ -359,11 +361,23 @@ void mob_row_contain(MobStep *step, MobRow *row, const MobRef *refs, uint32_t co
 /* Counts the arguments of a task: by reference and nested; settle when down. */
 void mob_args_count(MobStep *step, const MobArgs *args, int submitted, int lineage);
 
+/* --- owner_places.c --- */
+
+/* All that follow @row and have to do something else now. */
+void mob_places_tell(MobStep *step, const MobRow *row);
+/* A copy came to @node, or went. */
+void mob_places_set(const MobRow *row, MobNodeId node, bool here);
+void mob_places_node_dead(MobStep *step, const MobRow *row, MobNodeId node);
+void mob_places_on_subscribe(MobStep *step);
+void mob_places_on_unsubscribe(MobStep *step);
+
 /* --- objects.c --- */
 
 void mob_object_set_inline(MobStep *step, MobRow *row, MobValue *value); /* takes value */
 void mob_object_set_stored(MobStep *step, MobRow *row, uint64_t size, uint64_t hash,
                            MobNodeId node);
+/* Returns (transfer full) where copies are known to be. */
+MobNodes mob_object_nodes(const MobRow *row);
 /* Whether a copy is known to be on @node; row may be NULL. */
 bool mob_object_is_on(const MobRow *row, MobNodeId node);
 /* A copy on @node is known to be gone. */

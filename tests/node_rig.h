@@ -120,6 +120,23 @@ rig_get(Rig *rig, MobAddress worker, uint32_t number, MobAddress owner)
     rig_give(rig, worker, get);
 }
 
+/* The object is on @node, and @source of @rank is to be asked. */
+static inline void
+rig_names(Rig *rig, MobAddress owner, uint32_t number, uint64_t size, uint64_t hash, uint32_t node,
+          uint32_t source, uint64_t rank)
+{
+    MobLocations *locations = mob_locations_new();
+    locations->object = (MobObjectId){{7, number}, 1, 0};
+    locations->size = size;
+    locations->hash = hash;
+    locations->nodes = (MobNodes){g_new(MobNodeId, 1), 1};
+    locations->nodes.items[0].v = node;
+    locations->source.v = source;
+    locations->depth = 1 + (source != node);
+    locations->rank = rank;
+    rig_give(rig, owner, locations);
+}
+
 static inline void
 rig_locations(Rig *rig, MobAddress owner, uint32_t number, uint64_t size, uint64_t hash,
               uint32_t node)

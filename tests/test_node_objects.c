@@ -148,7 +148,7 @@ Test(node_objects, goes_on_with_another_source_when_one_fails)
 
     MobPullFailed *failed = mob_pull_failed_new();
     failed->object = (MobObjectId){{7, 1}, 1, 0};
-    rig_give(&rig, N2, failed);
+    rig_give(&rig, N2, mob_msg_ref(&failed->base));
     cr_assert_not_null(rig_sent(&rig, N3, MOB_MSG_PULL, 0));
     rig_chunk(&rig, 2, 1, 150, 1, 5, 100);
     cr_assert(mob_chunk_received(rig_sent(&rig, N2, MOB_MSG_CHUNK_RECEIVED, 0))->enough);
@@ -156,11 +156,16 @@ Test(node_objects, goes_on_with_another_source_when_one_fails)
     rig_timer(&rig, MOB_TIMER_RETRY, rig.now + rig.config.retry_delay);
     cr_assert_not_null(rig_sent(&rig, N3, MOB_MSG_PULL, 0), "asked again after the reset");
     rig_timer(&rig, MOB_TIMER_PULL, rig.now + rig.config.pull_retry);
-    cr_assert_eq(rig_stats(&rig).pulls, 0, "nobody is left");
-    rig_timer(&rig, MOB_TIMER_PULL, rig.now + rig.config.pull_retry);
     cr_assert_not_null(rig_sent(&rig, N2, MOB_MSG_PULL, 0), "all over again");
-    cr_assert_not_null(rig_sent(&rig, OTHER, MOB_MSG_SUBSCRIBE_LOCATIONS, 0));
-    rig_chunk(&rig, 2, 1, 150, 1, 6, 0);
+    cr_assert_eq(mob_pull(rig_sent(&rig, N2, MOB_MSG_PULL, 0))->offset, 100, "but for what came");
+    rig_give(&rig, N2, failed);
+    const MobSubscribeLocations *ask =
+        mob_subscribe_locations(rig_sent(&rig, OTHER, MOB_MSG_SUBSCRIBE_LOCATIONS, 0));
+    cr_assert_eq(ask->failed.v, 2, "nobody is left");
+    cr_assert_eq(rig_stats(&rig).pulls, 0);
+    cr_assert_eq(rig_stats(&rig).store_used, 150, "what came is kept");
+    rig_timer(&rig, MOB_TIMER_PULL, rig.now + rig.config.pull_retry);
+    cr_assert_not_null(rig_sent(&rig, N2, MOB_MSG_PULL, 0));
     rig_chunk(&rig, 2, 1, 150, 1, 6, 100);
     cr_assert_not_null(here_to(&rig, DRIVER));
 }
@@ -287,6 +292,8 @@ Test(node_objects, a_lease_whose_argument_is_lost_steps_back_for_others)
     rig_locations(&rig, OTHER, 2, 600, hash_of(600, 2), 2);
     cr_assert_eq(rig_count(&rig, MOB_MSG_PULL), 0);
     rig_give(&rig, GCS, rig_changed(rig_view(3, 0, false)));
+    cr_assert_not_null(rig_sent(&rig, OTHER, MOB_MSG_SUBSCRIBE_LOCATIONS, 0), "any other?");
+    rig_locations(&rig, OTHER, 1, 600, hash_of(600, 1), 0);
     cr_assert_not_null(rig_sent(&rig, N2, MOB_MSG_PULL, 0));
     cr_assert_eq(rig_stats(&rig).store_used, 600);
 }

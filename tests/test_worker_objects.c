@@ -95,10 +95,11 @@ Test(worker_objects, a_small_put_may_stay_with_its_owner)
     cr_assert_null(rig_answer(&rig));
 }
 
-Test(worker_objects, nodes_that_follow_an_object_hear_of_each_change)
+Test(worker_objects, without_sources_nodes_that_follow_an_object_hear_of_each_change)
 {
     g_auto(Rig) rig;
     rig_drive(&rig);
+    rig.config.receivers_max = 0;
     const MobPushTask *push = rig_run(&rig, rig_spec("load", 3), NO_ARGS, W2);
     MobRef ref = rig_result_of(push);
 
@@ -132,6 +133,90 @@ Test(worker_objects, nodes_that_follow_an_object_hear_of_each_change)
     rig_is_error(told(&rig, NODE2)->value, MOB_FAULT_OBJECT_LOST, "freed");
     rig_moved(&rig, NODE1, ref, true);
     cr_assert_eq(rig_count_to(&rig, NODE1, MOB_MSG_FREE_OBJECTS), 1, "a copy that came too late");
+}
+
+/* The next message for @node says whom it is to ask. */
+static void
+names(const Rig *rig, MobAddress node, uint32_t source, uint32_t depth, uint64_t rank)
+{
+    cr_assert_eq(told(rig, node)->source.v, source);
+    cr_assert_eq(told(rig, node)->depth, depth);
+    cr_assert_eq(told(rig, node)->rank, rank);
+}
+
+static void
+subscribe_failed(Rig *rig, MobAddress node, MobRef ref, uint32_t failed)
+{
+    MobSubscribeLocations *msg = mob_subscribe_locations_new();
+
+    msg->object = ref.id;
+    msg->failed.v = failed;
+    rig_give(rig, node, msg);
+}
+
+/* A copy on node 2, of a thousand pieces; nodes 3 and 1 want one, in this order. */
+static MobRef
+spread_to_two(Rig *rig)
+{
+    rig_drive(rig);
+    rig->config.chunk = MOB_MS / 1000;
+    MobRef ref = rig_result_of(load(rig, "load", 3, NO_ARGS, W2));
+
+    subscribe(rig, NODE3, ref);
+    names(rig, NODE3, 2, 1, 1);
+    subscribe(rig, NODE1, ref);
+    names(rig, NODE1, 3, 2, 2);
+    return ref;
+}
+
+Test(worker_objects, whoever_wants_a_copy_is_sent_to_one_that_collects_it)
+{
+    g_auto(Rig) rig;
+    MobRef ref = spread_to_two(&rig);
+    MobUnsubscribeLocations *has = mob_unsubscribe_locations_new();
+
+    subscribe(&rig, NODE1, ref);
+    names(&rig, NODE1, 3, 2, 2);
+    has->object = ref.id;
+    has->here = true;
+    rig_give(&rig, NODE3, has);
+    rig_moved(&rig, NODE3, ref, true);
+    cr_assert_eq(rig_count(&rig, MOB_MSG_LOCATIONS), 0, "no news for one that is fed");
+    subscribe_failed(&rig, NODE1, ref, 3);
+    names(&rig, NODE1, 2, 1, 2);
+}
+
+Test(worker_objects, whoever_is_fed_by_one_that_gives_up_is_sent_elsewhere)
+{
+    g_auto(Rig) rig;
+    MobRef ref = spread_to_two(&rig);
+
+    unsubscribe(&rig, NODE3, ref);
+    names(&rig, NODE1, 2, 1, 2);
+    subscribe(&rig, NODE3, ref);
+    names(&rig, NODE3, 1, 2, 3);
+}
+
+Test(worker_objects, whoever_is_fed_by_a_node_that_dies_is_sent_elsewhere)
+{
+    g_auto(Rig) rig;
+
+    spread_to_two(&rig);
+    rig_node_dies(&rig, 3);
+    names(&rig, NODE1, 2, 1, 2);
+    cr_assert_eq(rig_count(&rig, MOB_MSG_LOCATIONS), 1);
+}
+
+Test(worker_objects, one_that_refuses_to_hand_on_is_named_to_nobody_else)
+{
+    g_auto(Rig) rig;
+    MobRef ref = spread_to_two(&rig);
+
+    subscribe_failed(&rig, NODE1, ref, 3);
+    names(&rig, NODE1, 2, 1, 2);
+    unsubscribe(&rig, NODE1, ref);
+    subscribe(&rig, NODE1, ref);
+    names(&rig, NODE1, 2, 1, 3);
 }
 
 Test(worker_objects, whoever_waits_for_an_object_is_told_when_it_exists)

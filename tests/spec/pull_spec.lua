@@ -1,0 +1,95 @@
+-- pull_spec.lua: large values on their way: from one machine to many, and into
+-- stores that have hardly room for them.
+--
+--   mobula test tests/spec/pull_spec.lua --seeds 1000
+--
+-- A job ends with the answer of a quiet run, or with an error that what
+-- happened allows. Then its references are dropped while its driver stays, the
+-- faults end, and nothing may be left anywhere; and once more when it is over.
+local sim = require "mobula.sim"
+local survival = require "shared.survival"
+
+local one_of = survival.one_of
+
+local every, lasts = sim.between("1ms", "40ms"), sim.between("1ms", "30ms")
+
+local function chaos(c)
+  c:chaos {
+    kill  = { every = every, restart = sim.among { "20ms", "80ms" }, of = { "node", "worker" } },
+    cut   = { every = every, lasts = lasts,
+              shape = sim.among { "pair", "one", "halves", "oneway" } },
+    slow  = { every = every, lasts = lasts, speed = 0.1 },
+    pause = { every = every, lasts = lasts, of = { "worker", "node", "driver" } },
+    link  = { loss = sim.between(0.001, 0.1), jitter = sim.between("10us", "2ms"),
+              latency = sim.between("50us", "2ms") },
+    rpc   = { kind = sim.among { "Pull", "PullFailed", "Chunk", "ChunkReceived", "Locations",
+                                 "SubscribeLocations", "UnsubscribeLocations", "ObjectMoved",
+                                 "GetObject", "CancelGet", "ObjectHere", "FreeObjects" },
+              chance = sim.between(0.01, 0.3), lose = sim.among { "request", "reply", "inflight" } },
+    max   = 6,
+    spare = { driver_node = true, max_down = 2 },
+  }
+end
+
+-- Copies vanish, here and there.
+local function evict(c, goes_on)
+  c:every(one_of { "2ms", "7ms" }, { times = 5 }, function()
+    local live = {}
+    for copy in c.state.copies { live = true } do live[#live + 1] = copy end
+    if #live > 0 and goes_on() then
+      local copy = c:pick(live)
+      c:evict(copy.object, copy.node)
+    end
+  end)
+end
+
+local function run(c, program, answer)
+  local job = c:submit("programs/pulls.lua", table.unpack(program))
+  local quiet = false
+  local function calm()
+    quiet = true
+    c:calm()
+  end
+  if sim.seed ~= 0 then
+    chaos(c)
+    if one_of { 0, 1 } == 1 then evict(c, function() return not quiet end) end
+  end
+  c:at("3s", calm)
+  c:story("quiet", function()
+    c:await("output", { text = "quiet\n" })
+    calm()
+    c:sleep("2800ms") -- idle leases have gone back by then
+    survival.nothing_is_left(c)
+  end)
+  c:run { until_done = job, limit = "60s", drain = true }
+  survival.ends_well(job, answer)
+  return job
+end
+
+local MACHINES = 8
+
+local function machines(store)
+  local config = {
+    chunk = one_of { "100KiB", "20000", "5MiB" },
+    chunks_in_flight = one_of { 4, 1, 16 },
+    receivers_max = one_of { 8, 2, 1, 0 },
+    pull_retry = one_of { "100ms", "10ms", "3ms" },
+    retry_delay = one_of { "1ms", "10ms" },
+    store_full_grace = one_of { "2s", "200ms" },
+    lease_idle = one_of { "500ms", "5ms" },
+  }
+  return sim.cluster { nodes = MACHINES + 1, cpus = 2, store = store, config = config }
+end
+
+describe("broadcast", function()
+  for _, program in ipairs { "spread", "spread_get", "change_of_mind" } do
+    for _, bytes in ipairs { 2000000, 150000 } do
+      it(program .. " " .. bytes, function()
+        run(machines("1GiB"), { program, bytes, MACHINES }, 3 * MACHINES)
+      end)
+    end
+  end
+  it("spread_all", function()
+    run(machines(one_of { "1GiB", "4MiB" }), { "spread_all", 1000000, MACHINES }, 48)
+  end)
+end)
