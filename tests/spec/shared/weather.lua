@@ -1,0 +1,65 @@
+-- weather.lua: a cluster in which nothing breaks, and no two runs take the same
+-- time: each seed has other latencies, and processes that stop for a moment.
+--
+-- Nobody is taken for dead because of it, so what a test does to its cluster is
+-- all that happens to it. Without a seed the cluster is the textbook's.
+local sim = require "mobula.sim"
+
+local W = {}
+
+-- Options as for sim.cluster.
+function W.cluster(options)
+  options.nodes = options.nodes or { head = { cpus = 0 }, n1 = {}, n2 = {}, n3 = {} }
+  options.config = options.config or {}
+  options.config.lease_idle = "100ms"
+  if sim.seed ~= 0 and not options.config.health_misses then
+    options.config.health_misses = 6 -- a pause is not a death
+  end
+  local c = sim.cluster(options)
+  c:run { until_time = "60ms" } -- the machines have found each other
+  if sim.seed ~= 0 then
+    c:chaos {
+      link  = { latency = sim.between("10us", "1ms"), jitter = sim.between("10us", "2ms") },
+      pause = { every = sim.between("2ms", "60ms"), lasts = sim.between("0.1ms", "8ms"),
+                of = { "worker", "node", "driver" } },
+      max   = 12,
+    }
+  end
+  return c
+end
+
+-- What is left although its owner lives, and nobody holds or makes anything.
+function W.nothing_is_left(c)
+  for n in c.state.nodes { alive = true } do
+    if n.leases then -- its manager is there to be asked
+      assert.are.equal(0, n.used, "bytes in the store of " .. n.name)
+      assert.are.equal(0, n.leases, "leases of " .. n.name)
+    end
+  end
+  for w in c.state.workers { alive = true } do
+    if w.owned then
+      assert.are.equal(0, w.owned, "objects that " .. w.name .. " owns")
+      assert.are.equal(0, w.borrowed, "objects that " .. w.name .. " borrows")
+    end
+  end
+end
+
+-- Runs until main has said "quiet" and dropped what it held, and a while more.
+function W.until_quiet(c)
+  c:run { until_event = { "output", text = "quiet\n" }, limit = "20s" }
+  c:run { until_time = c:now() + 0.35 } -- idle leases have gone back
+  W.nothing_is_left(c)
+end
+
+-- Looks inside the event in which the program says it.
+function W.when(c, text, look) c:once("output", { text = text .. "\n" }, look) end
+
+-- Who holds an object, and how: "driver nested, n1/w0 local", sorted.
+function W.holders(c, object)
+  local list = {}
+  for ref in c.state.objects[object].refs do list[#list + 1] = ref.holder .. " " .. ref.kind end
+  table.sort(list)
+  return table.concat(list, ", ")
+end
+
+return W
