@@ -468,6 +468,18 @@ refused(MobStep *step, MobTask *task)
         mob_own_leases_give_back(step, lease, false);
 }
 
+/* As many values as the task returns; what is in a store is in that of the
+ * machine that speaks, or we would look for it where nobody has it. */
+static bool
+has_the_right_shape(const MobStep *step, const MobTask *task, const MobTaskReply *reply)
+{
+    for (uint32_t i = 0; i < reply->results.count; i++)
+        if (reply->results.items[i].value == NULL &&
+            reply->results.items[i].node.v != step->input->from.node)
+            return false;
+    return reply->results.count == task->spec->returns;
+}
+
 static void
 ended(MobStep *step, MobTask *task, const MobTaskReply *reply)
 {
@@ -476,7 +488,7 @@ ended(MobStep *step, MobTask *task, const MobTaskReply *reply)
     mob_own_leases_task_ends(lease, task);
     if (reply->fault != NULL && reply->fault->fault != 0)
         body_failed(step, task, reply->fault);
-    else if (reply->results.count == task->spec->returns)
+    else if (has_the_right_shape(step, task, reply))
         body_returned(step, task, reply);
     else
         mob_submit_attempt_failed(step, task, MOB_FAULT_WORKER_CRASHED,

@@ -36,7 +36,8 @@ typedef struct {
     bool running;          /* a body exists */
     MobTaskId task;        /* whose, if it is not main */
     uint32_t attempt;
-    bool finished; /* driver: main has ended */
+    MobAddress caller; /* who owns it */
+    bool finished;     /* driver: main has ended */
 } MobWorkerStats;
 
 void mob_worker_stats(const MobProcess *process, MobWorkerStats *stats);
@@ -64,6 +65,11 @@ typedef struct {
 bool mob_worker_next_ref(const MobProcess *process, size_t *at, MobRefInfo *ref);
 /* False if the process has no row for @object. */
 bool mob_worker_find_ref(const MobProcess *process, MobObjectId object, MobRefInfo *ref);
+
+/* Walks those who are registered as borrowers of @object, which @process owns;
+ * one may come several times. */
+bool mob_worker_next_borrower(const MobProcess *process, MobObjectId object, size_t *at,
+                              MobAddress *borrower);
 
 /* Counts everything again from scratch and compares (I7, I18, W1, W2). Returns
  * false and says what is wrong. */

@@ -24,6 +24,7 @@ mob_worker_stats(const MobProcess *process, MobWorkerStats *stats)
     if (stats->running && !worker->driver) {
         stats->task = worker->exec.spec->id;
         stats->attempt = worker->exec.attempt;
+        stats->caller = worker->exec.spec->owner;
     }
 }
 
@@ -62,6 +63,19 @@ mob_worker_next_ref(const MobProcess *process, size_t *at, MobRefInfo *ref)
     if (row != NULL)
         describe_row(row, ref);
     return row != NULL;
+}
+
+bool
+mob_worker_next_borrower(const MobProcess *process, MobObjectId object, size_t *at,
+                         MobAddress *borrower)
+{
+    const MobRow *row = mob_row_find((const MobWorker *)process, object);
+    const GArray *tokens = row != NULL && row->more != NULL ? row->more->borrowers : NULL;
+
+    if (tokens == NULL || *at >= tokens->len)
+        return false;
+    *borrower = g_array_index(tokens, MobToken, (*at)++).borrower;
+    return true;
 }
 
 bool

@@ -3,6 +3,12 @@
  */
 #include "sim/check_parts.h"
 
+static bool
+owner_lives(MobCheck *check, MobAddress owner)
+{
+    return mob_check_process(check, owner) != NULL;
+}
+
 /* --- the directory --- */
 
 static bool
@@ -19,6 +25,31 @@ has_copy(MobCheck *check, MobNodeId node, MobObjectId object)
 }
 
 static void
+check_borrowers(MobCheck *check, const MobProcess *worker, const char *name, const MobRefInfo *ref)
+{
+    size_t at = 0;
+    MobAddress borrower;
+
+    while (ref->owned && mob_worker_next_borrower(worker, ref->object, &at, &borrower))
+        if (mob_check_process(check, borrower) == NULL)
+            mob_check_fail(check, "I38", "fate-sharing",
+                           "%s still counts a borrower of %s that is dead", name,
+                           mob_check_object_name(check, ref->object));
+}
+
+/* A child runs on, and nobody wants what it makes. */
+static void
+check_running(MobCheck *check, const MobProcess *worker, const char *name)
+{
+    MobWorkerStats stats;
+
+    mob_worker_stats(worker, &stats);
+    if (stats.running && mob_address_is(stats.caller) && !owner_lives(check, stats.caller))
+        mob_check_fail(check, "I38", "fate-sharing", "%s runs a task of an owner that is dead",
+                       name);
+}
+
+static void
 check_rows(MobCheck *check, const MobProcess *worker, const char *name, bool drained)
 {
     size_t at = 0;
@@ -28,6 +59,7 @@ check_rows(MobCheck *check, const MobProcess *worker, const char *name, bool dra
         if (drained)
             mob_check_fail(check, "I6", "no leak", "%s still has a row for %s", name,
                            mob_check_object_name(check, ref.object));
+        check_borrowers(check, worker, name, &ref);
         for (uint32_t i = 0; ref.owned && i < ref.node_count; i++)
             if (!has_copy(check, ref.nodes[i], ref.object))
                 mob_check_fail(check, "I34", "directory soundness",
@@ -38,12 +70,6 @@ check_rows(MobCheck *check, const MobProcess *worker, const char *name, bool dra
 }
 
 /* --- stores and leases --- */
-
-static bool
-owner_lives(MobCheck *check, MobAddress owner)
-{
-    return mob_check_process(check, owner) != NULL;
-}
 
 static void
 check_node_at_rest(MobCheck *check, const MobProcess *node, const char *name, bool drained)
@@ -129,6 +155,7 @@ mob_check_at_rest(MobCheck *check, bool drained)
         } else if (info.role == MOB_ROLE_WORKER || info.role == MOB_ROLE_DRIVER) {
             mob_check_worker(check, process);
             check_rows(check, process, info.name, drained);
+            check_running(check, process, info.name);
             check_owned_leases(check, process, info.name);
         }
     }

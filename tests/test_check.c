@@ -507,6 +507,29 @@ keeps_all(MobProcess *self, const MobInput *input, MobOutbox *out)
         go_on(self, input, out);
 }
 
+/* A borrower has died, and still counts. */
+static void
+counts_the_dead(MobProcess *self, const MobInput *input, MobOutbox *out)
+{
+    go_on(self, input, out);
+    MobRow *row = is_driver(self) ? stored_row(self) : NULL;
+    if (row == NULL || !is_message(input, MOB_MSG_WORKER_DIED))
+        return;
+    MobToken token = {.borrower = mob_worker_died(input->msg)->worker, .token = 1};
+    if (mob_row_more(row)->borrowers == NULL)
+        row->more->borrowers = g_array_new(FALSE, FALSE, sizeof(MobToken));
+    g_array_append_val(row->more->borrowers, token);
+}
+
+/* It takes a task for that of somebody who never was. */
+static void
+runs_for_nobody(MobProcess *self, const MobInput *input, MobOutbox *out)
+{
+    go_on(self, input, out);
+    if (input->kind == MOB_INPUT_CALL && !is_driver(self))
+        ((MobWorker *)self)->exec.spec->owner = (MobAddress){1, 77};
+}
+
 static void
 main_drops(MobulaTask *task)
 {
@@ -529,6 +552,11 @@ Test(check, at_rest_everybody_agrees_and_nothing_is_left)
            &(Plot){main_drops, .node = keeps_leases, .stop = MOB_SECOND});
     expect("I6", "still holds a copy of O1",
            &(Plot){main_drops, .node = frees_nothing, .stop = MOB_SECOND, .all_gone = true});
+    expect("I38", "still counts a borrower of O1 that is dead",
+           &(Plot){main_leaves, .worker = counts_the_dead, .troubles = KILL(200, "n1/w0"),
+                   .stop = MOB_SECOND});
+    expect("I38", "runs a task of an owner that is dead",
+           &(Plot){main_two, .worker = runs_for_nobody, .stop = 20 * MOB_MS});
     expect("I38", "whose owner is dead",
            &(Plot){main_leaves, .node = keeps_all, .troubles = KILL(100, "driver")});
 }

@@ -323,3 +323,75 @@ Test(worker_borrow, several_objects_of_a_dead_owner_may_go_at_once)
     rig_worker_dies(&rig, W2); /* Y is an error, so the task is over, so both go */
     cr_assert_eq(rig_stats(&rig).borrowed, 0);
 }
+
+/* --- in which order, and what comes in the wrong one --- */
+
+Test(worker_borrow, what_a_task_holds_at_its_end_is_dropped_in_the_order_in_which_it_came)
+{
+    g_auto(Rig) rig;
+    rig_work(&rig);
+    MobRef third = rig_ref(5, W2B);
+
+    rig_begin(&rig, DRIVER, ARGS(by_value(HOLDING(10, X, Y, third))));
+    MobRef kept = rig_put(&rig, HOLDING(MOB_MS, Y, third, X));
+    rig_drop(&rig, kept);
+    MobAddress owners[] = {W3, W2, W2B};
+    guint count = 0;
+    rig_return(&rig, rig_value(5, 7));
+    for (guint i = 0; i < rig.out.notes->len; i++) {
+        const MobNote *note = &g_array_index(rig.out.notes, MobNote, i);
+        if (note->kind == MOB_NOTE_REF_DROPPED && !mob_address_eq(note->owner, SELF))
+            cr_assert(mob_address_eq(note->owner, owners[count++]), "as they came");
+    }
+    cr_assert_eq(count, 3);
+}
+
+Test(worker_borrow, a_removal_that_overtakes_the_reply_which_it_belongs_to_is_remembered)
+{
+    g_auto(Rig) rig;
+    rig_drive(&rig);
+    const MobPushTask *large = rig_run(&rig, rig_spec("load", 3), NO_ARGS, W2);
+    MobRef ref = rig_result_of(large);
+    rig_reply_stored(&rig, W2, large, MOB_MS);
+    const MobPushTask *push = rig_run(&rig, rig_spec("f", 3), ARGS(by_value(HOLDING(5, ref))), W3);
+
+    MobRemoveBorrower *gone = mob_remove_borrower_new();
+    gone->object = ref.id;
+    gone->registrar = W3;
+    gone->token = 30;
+    rig_give(&rig, W3, gone);
+    cr_assert_eq(mob_borrower_removed(rig_sent(&rig, W3, MOB_MSG_BORROWER_REMOVED, 0))->token, 30);
+    MobTaskReply *reply = rig_reply_to(push);
+    rig_add_result(reply, (MobResult){.value = rig_value(5, 7), .size = 5});
+    reply->borrowed = (MobRefs){g_new(MobRef, 1), 1};
+    reply->borrowed.items[0] = mob_ref_copy(&ref);
+    reply->token = 30;
+    rig_give(&rig, W3, reply);
+    cr_counts(&rig, ref, "1/0/0/0/0");
+    rig_drop(&rig, ref);
+    cr_counts(&rig, ref, "gone");
+}
+
+Test(worker_borrow, the_borrowers_of_a_reply_count_before_its_argument_is_let_go)
+{
+    g_auto(Rig) rig;
+    rig_drive(&rig);
+    const MobPushTask *large = rig_run(&rig, rig_spec("load", 3), NO_ARGS, W2);
+    MobRef ref = rig_result_of(large);
+    rig_reply_stored(&rig, W2, large, MOB_MS);
+    const MobPushTask *push = rig_run(&rig, rig_spec("f", 3), ARGS(by_value(HOLDING(5, ref))), W3);
+
+    rig_drop(&rig, ref);
+    cr_counts(&rig, ref, "0/1/1/0/0"); /* the task alone protects it */
+    MobTaskReply *reply = rig_reply_to(push);
+    rig_add_result(reply, (MobResult){.value = rig_value(5, 7), .size = 5});
+    reply->borrowed = (MobRefs){g_new(MobRef, 1), 1};
+    reply->borrowed.items[0] = mob_ref_copy(&ref);
+    reply->token = 30;
+    rig_give(&rig, W3, reply);
+    cr_counts(&rig, ref, "0/0/0/0/1");
+    cr_assert_eq(rig_count(&rig, MOB_MSG_FREE_OBJECTS), 0);
+    rig_worker_dies(&rig, W3);
+    cr_counts(&rig, ref, "gone");
+    cr_assert_eq(rig_count_to(&rig, NODE2, MOB_MSG_FREE_OBJECTS), 1);
+}

@@ -313,3 +313,174 @@ describe("m.pin", function()
     assert.matches("it was written in another job", second:result())
   end)
 end)
+
+describe("an owner that dies", function()
+  it("takes its leases, its children that run and its copies with it", function()
+    local c = cluster()
+    local job = program(c, "family", B)
+    local child
+    c:once("task.running", { name = "child" }, function(e) child = e.worker end)
+    on_output(c, "kill", function()
+      assert.are.equal(1, #c.state.workers { name = child, alive = true })
+      c:kill "n1/w0"
+    end)
+    c:run { until_event = { "output", text = "quiet\n" }, limit = "20s" }
+    assert.are.equal(0, #c.state.workers { name = child, alive = true })
+    assert.are.equal(0, #c.state.copies { live = true })
+    assert.are.equal(1, c:attempts("T1/2"), "nobody is left to run the child again")
+    c:run { until_done = job, limit = "20s", drain = true }
+    assert.are.equal("WorkerCrashedError", job:result())
+  end)
+
+  it("is asked for nothing any more by those who come later", function()
+    local c = cluster()
+    local job = program(c, "owner_dies", B)
+    on_output(c, "kill", function() c:kill "n1/w0" end)
+    c:at("50ms", function() c:join "n4" end)
+    c:run { until_done = job, limit = "20s", drain = true }
+    assert.are.equal("OwnerDiedError borrowed_owner_dead", job:result().task)
+  end)
+end)
+
+-- Ray: test_reconstruction*.py, and C8 of its traps: an attempt may make another value.
+describe("a task that makes something else when it runs again", function()
+  local function lose_all(c)
+    on_output(c, "lose", function()
+      for copy in c.state.copies { live = true } do c:evict(copy.object, copy.node) end
+    end)
+  end
+
+  -- Once more while it is being made again, or read, if the seed says so.
+  local function and_again(c)
+    local dead = {}
+    for _ = 1, one_of { 0, 1, 2, 3 } do
+      c:after(one_of { 1, 2, 3, 5 }, "message.delivered",
+        { kind = one_of { "Chunk", "TaskReply", "Pull", "ObjectMoved", "ObjectHere" } }, function()
+          local live = {}
+          for copy in c.state.copies { live = true } do
+            if not dead[copy.node] then live[#live + 1] = copy end
+          end
+          if #live > 0 and c:now() < 0.2 then
+            local copy = c:pick(live)
+            if one_of { 0, 1, 1 } == 0 and copy.node ~= "head" and not next(dead) then
+              c:kill(copy.node)
+              dead[copy.node] = true
+            else
+              c:evict(copy.object, copy.node)
+            end
+          end
+        end)
+    end
+  end
+
+  local sizes = {
+    { "large, then small", 3000000, 10 }, { "small, then large", 10, 3000000 },
+    { "large, then larger", 300000, 3000000, 5000000 }, { "larger, then large", 5000000, 300000 },
+  }
+  for _, case in ipairs(sizes) do
+    it(case[1] .. ": gives everybody one of its values whole", function()
+      local c = cluster { config = { chunk = one_of { "5MiB", "100KiB" } } }
+      local job = program(c, "other_size", table.unpack(case, 2))
+      lose_all(c)
+      if sim.seed ~= 0 then and_again(c) end
+      c:run { until_done = job, limit = "60s", drain = true }
+      local answers = job:result()
+      assert.are.equal(7, #answers)
+      for i, n in ipairs(answers) do assert.is_true(n > 0, "reader " .. i .. " has " .. n) end
+    end)
+  end
+
+  it("two values that change places: each is one of them whole", function()
+    local c = cluster { config = { chunk = one_of { "5MiB", "100KiB" } } }
+    local job = program(c, "change_places", 2000000, 10)
+    on_output(c, "lose", function() c:evict("O1", c:sole_holder("O1")) end)
+    if sim.seed ~= 0 then and_again(c) end
+    c:run { until_done = job, limit = "60s", drain = true }
+    assert.is_true(job:result())
+  end)
+
+  local others = {
+    more = { "E106", 2 }, less = { 3, 2 }, ["an error"] = { "another time", 2 },
+  }
+  for _, how in ipairs { "more", "less", "an error" } do
+    it("another number of values, " .. how .. ": only what was lost changes", function()
+      local c = cluster()
+      local job = program(c, "other_number", how, B)
+      on_output(c, "lose", function() c:evict("O1", c:sole_holder("O1")) end)
+      c:run { until_done = job, limit = "20s", drain = true }
+      assert.are.same(others[how], job:result())
+    end)
+  end
+end)
+
+describe("what is lost", function()
+  it("is made again with its arguments first, and each of them once", function()
+    local c = cluster()
+    local job = program(c, "diamond", B)
+    on_output(c, "lose", function() c:kill "n1" end)
+    c:run { until_done = job, limit = "20s", drain = true }
+    assert.are.equal(523, job:result())
+    for i = 1, 6 do assert.are.equal(2, c:attempts("T" .. i), "T" .. i) end
+  end)
+
+  it("is nothing that was inlined", function()
+    local c = cluster()
+    local job = program(c, "inlined", B)
+    on_output(c, "lose", function() c:kill "n1" end)
+    c:run { until_done = job, limit = "20s", drain = true }
+    assert.are.equal(15, job:result())
+    assert.are.equal(1, c:attempts("T1"))
+  end)
+end)
+
+-- A connection holds what it carries in order, so nothing is lost or doubled
+-- inside one. A message is lost with its connection; it is doubled because
+-- whoever heard no answer asks again; it is late because the wire was.
+describe("references survive a message that is", function()
+  local kinds = {
+    "AddBorrower", "BorrowerAdded", "RemoveBorrower", "BorrowerRemoved", "VerifyBorrower",
+    "BorrowerVerified", "GetStatus", "ObjectStatus", "SubscribeLocations",
+    "UnsubscribeLocations", "Locations", "ObjectMoved", "FreeObjects", "StoreObject",
+    "ObjectStored", "GetObject", "ObjectHere", "PushTask", "TaskReply", "PinObject",
+    "ObjectPinned", "FreeValues", "ValuesFreed",
+  }
+  local lateness = 0.03
+  local ways = {
+    lost = function(c, kind) return c:rpc { kind = kind, lose = "request", times = 1 } end,
+    doubled = function(c, kind) return c:rpc { kind = kind, lose = "reply", times = 1 } end,
+    late = function(c, kind)
+      local held = { bites = 0 }
+      c:after(one_of { 1, 2, 3 }, "message.sent", { kind = kind }, function(e)
+        held.bites = 1
+        local hold = c:hold(e.from, e.to)
+        c:at(c:now() + lateness, function() hold:heal() end)
+      end)
+      return held
+    end,
+  }
+
+  local function survives(how, kind)
+    local c = cluster()
+    local job = program(c, "everything", B)
+    local fault = ways[how](c, kind)
+    if kind == "VerifyBorrower" then -- who has registered main dies before it can say so
+      c:once("message.sent", { kind = "BorrowerAdded", from = "n1/w0" },
+        function(e) c:kill(e.to) end)
+    elseif kind == "BorrowerVerified" then -- … or after it
+      c:once("task.finished", { name = "hand_on" }, function(e) c:kill(e.worker) end)
+    elseif kind:find "Pin" then -- the primary copy goes, and another is there
+      c:once("task.finished", { name = "number" }, function() c:evict("P1", "head") end)
+    end
+    run_until_quiet(c)
+    survival.nothing_is_left(c)
+    c:run { until_done = job, drain = true }
+    assert.are.equal(9, job:result())
+    if sim.seed == 0 then assert.is_true(fault.bites > 0, kind .. " was not sent") end
+  end
+
+  for _, how in ipairs { "lost", "doubled", "late" } do
+    for _, kind in ipairs(kinds) do
+      it(how .. ": " .. kind, function() survives(how, kind) end)
+    end
+  end
+end)

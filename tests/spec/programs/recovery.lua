@@ -88,7 +88,7 @@ end, { max_retries = 0 })
 
 function P.argument_of_a_dead_owner(bytes)
   local x = m.get(keep.options(on "n1").remote(bytes))[1]
-  local y = add.options(on "n3").remote(x, bytes)
+  local y = add.options(near "n3").remote(x, bytes)
   m.wait { y }
   x:drop()
   print "kill"
@@ -184,6 +184,124 @@ function P.pinned_of_a_worker(bytes)
   m.sleep("100ms")
   local _, gone = m.try(m.ref(text))
   return { why = err.message, n = n, gone = gone.name }
+end
+
+-- --- tasks that are not deterministic ---
+
+-- What it returns says which attempt made it, in its size and in its bytes.
+local function made(size, attempt) return { n = attempt, data = m.bytes(size, attempt) } end
+
+local function whole(v, sizes)
+  return v.data == m.bytes(sizes[math.min(v.n, #sizes)], v.n)
+end
+
+local vary = m.remote("vary", function(sizes)
+  m.compute("1ms")
+  local n = m.context().attempt
+  return made(sizes[math.min(n, #sizes)], n)
+end, { max_retries = -1 })
+
+local check = m.remote("check", function(v, sizes) return whole(v, sizes) and v.n or -1 end,
+  { max_retries = -1 })
+
+-- One size first, another when it is made again; whoever waits gets one of them whole.
+function P.other_size(...)
+  local sizes = { ... }
+  local o = vary.options(near "n1").remote(sizes)
+  m.wait { o }
+  print "lose"
+  local seen = {}
+  for i = 1, 6 do
+    seen[i] = check.options(near(({ "n1", "n2", "n3" })[i % 3 + 1])).remote(o, sizes)
+    m.sleep("2ms")
+  end
+  local v = m.get(o)
+  local list = m.get(seen)
+  list[7] = whole(v, sizes) and v.n or -1
+  return list
+end
+
+-- Two values of one task, which change places from attempt to attempt.
+local two = m.remote("two", function(sizes)
+  m.compute("1ms")
+  local n = m.context().attempt
+  local a, b = made(sizes[1], n), made(sizes[2], n)
+  if n % 2 == 0 then a, b = b, a end
+  return a, b
+end, { max_retries = -1, num_returns = 2 })
+
+function P.change_places(...)
+  local sizes = { ... }
+  local a, b = two.options(near "n1").remote(sizes)
+  m.wait({ a, b }, { num_returns = 2 })
+  print "lose"
+  m.sleep("60ms")
+  local out = {}
+  for i, r in ipairs { a, b } do
+    local v = m.get(r)
+    out[i] = #v.data == sizes[1] and v.data == m.bytes(sizes[1], v.n)
+      or #v.data == sizes[2] and v.data == m.bytes(sizes[2], v.n)
+  end
+  return out[1] and out[2]
+end
+
+-- It returns one value more, or one less, when it runs again.
+local other = m.remote("other", function(how, bytes)
+  local n = m.context().attempt
+  m.compute("1ms")
+  if n == 1 then return made(bytes, 1), made(bytes, 2) end
+  if how == "more" then return 1, 2, 3 end
+  if how == "less" then return made(bytes, 3) end
+  error("another time")
+end, { num_returns = 2 })
+
+function P.other_number(how, bytes)
+  local a, b = other.options(near "n1").remote(how, bytes)
+  m.wait({ a, b }, { num_returns = 2 })
+  print "lose"
+  m.sleep("60ms")
+  local out = {}
+  for i, r in ipairs { a, b } do
+    local v, err = m.try(r)
+    if err then
+      while err.cause do err = err.cause end
+      out[i] = err.code or err.message
+    else
+      out[i] = v and v.n or "nil"
+    end
+  end
+  return out
+end
+
+-- --- what is made again, and how often ---
+
+-- f(a, b), g(a), h(b): all is lost, and each is made again once, arguments first.
+local join = m.remote("join", function(x, y, bytes)
+  m.compute("1ms")
+  return { n = x.n + y.n, data = m.bytes(bytes, x.n + y.n) }
+end, { max_retries = -1 })
+
+function P.diamond(bytes)
+  local a, b = make.options(near "n1").remote(bytes, 1), make.options(near "n1").remote(bytes, 2)
+  local f = join.options(near "n1").remote(a, b, bytes)
+  local g, h = add.options(near "n1").remote(a, bytes), add.options(near "n1").remote(b, bytes)
+  local z = join.options(near "n1").remote(f, g, bytes)
+  m.wait({ f, g, h, z }, { num_returns = 4 })
+  a:drop()
+  b:drop()
+  print "lose"
+  m.sleep("100ms")
+  return m.get(z).n * 100 + m.get(g).n * 10 + m.get(h).n
+end
+
+-- A small value is where its owner is, and stays when the machine that made it goes.
+function P.inlined(bytes)
+  local small = number.options(near "n1").remote { n = 7 }
+  local large = add.options(near "n1").remote({ n = m.get(small) }, bytes)
+  m.wait { large }
+  print "lose"
+  m.sleep("100ms")
+  return m.get(small) + m.get(large).n
 end
 
 -- --- every message of borrowing ---
