@@ -241,9 +241,11 @@ end_token(MobStep *step, const MobRef *ref, const MobToken *token)
 {
     MobKey key = registration_key(token->registrar, token->token);
 
-    if (mob_worker_is_dead(step->worker, ref->owner) ||
-        mob_table_get(step->worker->registrations, key) != NULL)
-        return; /* in the second case it was never answered: the owner has died meanwhile */
+    MobRegistration *pending = mob_table_get(step->worker->registrations, key);
+    if (pending != NULL)
+        pending->over = true; /* not answered yet: it is taken back when it is */
+    if (pending != NULL || mob_worker_is_dead(step->worker, ref->owner))
+        return;
     MobRegistration *removal = g_new0(MobRegistration, 1);
     removal->removal = true;
     removal->token = token->token;
@@ -365,6 +367,9 @@ settle_registration(MobStep *step, MobRegistration *registration)
 
     mob_table_take(step->worker->registrations,
                    registration_key(registration->registrar, registration->token));
+    if (registration->over && !removal)
+        end_token(step, &registration->refs.items[0],
+                  &(MobToken){.registrar = registration->registrar, .token = registration->token});
     mob_registration_free(registration);
     if (removal)
         return;

@@ -87,19 +87,28 @@ note_decision(MobStep *step, const MobRow *row, const MobTask *task)
          .reason = "its result is lost");
 }
 
-/* The arguments that are not there any more have to be recovered first. */
+static void
+recover_arg(MobStep *step, const MobRef *ref)
+{
+    MobRow *row = mob_object_is(ref->id) ? mob_row_find(step->worker, ref->id) : NULL;
+
+    if (row == NULL || !row->owned || (mob_row_is_available(row) && !mob_free_take_back(step, row)))
+        return;
+    if (row->lost == 0)
+        row->lost = step->input->event; /* it was freed, and is wanted again */
+    mob_recover_later(step, row);
+}
+
+/* The arguments that are not there any more have to be recovered first, and what
+ * they mention as well: the body may get it. */
 static void
 recover_args(MobStep *step, const MobTask *task)
 {
     for (uint32_t i = 0; i < task->args->count; i++) {
-        const MobRef *ref = &task->args->items[i].ref;
-        MobRow *row = mob_object_is(ref->id) ? mob_row_find(step->worker, ref->id) : NULL;
-        if (row == NULL || !row->owned ||
-            (mob_row_is_available(row) && !mob_free_take_back(step, row)))
-            continue;
-        if (row->lost == 0)
-            row->lost = step->input->event; /* it was freed, and is wanted again */
-        mob_recover_later(step, row);
+        const MobArg *arg = &task->args->items[i];
+        recover_arg(step, &arg->ref);
+        for (uint32_t k = 0; arg->value != NULL && k < arg->value->ref_count; k++)
+            recover_arg(step, &arg->value->refs[k]);
     }
 }
 

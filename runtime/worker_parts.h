@@ -255,6 +255,7 @@ typedef struct {
     MobAddress registrar; /* of a removal */
     bool removal;
     bool for_reply; /* the reply waits for it; otherwise the present get does */
+    bool over;      /* what it is about was given up before it was answered */
 } MobRegistration;
 
 struct MobWorker {

@@ -322,6 +322,25 @@ describe("a task", function()
     for a in c.state.attempts do assert.are.equal("n1/w0", a.worker) end
   end)
 
+  it("has what it was lent when it runs again", function()
+    local c = cluster()
+    local job = program(c, "lent_again", B)
+    c:once("output", { text = "kill\n" }, function() c:evict("O2", "n1") end)
+    c:run { until_done = job, limit = "10s" }
+    assert.are.equal(7, job:result())
+    assert.are.equal(2, c:attempts("T1"))
+    assert.are.equal(2, c:attempts("T2"))
+  end)
+
+  it("borrows no longer than it needs to", function()
+    local c = cluster()
+    local job = program(c, "handed_on")
+    run_until_quiet(c)
+    nothing_is_left(c)
+    c:run { until_done = job, drain = true }
+    assert.are.equal(1, job:result())
+  end)
+
   it("has what its arguments mention though their owner dies", function()
     local c = cluster()
     local job = program(c, "third", B)

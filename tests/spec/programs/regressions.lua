@@ -251,4 +251,40 @@ function P.third(bytes)
   return m.get(read_late.options(on "n2").remote(r))
 end
 
+-- What it was lent is dropped once it has ended, and it has to run again.
+local take = m.remote("take", function(t, bytes)
+  return { n = m.get(t[1]).n + 1, data = m.bytes(bytes) }
+end, { max_retries = -1 })
+
+function P.lent_again(bytes)
+  local x = make.options(near "n2").remote(bytes, 6)
+  local y = take.options(on "n1").remote({ x }, bytes)
+  m.wait { y }
+  x:drop()
+  m.sleep("10ms")
+  print "kill"
+  m.sleep("100ms")
+  return m.get(y).n
+end
+
+-- It ends while a task of its own still looks for what it has handed on; the
+-- value comes before the owner says that it knows of the new borrower.
+local say = m.remote("say", function(v) return v.n end)
+local hand_on = m.remote("hand_on", function(t)
+  say.remote(t[1])
+  t[1]:drop()
+end, { num_returns = 0 })
+local through = m.remote("through", function(t) hand_on.remote { t[1] } m.sleep("20ms") end,
+  { num_returns = 0 })
+
+function P.handed_on()
+  local x = make.remote(10, 1)
+  m.wait { x }
+  through.remote { x }
+  m.sleep("50ms")
+  x:drop()
+  quiet()
+  return 1
+end
+
 function m.main(what, ...) return P[what](...) end
