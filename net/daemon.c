@@ -1,6 +1,5 @@
 /* daemon.c: what the host of a node manager does besides: it starts and ends
- * the processes of its machine, notices how they end, and tells the two sides
- * of a connection that goes through it when one of them is gone.
+ * the processes of its machine, and notices how they end.
  */
 #include "net/shared.h"
 #include "net/tap.h"
@@ -38,17 +37,9 @@ typedef struct {
 
 #define STOPPED_TIME (2 * MOB_SECOND)
 
-/* Two processes, one of this machine and one of another, that talk. */
-typedef struct {
-    MobAddress near;
-    MobAddress far;
-} MobPair;
-
 struct MobDaemon {
     MobLine *zygote;
     GPtrArray *children; /* of MobChild, owned */
-    GArray *pairs;       /* of MobPair, in order of first talking */
-    MobTable *paired;    /* near and far -> itself */
     MobInterest look;    /* goes off when the children are to be looked at */
     uint64_t memory;     /* the most that one of them may take */
 };
@@ -282,8 +273,6 @@ mob_daemon_init(MobNetHost *host, int zygote)
     host->daemon = g_new0(MobDaemon, 1);
     host->daemon->zygote = mob_line_new(host, zygote, MOB_LINE_ZYGOTE, NULL);
     host->daemon->children = g_ptr_array_new();
-    host->daemon->pairs = g_array_new(FALSE, FALSE, sizeof(MobPair));
-    host->daemon->paired = mob_table_new();
     host->daemon->memory = mob_vitals_most((uint64_t)MAX(host->birth->total.memory, 0));
     host->daemon->look =
         (MobInterest){.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK),
@@ -382,71 +371,6 @@ mob_daemon_signal(MobNetHost *host, MobAddress address, int number)
         kill(child->pid, number);
 }
 
-/* --- connections through this machine --- */
-
-void
-mob_daemon_pair(MobNetHost *host, MobAddress near, MobAddress far)
-{
-    MobKey key = {mob_address_word(near), mob_address_word(far)};
-    MobPair pair = {near, far};
-
-    if (mob_table_get(host->daemon->paired, key) != NULL)
-        return;
-    mob_table_add(host->daemon->paired, key, host);
-    g_array_append_val(host->daemon->pairs, pair);
-}
-
-static void
-tell(MobNetHost *host, MobAddress from, MobAddress to)
-{
-    MobFrame reset = {.kind = MOB_FRAME_RESET, .from = from, .to = to};
-
-    mob_peers_pass(host, host->address, &reset, NULL);
-}
-
-/* The node manager itself, of somebody behind the machine that is gone. */
-static void
-tell_own(MobNetHost *host, MobAddress from)
-{
-    MobPeer *peer = mob_peers_get(host, from);
-    MobInput input = {.kind = MOB_INPUT_RESET, .from = from};
-
-    if (!peer->known)
-        return;
-    peer->known = false;
-    mob_shim_forget(host, from);
-    mob_nethost_step(host, &input, from, 0);
-}
-
-void
-mob_daemon_lost(MobNetHost *host, MobAddress address)
-{
-    GArray *pairs = host->daemon->pairs;
-    g_autoptr(GArray) own = g_array_new(FALSE, FALSE, sizeof(MobAddress));
-    bool machine = address.local == MOB_LOCAL_NODE && address.node != host->address.node;
-    guint kept = 0;
-
-    for (guint i = 0; i < pairs->len; i++) {
-        MobPair pair = g_array_index(pairs, MobPair, i);
-        if (mob_address_eq(pair.near, address)) {
-            tell(host, pair.near, pair.far);
-        } else if (machine && pair.far.node == address.node) {
-            if (mob_address_eq(pair.near, host->address))
-                g_array_append_val(own, pair.far);
-            else
-                tell(host, pair.far, pair.near);
-        } else {
-            g_array_index(pairs, MobPair, kept++) = pair;
-            continue;
-        }
-        mob_table_take(host->daemon->paired,
-                       (MobKey){mob_address_word(pair.near), mob_address_word(pair.far)});
-    }
-    g_array_set_size(pairs, kept);
-    for (guint i = 0; i < own->len; i++)
-        tell_own(host, g_array_index(own, MobAddress, i));
-}
-
 void
 mob_daemon_free(MobNetHost *host)
 {
@@ -463,7 +387,5 @@ mob_daemon_free(MobNetHost *host)
     mob_loop_remove(host->loop, &host->daemon->look);
     close(host->daemon->look.fd);
     g_ptr_array_unref(host->daemon->children);
-    g_array_unref(host->daemon->pairs);
-    mob_table_free(host->daemon->paired);
     g_clear_pointer(&host->daemon, g_free);
 }

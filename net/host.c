@@ -463,6 +463,7 @@ mob_nethost_new(const MobNetHostOptions *options, GError **error)
     if (host->role != MOB_ROLE_GCS)
         host->shared = mob_shared_new(host);
     if (host->role == MOB_ROLE_NODE) {
+        host->pairs = mob_pairs_new();
         open_disk(host);
         mob_daemon_init(host, options->zygote);
     }
@@ -488,6 +489,7 @@ mob_nethost_free(MobNetHost *host)
     if (host->look != NULL)
         mob_look_free(host);
     mob_peers_free(host);
+    mob_pairs_free(host->pairs);
     mob_texts_clear(&host->texts);
     mob_mesh_free(host->mesh);
     mob_net_journal_free(host->journal);

@@ -9,7 +9,8 @@
  *     look.c    who looks on: reports, standing still, orders
  *     shared.c  the object store: large values in memory that processes share
  *     disk.c   files of values that memory has no room for; of a node manager's host
- *     daemon.c a node manager's host besides: children, and passing on
+ *     daemon.c a node manager's host besides: children
+ *     pairs.c  and who talks through it
  *     tap.c    and what the children print past us
  *     mesh.c   a daemon's connections with other machines, over TCP
  *
@@ -42,6 +43,7 @@
 typedef struct MobPeer MobPeer;
 typedef struct MobLine MobLine;
 typedef struct MobDaemon MobDaemon;
+typedef struct MobPairs MobPairs;
 typedef struct MobShim MobShim;
 typedef struct MobLook MobLook;
 
@@ -71,6 +73,7 @@ struct MobPeer {
     bool near;       /* on this machine; else behind the daemons */
     bool broken;     /* we broke it: it is told of at once */
     bool known;      /* something was sent or received since it was reset last */
+    bool resetting;  /* in host->resets */
     bool heard;      /* something was received since something was sent */
     uint64_t ending; /* real time by which the other line must have closed too; 0: not so */
 };
@@ -126,6 +129,7 @@ struct MobNetHost {
     /* peers.c */
     MobInterest listener;
     MobTable *peers;   /* address -> MobPeer, owned */
+    size_t peers_most; /* with more than that it is looked which are of no use any more */
     MobPeer *recent;   /* the one that was looked up last */
     GPtrArray *lines;  /* of MobLine, owned */
     MobLine *heard;    /* on which something came last; NULL: none, or it is closed */
@@ -142,6 +146,7 @@ struct MobNetHost {
     struct MobShared *shared; /* owned; NULL: it shares no memory */
     MobNetDisk *disk;         /* owned; NULL unless it is a node manager's */
     MobDaemon *daemon;        /* likewise */
+    MobPairs *pairs;          /* likewise, owned */
     MobMesh *mesh; /* owned; NULL: machines are all here, and find each other by sockets of Unix */
 };
 
@@ -224,6 +229,8 @@ void mob_line_drain(MobLine *line);
 bool mob_lines_spin(MobNetHost *host, uint64_t time);
 /* … this is called, as on all that the loop is ready to tell of. */
 void mob_lines_act(MobNetHost *host);
+/* Something is overdue at @when, in real time, unless it comes before. */
+void mob_lines_look_by(MobNetHost *host, uint64_t when);
 /* Lines that are overdue: strangers who say nothing, peers that are half gone. */
 void mob_lines_look(MobNetHost *host);
 /* Something was put into its stream. */
@@ -317,7 +324,22 @@ void mob_daemon_asked(MobNetHost *host, MobAddress address);
 void mob_daemon_left(MobNetHost *host, MobAddress address, const uint8_t *why, uint32_t length);
 /* Starts a child that is not the protocol's to start: the GCS, a driver. */
 void mob_daemon_child(MobNetHost *host, const MobBirth *birth);
-/* @near and @far have something to do with each other: if one goes, the other is told. */
-void mob_daemon_pair(MobNetHost *host, MobAddress near, MobAddress far);
+
+/* --- pairs.c --- */
+
+/* So many may a process of this machine, or another machine, bring up: as many as two
+ * machines have whose 362 processes each talk to all of the other. */
+enum {
+    MOB_PAIRS_MAX = 1 << 17
+};
+
+MobPairs *mob_pairs_new(void);
+void mob_pairs_free(MobPairs *pairs);
+/* @near, of this machine, and @far have something to do with each other, as @by said:
+ * if one goes, the other is told. False: there are too many. */
+bool mob_pairs_add(MobPairs *pairs, MobAddress near, MobAddress far, MobAddress by);
+/* They have no more. */
+void mob_pairs_end(MobPairs *pairs, MobAddress near, MobAddress far);
+size_t mob_pairs_count(const MobPairs *pairs);
 /* The process at @address, or the machine of the daemon at @address, is gone. */
-void mob_daemon_lost(MobNetHost *host, MobAddress address);
+void mob_pairs_lost(MobNetHost *host, MobAddress address);

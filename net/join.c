@@ -289,6 +289,21 @@ is_alive(MobNetHost *host, uint32_t node)
     return peer->in != NULL || (peer->out != NULL && peer->out->meet == NULL);
 }
 
+bool
+mob_join_make_room(MobNetHost *host)
+{
+    MobRoster *roster = &host->mesh->roster;
+
+    for (guint i = 0; i < roster->fars->len && roster->fars->len >= MOB_ROSTER_MAX; i++) {
+        const MobFar *far = g_ptr_array_index(roster->fars, i);
+        if (far->site->node == host->mesh->head_node || is_alive(host, far->site->node))
+            continue;
+        mob_roster_drop(roster, far->site->node);
+        i--;
+    }
+    return roster->fars->len < MOB_ROSTER_MAX;
+}
+
 /* Why @site may not join, or NULL. A machine that was started again shows the
  * certificate that it had. */
 static const char *
@@ -394,6 +409,8 @@ mob_join_decide(MobNetHost *host, MobMeet *meet)
         site->name = free_name(host, site);
     }
     const char *why = trouble(host, site);
+    if (why == NULL && !mob_join_make_room(host))
+        why = "there are as many machines as one cluster can have";
     if (why == NULL && site->node == 0 && (site->node = allot(mesh, &error)) == 0)
         why = error->message;
     if (why != NULL) {

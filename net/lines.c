@@ -1,7 +1,7 @@
 /* lines.c: the sockets of a process: how one is opened, read and closed. Who is
  * at the other end, and what is said, is the business of peers.c; see inside.h.
  */
-#include "net/inside.h"
+#include "net/mesh.h"
 
 #include <string.h>
 #include <sys/socket.h>
@@ -22,8 +22,8 @@ enum {
 /* A process that ends closes all its lines at once, or nearly so. */
 #define ENDING_TIME (20 * MOB_MS)
 
-static void
-look_by(MobNetHost *host, uint64_t when)
+void
+mob_lines_look_by(MobNetHost *host, uint64_t when)
 {
     host->look_at = MIN(host->look_at, when);
 }
@@ -107,7 +107,7 @@ mob_line_close(MobLine *line)
     if (peer->in == NULL && peer->out == NULL)
         mob_peers_reset(host, peer);
     else
-        look_by(host, peer->ending = mob_clock_real() + ENDING_TIME);
+        mob_lines_look_by(host, peer->ending = mob_clock_real() + ENDING_TIME);
 }
 
 /* --- reading --- */
@@ -228,7 +228,7 @@ mob_line_new(MobNetHost *host, int fd, MobLineKind kind, MobPeer *peer)
     line->interest = (MobInterest){.fd = fd, .events = EPOLLIN | EPOLLRDHUP, .ready = on_line};
     mob_loop_add(host->loop, &line->interest);
     g_ptr_array_add(host->lines, line);
-    look_by(host, line->since + STRANGER_TIME);
+    mob_lines_look_by(host, line->since + STRANGER_TIME);
     return line;
 }
 
@@ -275,7 +275,7 @@ mob_lines_look(MobNetHost *host)
 
     if (now < host->look_at)
         return;
-    host->look_at = MOB_TIME_NEVER;
+    host->look_at = host->mesh != NULL ? mob_relays_look(host->mesh) : MOB_TIME_NEVER;
     for (guint i = 0; i < host->lines->len; i++) {
         MobLine *line = g_ptr_array_index(host->lines, i);
         MobPeer *peer = line->peer;
@@ -287,12 +287,12 @@ mob_lines_look(MobNetHost *host)
             else if (now >= line->since + STRANGER_TIME)
                 mob_line_close(line);
             else
-                look_by(host, line->since + STRANGER_TIME);
+                mob_lines_look_by(host, line->since + STRANGER_TIME);
         } else if (peer != NULL && peer->ending != 0) {
             if (now >= peer->ending)
                 mob_peers_reset(host, peer);
             else
-                look_by(host, peer->ending);
+                mob_lines_look_by(host, peer->ending);
         }
     }
 }

@@ -88,6 +88,10 @@ decide_link(MobNetHost *host, MobMeet *meet)
         mob_meet_refuse(meet, "its certificate is not the one that it joined with");
         return;
     }
+    if (far == NULL && !mob_join_make_room(host)) {
+        mob_meet_refuse(meet, "there are as many machines as one cluster can have");
+        return;
+    }
     if (far == NULL) {
         MobSite *site = mob_join_site(meet);
         if (site != NULL && site->node == from.node)
@@ -320,7 +324,8 @@ mob_mesh_roster(MobNetHost *host, const MobFrame *frame, const uint8_t *body)
     g_autoptr(MobSite) site = mob_record_decode(MOB_RECORD_site, body, frame->length, NULL);
 
     if (site == NULL || !is_head(mesh, frame->from.node) || site->node == mesh->my.node ||
-        site->port > UINT16_MAX || mob_roster_get(&mesh->roster, site->node) != NULL)
+        site->port > UINT16_MAX || mob_roster_get(&mesh->roster, site->node) != NULL ||
+        !mob_join_make_room(host))
         return;
     mob_roster_put(&mesh->roster, g_steal_pointer(&site));
 }

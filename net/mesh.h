@@ -50,6 +50,9 @@ MobMeet *mob_mesh_approach(MobMesh *mesh, const MobSite *site, int fd, MobMeetPu
 void mob_join_decide(MobNetHost *host, MobMeet *meet);
 /* Head: says on @line, which is new, where all machines are. */
 void mob_join_tell_all(MobNetHost *host, MobLine *line);
+/* Sees to it that the roster can take one more: of the machines that are not connected
+ * the one goes that was known first. False: all are. */
+bool mob_join_make_room(MobNetHost *host);
 /* The site that was @said, at the other end of @meet; NULL: it is none. */
 MobSite *mob_join_site(const MobMeet *meet);
 
@@ -57,8 +60,14 @@ MobSite *mob_join_site(const MobMeet *meet);
 
 typedef struct MobRelay MobRelay;
 
+enum {
+    MOB_RELAYS_MAX = 4096
+};
+
 /* Passes on what comes from either of both streams (takes them) to the other. */
 void mob_relay_start(MobMesh *mesh, MobStream *here, MobStream *there);
 /* Listens where the processes of this machine report. */
 bool mob_relay_listen(MobMesh *mesh, MobNetHost *host);
 void mob_relay_free(void *relay);
+/* Ends those who have been meeting the head for too long; when to look again. */
+uint64_t mob_relays_look(MobMesh *mesh);

@@ -4,6 +4,10 @@
 #include <string.h>
 #include <unistd.h>
 
+enum {
+    PEERS_KEPT = 1024 /* nobody looks which of so few are of use */
+};
+
 static void tell_resets(MobNetHost *host);
 
 /* --- peers --- */
@@ -72,8 +76,9 @@ mob_peers_line(MobNetHost *host, MobPeer *peer)
 void
 mob_peers_reset(MobNetHost *host, MobPeer *peer)
 {
-    if (!g_ptr_array_find(host->resets, peer, NULL))
+    if (!peer->resetting)
         g_ptr_array_add(host->resets, peer);
+    peer->resetting = true;
 }
 
 static void
@@ -115,12 +120,12 @@ mob_peers_break(MobNetHost *host, MobAddress to)
 }
 
 /* A daemon is told when a machine goes; its own process has to hear of all that was behind it. */
-static void
-know(MobNetHost *host, MobPeer *peer)
+static bool
+know(MobNetHost *host, MobPeer *peer, MobAddress by)
 {
     peer->known = true;
-    if (host->daemon != NULL && next_hop(host, peer) != peer)
-        mob_daemon_pair(host, host->address, peer->address);
+    return host->pairs == NULL || next_hop(host, peer) == peer ||
+           mob_pairs_add(host->pairs, host->address, peer->address, by);
 }
 
 /* --- sending --- */
@@ -135,7 +140,7 @@ mob_peers_send(MobNetHost *host, MobAddress to, MobMsg *msg, uint8_t flags)
     MobPeer *peer = mob_peers_get(host, to);
     MobLine *line = mob_peers_line(host, peer);
 
-    know(host, peer);
+    know(host, peer, host->address);
     if (line == NULL) {
         mob_msg_unref(msg);
         if (next_hop(host, peer)->in == NULL)
@@ -171,23 +176,48 @@ mob_peers_leave(MobNetHost *host, const char *why)
     mob_line_touch(line);
 }
 
+/* @by has brought up more processes than there can be. */
+static void
+cut_off(MobNetHost *host, MobAddress by)
+{
+    g_printerr("mobula: %s: %u.%u has more than %d pairs of processes talk; its connection is "
+               "closed\n",
+               mob_str(host->birth->name), by.node, by.local, MOB_PAIRS_MAX);
+    mob_peers_break(host, by);
+}
+
+/* Whether a message of those two may go on; what nobody is told of is no pair. */
+static bool
+may_talk(MobNetHost *host, MobAddress by, const MobFrame *frame, bool near, bool there)
+{
+    MobPeer *peer = mob_peers_get(host, frame->to);
+
+    if (!there && !mob_shim_is_silent(host, next_hop(host, peer)->address)) {
+        send_reset(host, mob_peers_get(host, frame->from), frame->to, frame->from);
+        return false;
+    }
+    bool may = near ? mob_pairs_add(host->pairs, frame->to, frame->from, by)
+                    : mob_pairs_add(host->pairs, frame->from, frame->to, by);
+    if (!may)
+        cut_off(host, by);
+    return may && there;
+}
+
 void
 mob_peers_pass(MobNetHost *host, MobAddress by, const MobFrame *frame, const uint8_t *body)
 {
     MobPeer *peer = mob_peers_get(host, frame->to);
     MobLine *line = mob_peers_line(host, peer);
+    bool near = peer->near;
 
-    if (frame->kind == MOB_FRAME_MESSAGE)
-        mob_daemon_pair(host, peer->near ? frame->to : frame->from,
-                        peer->near ? frame->from : frame->to);
-    if (line != NULL) {
-        mob_stream_put(&line->stream, frame, body, frame->length);
-        mob_line_touch(line);
-    } else if (frame->kind == MOB_FRAME_MESSAGE &&
-               !mob_shim_is_silent(host, next_hop(host, peer)->address)) {
-        send_reset(host, mob_peers_get(host, frame->from), frame->to, frame->from);
-    }
-    (void)by;
+    if (frame->kind == MOB_FRAME_RESET)
+        mob_pairs_end(host->pairs, near ? frame->to : frame->from, near ? frame->from : frame->to);
+    if (frame->kind == MOB_FRAME_MESSAGE && !may_talk(host, by, frame, near, line != NULL))
+        return;
+    if (line == NULL)
+        return;
+    mob_stream_put(&line->stream, frame, body, frame->length);
+    mob_line_touch(line);
 }
 
 void
@@ -248,8 +278,15 @@ may_speak_for(const MobNetHost *host, const MobLine *line, MobAddress from)
     return from.node == who.node;
 }
 
+/* A machine says to another one itself what it has to say. */
+static bool
+may_pass(const MobNetHost *host, const MobLine *line, const MobFrame *frame)
+{
+    return host->daemon != NULL && (line->peer->near || mob_birth_is_near(host->birth, frame->to));
+}
+
 static void
-on_message(MobNetHost *host, const MobFrame *frame, const uint8_t *body)
+on_message(MobNetHost *host, MobAddress by, const MobFrame *frame, const uint8_t *body)
 {
     g_autoptr(GError) error = NULL;
     MobMsg *msg = mob_shared_get(host, frame, body, &error);
@@ -260,7 +297,11 @@ on_message(MobNetHost *host, const MobFrame *frame, const uint8_t *body)
         return;
     }
     MobPeer *peer = mob_peers_get(host, frame->from);
-    know(host, peer);
+    if (!know(host, peer, by)) {
+        cut_off(host, by);
+        mob_msg_unref(msg);
+        return;
+    }
     peer->heard = true;
     if (mob_wants(&host->out, MOB_NOTE_MESSAGE_DELIVERED))
         mob_note(&host->out, (MobNote){.kind = MOB_NOTE_MESSAGE_DELIVERED,
@@ -296,14 +337,16 @@ on_frame(MobLine *line, const MobFrame *frame, const uint8_t *body)
                    frame->from.node, frame->from.local);
         mob_line_close(line);
     } else if (!mob_address_eq(frame->to, host->address)) {
-        if (host->daemon != NULL)
+        if (may_pass(host, line, frame))
             mob_peers_pass(host, line->peer->address, frame, body);
     } else if (frame->kind == MOB_FRAME_MESSAGE) {
-        on_message(host, frame, body);
+        on_message(host, line->peer->address, frame, body);
     } else if (frame->kind == MOB_FRAME_PROBE) {
         if (!mob_shim_is_silent(host, frame->from))
             mob_look_probed(host, frame);
     } else if (frame->kind == MOB_FRAME_RESET) {
+        if (host->pairs != NULL)
+            mob_pairs_end(host->pairs, host->address, frame->from);
         mob_peers_reset(host, mob_peers_get(host, frame->from));
     } else if (frame->kind == MOB_FRAME_ROSTER && host->mesh != NULL) {
         mob_mesh_roster(host, frame, body);
@@ -385,6 +428,7 @@ tell_resets(MobNetHost *host)
     host->resets = g_ptr_array_new();
     for (guint i = 0; i < resets->len; i++) {
         MobPeer *peer = g_ptr_array_index(resets, i);
+        peer->resetting = false;
         bool known = peer->known;
         if (known && !peer->broken && mob_shim_is_silent(host, peer->address)) {
             mob_peers_reset(host, peer);
@@ -393,14 +437,32 @@ tell_resets(MobNetHost *host)
         peer->known = peer->broken = false;
         peer->ending = 0;
         mob_shim_forget(host, peer->address);
-        if (host->daemon != NULL)
-            mob_daemon_lost(host, peer->address);
+        if (host->pairs != NULL)
+            mob_pairs_lost(host, peer->address);
         mob_shared_reset(host, peer->address);
         if (!known)
             continue;
         MobInput input = {.kind = MOB_INPUT_RESET, .from = peer->address};
         mob_nethost_step(host, &input, peer->address, 0);
     }
+}
+
+/* What is left of those who have ended, or of whom there was only talk. */
+static void
+forget_useless(MobNetHost *host)
+{
+    MobPeer *peer;
+    size_t at = 0;
+
+    while ((peer = mob_table_next(host->peers, &at)) != NULL) {
+        if (peer->in != NULL || peer->out != NULL || peer->known || peer->broken ||
+            peer->ending != 0 || peer->resetting)
+            continue;
+        mob_table_take(host->peers, mob_key_address(peer->address));
+        g_free(peer);
+    }
+    host->recent = NULL;
+    host->peers_most = MAX(2 * mob_table_count(host->peers), (size_t)PEERS_KEPT);
 }
 
 bool
@@ -410,6 +472,8 @@ mob_peers_settle(MobNetHost *host)
     MobMsg *msg;
 
     mob_lines_look(host);
+    if (mob_table_count(host->peers) > host->peers_most)
+        forget_useless(host);
     tell_resets(host);
     any |= mob_shared_settle(host);
     for (guint count = host->self.length; count > 0 && (msg = g_queue_pop_head(&host->self));

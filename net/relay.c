@@ -28,7 +28,8 @@ typedef struct {
 
 struct MobRelay {
     MobMesh *mesh;
-    MobMeet *meet; /* owned; there, until it is done */
+    MobMeet *meet; /* owned; there, until it is done … */
+    uint64_t late; /* … or it is that time */
     End here;
     End there;
 };
@@ -108,6 +109,19 @@ add(End *end, uint32_t events, void (*ready)(MobInterest *, uint32_t), int fd)
     mob_loop_add(end->relay->mesh->host->loop, &end->interest);
 }
 
+/* Each costs two descriptors and what waits for the one who does not read. */
+static bool
+has_room(MobMesh *mesh)
+{
+    if (mesh->relays->len < MOB_RELAYS_MAX)
+        return true;
+    mob_mesh_say(mesh,
+                 "more than %d connections go through here to whoever looks on; the new "
+                 "one is closed",
+                 MOB_RELAYS_MAX);
+    return false;
+}
+
 static MobRelay *
 relay_new(MobMesh *mesh)
 {
@@ -124,8 +138,12 @@ relay_new(MobMesh *mesh)
 void
 mob_relay_start(MobMesh *mesh, MobStream *here, MobStream *there)
 {
+    if (!has_room(mesh)) {
+        mob_stream_clear(here);
+        mob_stream_clear(there);
+        return;
+    }
     MobRelay *relay = relay_new(mesh);
-
     relay->here.stream = *here;
     relay->there.stream = *there;
     relay->here.stream.frame_max = relay->there.stream.frame_max = MOB_FRAME_MAX;
@@ -137,14 +155,17 @@ mob_relay_start(MobMesh *mesh, MobStream *here, MobStream *there)
 /* --- the machine that reports --- */
 
 static void
-on_meeting(MobInterest *interest, uint32_t events)
+meet_on(MobRelay *relay)
 {
-    MobRelay *relay = ((End *)interest)->relay;
     MobMeetState state = mob_meet_step(relay->meet);
+    End *there = &relay->there;
 
-    (void)events;
+    if (state == MOB_MEET_MORE && mob_clock_real() >= relay->late) {
+        mob_meet_late(relay->meet);
+        state = MOB_MEET_FAILED;
+    }
     if (state == MOB_MEET_MORE) {
-        mob_loop_change(relay->mesh->host->loop, interest, mob_meet_events(relay->meet));
+        mob_loop_change(relay->mesh->host->loop, &there->interest, mob_meet_events(relay->meet));
         return;
     }
     if (state != MOB_MEET_DONE) {
@@ -152,11 +173,34 @@ on_meeting(MobInterest *interest, uint32_t events)
         mob_relay_free(relay);
         return;
     }
-    mob_meet_take(relay->meet, &relay->there.stream);
+    mob_meet_take(relay->meet, &there->stream);
     g_clear_pointer(&relay->meet, mob_meet_free);
-    interest->ready = on_end;
+    there->interest.ready = on_end;
     add(&relay->here, EPOLLIN, on_end, relay->here.stream.fd);
     go_on(relay);
+}
+
+static void
+on_meeting(MobInterest *interest, uint32_t events)
+{
+    (void)events;
+    meet_on(((End *)interest)->relay);
+}
+
+uint64_t
+mob_relays_look(MobMesh *mesh)
+{
+    uint64_t next = UINT64_MAX;
+    uint64_t now = mob_clock_real();
+
+    for (guint i = mesh->relays->len; i > 0; i--) {
+        MobRelay *relay = g_ptr_array_index(mesh->relays, i - 1);
+        if (relay->meet != NULL && now < relay->late)
+            next = MIN(next, relay->late);
+        else if (relay->meet != NULL)
+            meet_on(relay);
+    }
+    return next;
 }
 
 static void
@@ -168,7 +212,8 @@ on_process(MobInterest *interest, uint32_t events)
 
     (void)events;
     while ((fd = mob_door_next(interest->fd, NULL)) >= 0) {
-        int there = mob_tcp_connect(mob_str(head->host), (uint16_t)head->port);
+        int there =
+            has_room(mesh) ? mob_tcp_connect(mob_str(head->host), (uint16_t)head->port) : -1;
         if (there < 0) {
             close(fd);
             continue;
@@ -177,6 +222,8 @@ on_process(MobInterest *interest, uint32_t events)
         mob_stream_init(&relay->here.stream, fd);
         relay->here.stream.frame_max = MOB_FRAME_MAX;
         relay->meet = mob_mesh_approach(mesh, head, there, MOB_MEET_RELAY);
+        relay->late = mob_clock_real() + MOB_MEET_TIME;
+        mob_lines_look_by(mesh->host, relay->late);
         add(&relay->there, EPOLLOUT, on_meeting, there);
     }
 }

@@ -12,6 +12,10 @@ typedef struct {
     uint64_t retry_at; /* real time; not before */
 } MobFar;
 
+enum {
+    MOB_ROSTER_MAX = 4096 /* machines that are known at a time */
+};
+
 typedef struct {
     GPtrArray *fars; /* of MobFar, owned, in order of joining */
 } MobRoster;
