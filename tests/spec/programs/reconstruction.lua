@@ -173,6 +173,15 @@ function P.pair(first, second)
   return { before, after, borrowed, m.get(x).n, m.get(y).n, #m.get(x).data, #m.get(y).data }
 end
 
+-- main waits in get while what it waits for is being made again.
+function P.waiting(bytes)
+  local x, y = pair.options(on "n1").remote({ bytes }, { bytes })
+  m.wait({ x, y }, { num_returns = 2 })
+  print "lose"
+  m.sleep("10ms")
+  return m.get(x).n
+end
+
 -- Both are lost, the second while the task runs again for the first.
 function P.both(bytes)
   local x, y = pair.options(on "n1").remote({ bytes }, { bytes })
@@ -273,6 +282,18 @@ function P.slow(bytes)
     n = m.get(look.remote(x))
   end
   return n
+end
+
+-- It may not be retried, and runs when its machine is to leave.
+local last = m.remote("last", function()
+  print "leave"
+  m.compute("50ms")
+  return 1
+end, { max_retries = 0 })
+
+function P.leaving(bytes)
+  local one = last.options(on "n1").remote()
+  return m.get(one) + m.get(look.options(on "n1").remote(make.remote(bytes, 7)))
 end
 
 -- Small links leave nothing behind but the last one; large ones go with it.
