@@ -160,6 +160,15 @@ void mobula_drop(MobulaTask *task, MobulaValue *ref);
 /* Frees a value before the task ends. */
 void mobula_free(MobulaTask *task, MobulaValue *value);
 
+/* Gives up the values of @count references, whoever holds others to them: a get
+ * is an ObjectFreedError from then on. m.free in Lua. */
+void mobula_free_values(MobulaTask *task, size_t count, MobulaValue *const *refs);
+/* Writes the reference down: the text may be kept anywhere, and the object stays
+ * as long as the job. A task can do so with what main owns. m.pin in Lua. */
+const char *mobula_pin(MobulaTask *task, MobulaValue *ref);
+/* The reference that mobula_pin() has written down in this job. m.ref in Lua. */
+MobulaValue *mobula_ref(MobulaTask *task, const char *text);
+
 /* --- the world --- */
 
 /* Takes a core for so long; the simulator counts this and nothing else. */
@@ -243,6 +252,9 @@ MobulaTask *mobula_here(MobulaTask *task, const char *file, int line);
 #define mobula_get_all(task, ...)     mobula_get_all(MOBULA_HERE(task), __VA_ARGS__)
 #define mobula_try_get(task, ...)     mobula_try_get(MOBULA_HERE(task), __VA_ARGS__)
 #define mobula_wait(task, ...)        mobula_wait(MOBULA_HERE(task), __VA_ARGS__)
+#define mobula_free_values(task, ...) mobula_free_values(MOBULA_HERE(task), __VA_ARGS__)
+#define mobula_pin(task, ...)         mobula_pin(MOBULA_HERE(task), __VA_ARGS__)
+#define mobula_ref(task, ...)         mobula_ref(MOBULA_HERE(task), __VA_ARGS__)
 #define mobula_raise(task, ...)       mobula_raise(MOBULA_HERE(task), __VA_ARGS__)
 #endif
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "runtime/program_parts.h"
+#include "runtime/ref_text.h"
 
 MobulaTask *
 mobula_here(MobulaTask *task, const char *file, int line)
@@ -301,6 +302,44 @@ mobula_drop(MobulaTask *task, MobulaValue *ref)
     g_array_append_val(task->drops, named.id);
     mob_ref_clear(&named);
     mobula_free(task, ref);
+}
+
+/* --- by hand --- */
+
+void
+mobula_free_values(MobulaTask *task, size_t count, MobulaValue *const *refs)
+{
+    name_refs(task, count, refs);
+    mob_program_call(
+        task,
+        &(MobCall){.kind = MOB_CALL_FREE, .refs = task->naming, .ref_count = task->naming_count});
+    check_answer(task, "free");
+}
+
+const char *
+mobula_pin(MobulaTask *task, MobulaValue *ref)
+{
+    name_refs(task, 1, &ref);
+    mob_program_call(task, &(MobCall){.kind = MOB_CALL_PIN, .refs = task->naming, .ref_count = 1});
+    check_answer(task, "pin");
+    MobulaValue *text = mob_program_wrap(task, mob_value_ref(task->answer.values[0]));
+    return mobula_to_string(task, text, NULL);
+}
+
+MobulaValue *
+mobula_ref(MobulaTask *task, const char *text)
+{
+    const char *why = "there is none";
+
+    g_assert(task->naming == NULL);
+    task->naming = g_new0(MobRef, 1);
+    if (text == NULL ||
+        !mob_ref_read(text, strlen(text), task->context.spec->path, &task->naming[0], &why))
+        mob_program_fail(task, NULL, "this text is no reference: %s", why);
+    task->naming_count = 1;
+    mob_program_call(task,
+                     &(MobCall){.kind = MOB_CALL_ADOPT, .refs = task->naming, .ref_count = 1});
+    return wrap_ref(task, &task->answer.refs[0]);
 }
 
 /* --- the world --- */

@@ -194,6 +194,9 @@ mistaken(MobulaTask *task, MobulaValue *const *args, size_t count)
         mobula_random(task, 0);
         break;
     case 11:
+        mobula_ref(task, "mobula-ref/1.2/3");
+        break;
+    case 12:
         mobula_get(task, mobula_call(task, "no_such_function"));
         break;
     default:
@@ -201,6 +204,31 @@ mistaken(MobulaTask *task, MobulaValue *const *args, size_t count)
     }
     cr_assert_fail("a mistake was let through");
     return NULL;
+}
+
+/* Reads a reference from its text, and what is behind it. */
+static MobulaValue *
+reads_text(MobulaTask *task, MobulaValue *const *args, size_t count)
+{
+    return mobula_get(task, mobula_ref(task, mobula_to_string(task, args[0], NULL)));
+}
+
+static MobulaValue *
+by_hand(MobulaTask *task, MobulaValue *const *args, size_t count)
+{
+    MobulaValue *value;
+    MobulaValue *ref = mobula_call(task, "fibonacci", mobula_int(task, 7));
+    const char *text = mobula_pin(task, ref);
+
+    mobula_drop(task, ref);
+    ref = mobula_call(task, "reads_text", mobula_string(task, text));
+    int64_t answer = mobula_to_int(task, mobula_get(task, ref));
+    ref = mobula_ref(task, text);
+    answer += mobula_to_int(task, mobula_get(task, ref));
+    mobula_free_values(task, 1, &ref);
+    cr_assert_not(mobula_try_get(task, ref, MOBULA_FOREVER, &value));
+    cr_assert_str_eq(mobula_error_name(task, value), "ObjectFreedError");
+    return mobula_int(task, answer);
 }
 
 static void
@@ -216,6 +244,14 @@ program(MobulaProgram *self)
     mobula_register(self, "worldly", worldly);
     mobula_register_kernel(self, "kernel", kernel);
     mobula_register(self, "mistaken", mistaken);
+}
+
+static void
+hand(MobulaProgram *self)
+{
+    mobula_register(self, "main", by_hand);
+    mobula_register(self, "fibonacci", fibonacci);
+    mobula_register(self, "reads_text", reads_text);
 }
 
 static void
@@ -237,6 +273,8 @@ open_program(void *data, const char *path, GError **error)
     ++*(int *)data; /* how many were opened */
     if (strcmp(path, "test.so") == 0)
         return program;
+    if (strcmp(path, "hand.so") == 0)
+        return hand;
     if (strcmp(path, "twice.so") == 0)
         return twice;
     if (strcmp(path, "headless.so") == 0)

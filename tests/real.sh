@@ -29,6 +29,34 @@ run() {
     echo "exit $?"
 }
 
+# Values that are freed by hand, and references that are written down.
+cat >hand.lua <<'END'
+local m = require "mobula"
+local make = m.remote("make", function(n) return m.bytes(n, 3) end)
+local write = m.remote("write", function(t) return m.pin(t[1]) end)
+local read = m.remote("read", function(text) return #m.get(m.ref(text)) end)
+local free = m.remote("free", function(t)
+  m.free(t)
+  local _, err = m.try(t[1])
+  return err.name .. " " .. err.reason
+end)
+function m.main()
+  local x = make.remote(300000)
+  local text = m.get(write.remote { x })
+  x:drop()
+  m.sleep "20ms"
+  print(m.get(read.remote(text)), #m.get(m.ref(text)))
+  print(m.get(free.remote { m.ref(text) }))
+  m.sleep "20ms"
+  local _, err = m.try(read.remote(text))
+  print(err.cause.message)
+end
+END
+is "values are freed by hand and references written down" "300000	300000
+ObjectFreedError freed
+O1 was freed by hand, while references to it were left
+exit 0" "$(run hand.lua)"
+
 # Whoever is busy for longer than a cluster at rest is given, says nothing.
 cat >busy.lua <<'END'
 local m = require "mobula"

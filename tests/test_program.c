@@ -123,6 +123,7 @@ Test(program, mistakes_end_the_task_with_an_error_that_says_which)
         "num_cpus is -1",
         "num_returns is 2",
         "random needs a limit",
+        "this text is no reference: m.pin did not write it, or it was changed",
         "test.so registers no function no_such_function; it has main, fibonacci,",
     };
     Driver *driver = driver_new();

@@ -6,19 +6,20 @@
 #include "tests/program_tasks.h"
 
 typedef struct {
-    const char *victim; /* what is killed … */
-    MobTime when;       /* … at this time */
-    bool killed;        /* it was there */
-    uint64_t hash;      /* of the trace */
+    const char *victim;  /* what is killed … */
+    MobTime when;        /* … at this time */
+    const char *program; /* NULL: test.so */
+    bool killed;         /* it was there */
+    uint64_t hash;       /* of the trace */
 } Run;
 
 static MobJob
-make_job(int64_t n)
+make_job(const char *program, int64_t n)
 {
     MobJob job = {.name = "test", .args = mob_args_new(1)};
     MobCborWriter writer;
 
-    job.bundle = mob_program_bundle("test.so", &job.bundle_id);
+    job.bundle = mob_program_bundle(program, &job.bundle_id);
     mob_cbor_init(&writer);
     mob_cbor_int(&writer, n);
     job.args->items[0].value = mob_cbor_finish(&writer, 0);
@@ -90,7 +91,7 @@ run_in_world(uint64_t seed, int64_t n, Run *run)
     MobLoader *loader = mob_program_loader_new(&opener);
     MobWorld *world = make_world(seed, loader);
     MobControl *control = mob_world_control(world);
-    MobJob job = make_job(n);
+    MobJob job = make_job(run->program != NULL ? run->program : "test.so", n);
 
     uint32_t number = control->submit(control, &job, NULL);
     cr_assert_gt(number, 0);
@@ -131,4 +132,11 @@ Test(program, in_c_survives_the_death_of_machines_and_workers)
         }
     }
     cr_assert_gt(killed, 20, "only %d of the victims were there", killed);
+}
+
+Test(program, in_c_frees_values_by_hand_and_writes_references_down)
+{
+    Run run = {.program = "hand.so"};
+
+    cr_assert_eq(run_in_world(0, 0, &run), 26);
 }

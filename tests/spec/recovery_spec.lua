@@ -314,6 +314,125 @@ describe("m.pin", function()
   end)
 end)
 
+describe("under chaos", function()
+  it("references that were written down lead to their values", function()
+    local c = cluster { nodes = { head = { cpus = 1 }, n1 = {}, n2 = {}, n3 = {} } }
+    local job = program(c, "texts", B)
+    if sim.seed ~= 0 then
+      c:chaos {
+        kill = { every = sim.between("3ms", "100ms"), of = { "worker", "node" },
+                 restart = sim.between("20ms", "80ms") },
+        cut  = { every = sim.between("5ms", "100ms"), lasts = sim.between("1ms", "50ms"),
+                 shape = sim.among { "pair", "one", "oneway" } },
+        rpc  = { kind = sim.among(survival.messages), chance = sim.between(0.01, 0.3),
+                 lose = sim.among { "request", "reply", "inflight" } },
+        max  = 6, spare = { driver_node = true, max_down = 2 },
+      }
+    end
+    c:at("2s"):calm()
+    c:run { until_done = job, limit = "60s", drain = true }
+    survival.ends_well(job, 42)
+  end)
+end)
+
+describe("bad input", function()
+  it("a reference after drop is E108, whatever it is used for", function()
+    local c = cluster()
+    local job = c:submit(function(m)
+      local one = m.remote("one", function(x) return x end)
+      local gives = m.remote("gives", function()
+        local p = m.put(1)
+        p:drop()
+        return { p }
+      end)
+      local live, out = one.remote(1), {}
+      local function dropped()
+        local r = one.remote(2)
+        r:drop()
+        r:drop() -- twice does no harm
+        return r
+      end
+      local closed
+      do
+        local r <close> = one.remote(3)
+        closed = r
+      end
+      local ways = {
+        get = function() m.get(dropped()) end,
+        get_list = function() m.get { live, dropped() } end,
+        try = function() m.try(dropped()) end,
+        wait = function() m.wait { live, dropped() } end,
+        as_completed = function() m.as_completed { dropped() } end,
+        as_completed_later = function()
+          local late = one.remote(4)
+          for r in m.as_completed { live, late } do late:drop() end
+        end,
+        argument = function() one.remote(dropped()) end,
+        inside = function() one.remote { deep = { dropped() } } end,
+        put = function() m.put { dropped() } end,
+        free = function() m.free { live, dropped() } end,
+        pin = function() m.pin(dropped()) end,
+        owner = function() return dropped().owner end,
+        close = function() m.get(closed) end,
+        result = function() m.get(gives.remote()) end,
+      }
+      for name, way in pairs(ways) do
+        local ok, err = pcall(way)
+        while not ok and err.cause do err = err.cause end
+        out[#out + 1] = name .. " " .. tostring(not ok and err.code)
+      end
+      out[#out + 1] = tostring(m.get(live)) -- which is as it was
+      return out
+    end)
+    c:run { until_done = job, limit = "20s", drain = true }
+    local out = job:result()
+    assert.are.equal(15, #out)
+    for i = 1, 14 do assert.matches(" E108$", out[i]) end
+    assert.are.equal("1", out[15])
+  end)
+
+  it("a value that is too deep or contains itself is E104, and nothing is left of the try", function()
+    local c = cluster()
+    local job = c:submit(function(m)
+      local one = m.remote("one", function(x) return x end)
+      local knot = m.remote("knot", function()
+        local loop = {}
+        loop.a = { loop }
+        return loop
+      end)
+      local pit = m.remote("pit", function()
+        local deep = {}
+        for _ = 1, 100 do deep = { deep } end
+        return deep
+      end)
+      local r = m.put(m.bytes(300000))
+      local loop, deep = { r }, { r }
+      loop.loop = { loop }
+      for _ = 1, 100 do deep = { deep } end
+      local out = {}
+      for i, bad in ipairs { loop, deep } do
+        local ok, err = pcall(one.remote, bad)
+        local also, put = pcall(m.put, bad)
+        out[i] = tostring(not ok and err.code) .. tostring(not also and put.code)
+      end
+      for i, task in ipairs { knot, pit } do
+        local o = task.remote()
+        local _, err = m.try(o)
+        out[i + 2] = err.code
+        o:drop()
+      end
+      r:drop()
+      print "quiet"
+      m.sleep("3s")
+      return out
+    end)
+    run_until_quiet(c)
+    survival.nothing_is_left(c)
+    c:run { until_done = job, drain = true }
+    assert.are.same({ "E104E104", "E104E104", "E104", "E104" }, job:result())
+  end)
+end)
+
 describe("an owner that dies", function()
   it("takes its leases, its children that run and its copies with it", function()
     local c = cluster()

@@ -20,6 +20,7 @@ local cases = {
   { "fib", B, answer = 5 }, { "fib", 10, answer = 5 }, { "boxes", B, answer = 10 },
   { "lend", B, answer = 10 }, { "dolls", B, answer = 31 }, { "dolls", 10, answer = 31 },
   { "puts", B, answer = 18 }, { "large", B, answer = 4 * B + 110 },
+  { "free", B, answer = 33 }, { "free", 10, answer = 33 }, { "nest", "free", B, answer = 33 },
   { "stash", B, answer = 10 }, { "stash", 10, answer = 10 }, { "waits", B, answer = 36 },
   { "window", B, answer = 78 }, { "errors", answer = 363 }, { "flaky", B, answer = 10 },
   { "timeouts", B, answer = 10 }, { "forget", B, answer = 2 }, { "places", B, answer = 45 },

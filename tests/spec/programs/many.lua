@@ -228,6 +228,31 @@ function W.dolls(keep, bytes)
   return depth * 10 + at.n
 end
 
+-- --- freed by hand ---
+
+local free_all = m.remote("free_all", function(t)
+  m.compute("1ms")
+  m.free(t)
+  return #t
+end, FOREVER)
+
+-- What others were made of is given up; if one of those is lost, it is made again.
+function W.free(keep, bytes)
+  local s = 0
+  for i = 1, 6 do
+    local x = keep(make.remote(bytes, i))
+    local y = keep(follow.remote(x, bytes))
+    local z = keep(follow.remote(y, bytes))
+    m.wait { z }
+    if i % 3 == 0 then m.free { x, y } elseif i % 3 == 1 then m.free(x) end
+    if i % 3 == 2 then m.try(keep(free_all.remote { x, y, z })) end
+    m.sleep(i % 2 * 0.002)
+    local v = m.try(keep(number.remote(z)))
+    s = s + (v or i + 2)
+  end
+  return s
+end
+
 -- --- puts ---
 
 function W.puts(keep, bytes)

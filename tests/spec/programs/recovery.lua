@@ -157,6 +157,33 @@ function P.pinned(bytes, who)
   return m.get(read.remote(text)) + m.get(m.ref(text)).n
 end
 
+-- Many are written down, by main and by tasks, and read everywhere while machines die.
+local through
+through = m.remote("through", function(text, deep)
+  m.compute("1ms")
+  if deep > 0 then return m.get(through.remote(text, deep - 1)) end
+  return m.get(m.ref(text)).n
+end, { max_retries = -1 })
+local pin_again = m.remote("pin_again", function(t)
+  m.compute("1ms")
+  return m.pin(t[1])
+end, { max_retries = -1 })
+
+function P.texts(bytes)
+  local texts, refs, s = {}, {}, 0
+  for i = 1, 6 do
+    local x = make.remote(i % 3 == 0 and 10 or bytes, i)
+    texts[i] = i % 2 == 0 and m.pin(x) or take(pin_again.remote { x })
+    x:drop()
+  end
+  for i = 1, 6 do refs[i] = through.remote(texts[i], i % 3) end
+  for i = 1, 6 do
+    s = s + take(refs[i]) + m.get(m.ref(texts[i])).n
+    m.sleep("2ms")
+  end
+  return s
+end
+
 -- A reference that came from a text is kept beyond the task.
 local later = m.remote("later", function(t) m.sleep("20ms") return m.get(t[1]).n end)
 local relay = m.remote("relay", function(text)
