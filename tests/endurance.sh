@@ -17,12 +17,24 @@ cd "$work" || exit 1
 mkdir tmp
 export TMPDIR="$work/tmp" LC_ALL=C.UTF-8
 
-# What was started in this folder and still lives, and what it left.
+# The processes that were started in this folder.
+ours() {
+    for process in /proc/[0-9]*; do
+        [ "$(readlink "$process/cwd" 2>/dev/null)" = "$work" ] || continue
+        [ "$(readlink "$process/exe" 2>/dev/null)" = "$mobula" ] && echo "$process"
+    done
+}
+
+# What still lives, and what it left. Who has been killed needs a moment to die.
 left() {
     find tmp -mindepth 1
-    for process in /proc/[0-9]*; do
-        [ "$(readlink "$process/cwd" 2>/dev/null)" = "$work" ] &&
-            [ "$(readlink "$process/exe" 2>/dev/null)" = "$mobula" ] && echo "still runs: $process"
+    for _ in $(seq 20); do
+        [ -z "$(ours)" ] && return
+        sleep 0.1
+    done
+    ours | while read -r process; do
+        echo "still runs: $process $(tr '\0' ' ' <"$process/cmdline")"
+        grep -E 'State|PPid|Sig' "$process/status"
     done
 }
 
@@ -46,9 +58,7 @@ fi
 # What all processes of the cluster have together: KiB of memory, and descriptors.
 # Not whoever plays the scenario: it remembers all that happened.
 sample() {
-    for process in /proc/[0-9]*; do
-        [ "$(readlink "$process/cwd" 2>/dev/null)" = "$work" ] || continue
-        [ "$(readlink "$process/exe" 2>/dev/null)" = "$mobula" ] || continue
+    ours | while read -r process; do
         [ "${process#/proc/}" = "$run" ] && continue
         sed -n 's/^Pss: *\([0-9]*\) kB/\1/p' "$process/smaps_rollup" 2>/dev/null
         echo "fds $(find "$process/fd" -mindepth 1 2>/dev/null | wc -l)"
