@@ -18,8 +18,15 @@
  * adding and removing it may be repeated, and two registrations of the same
  * holder never cancel each other. Ray reports borrowers up the tree of calls
  * instead and asks them with WaitForRefRemoved.
+ *
+ * What one step says to one owner goes as one message: a value may hold ten
+ * thousand references, and a task may end that had as many.
  */
 #include "runtime/worker_parts.h"
+
+enum {
+    BORROWS_MAX = 16384 /* of one message */
+};
 
 uint64_t
 mob_borrow_token(MobWorker *worker, uint32_t count)
@@ -49,12 +56,6 @@ find_token(const GArray *tokens, MobAddress registrar, uint64_t token)
     return -1;
 }
 
-static MobKey
-registration_key(MobAddress registrar, uint64_t token)
-{
-    return (MobKey){mob_address_word(registrar), token};
-}
-
 static void look_at_unverified(MobStep *step);
 
 /* --- the owner's side --- */
@@ -64,7 +65,7 @@ mob_borrow_add(MobStep *step, MobRow *row, MobAddress borrower, MobAddress regis
                uint64_t token)
 {
     if (mob_worker_is_dead(step->worker, borrower) ||
-        mob_recent_has(step->worker->removed, registration_key(registrar, token)))
+        mob_spans_has(step->worker->removed, mob_address_word(registrar), token))
         return; /* in the second case it was removed already, and this comes late */
     GArray *tokens = token_array(&mob_row_more(row)->borrowers);
     if (find_token(tokens, registrar, token) >= 0)
@@ -101,37 +102,46 @@ on_add_borrower(MobStep *step)
 {
     const MobAddBorrower *add = mob_add_borrower(step->input->msg);
 
-    for (uint32_t i = 0; i < add->refs.count; i++) {
-        MobRow *row = mob_row_find(step->worker, add->refs.items[i].id);
+    for (uint32_t i = 0; i < add->borrows.count; i++) {
+        const MobBorrow *borrow = &add->borrows.items[i];
+        MobRow *row = mob_row_find(step->worker, borrow->object);
         if (row == NULL || !row->owned)
             continue;
         if (mob_address_eq(add->borrower, step->worker->base.address))
             mob_pin_row(step, row);
         else
-            mob_borrow_add(step, row, add->borrower, add->registrar, add->token + i);
+            mob_borrow_add(step, row, add->borrower, borrow->registrar, borrow->token);
     }
     MobBorrowerAdded *reply = mob_borrower_added_new();
-    reply->token = add->token;
+    reply->batch = add->batch;
     mob_send(step->out, step->input->from, reply);
+}
+
+static void
+end_borrow(MobStep *step, const MobBorrow *borrow)
+{
+    MobRow *row = mob_row_find(step->worker, borrow->object);
+    int at = row != NULL && row->more != NULL
+                 ? find_token(row->more->borrowers, borrow->registrar, borrow->token)
+                 : -1;
+
+    mob_spans_add(step->worker->removed, mob_address_word(borrow->registrar), borrow->token);
+    if (at < 0)
+        return;
+    remove_at(step, row, (guint)at);
+    mob_row_settle(step, row);
 }
 
 static void
 on_remove_borrower(MobStep *step)
 {
     const MobRemoveBorrower *gone = mob_remove_borrower(step->input->msg);
-    MobRow *row = mob_row_find(step->worker, gone->object);
-    int at = row != NULL && row->more != NULL
-                 ? find_token(row->more->borrowers, gone->registrar, gone->token)
-                 : -1;
     MobBorrowerRemoved *reply = mob_borrower_removed_new();
-    reply->token = gone->token;
-    reply->registrar = gone->registrar;
+
+    reply->batch = gone->batch;
     mob_send(step->out, step->input->from, reply);
-    mob_recent_add(step->worker->removed, registration_key(gone->registrar, gone->token), NULL);
-    if (at < 0)
-        return;
-    remove_at(step, row, (guint)at);
-    mob_row_settle(step, row);
+    for (uint32_t i = 0; i < gone->borrows.count; i++)
+        end_borrow(step, &gone->borrows.items[i]);
 }
 
 static bool
@@ -225,36 +235,114 @@ mob_borrow_remember(MobRow *row, MobAddress self, MobAddress registrar, uint64_t
             tokens, &(MobToken){.borrower = self, .registrar = registrar, .token = token}, 1);
 }
 
-static void
-send_removal(MobStep *step, const MobRegistration *removal)
-{
-    MobRemoveBorrower *gone = mob_remove_borrower_new();
+/* --- what is said to owners: one message each in a step --- */
 
-    gone->object = removal->refs.items[0].id;
-    gone->registrar = removal->registrar;
-    gone->token = removal->token;
-    mob_send(step->out, removal->owner, gone);
+static MobBorrows *
+borrows_of(const MobRegistration *registration)
+{
+    return registration->removal ? &((MobRemoveBorrower *)registration->msg)->borrows
+                                 : &((MobAddBorrower *)registration->msg)->borrows;
+}
+
+static MobMsg *
+new_message(MobStep *step, const MobRegistration *registration)
+{
+    uint64_t batch = ++step->worker->next_batch;
+
+    if (registration->removal) {
+        MobRemoveBorrower *gone = mob_remove_borrower_new();
+        gone->batch = batch;
+        return &gone->base;
+    }
+    MobAddBorrower *add = mob_add_borrower_new();
+    add->batch = batch;
+    add->borrower = registration->borrower;
+    return &add->base;
+}
+
+/* The registration of this step that takes one more borrow of the kind of
+ * @like; *is_new if it had to be begun. */
+static MobRegistration *
+open_registration(MobStep *step, const MobRegistration *like, bool *is_new)
+{
+    GPtrArray *open = step->worker->open;
+
+    *is_new = false;
+    for (guint i = open->len; i > 0; i--) {
+        MobRegistration *it = g_ptr_array_index(open, i - 1);
+        if (mob_address_eq(it->owner, like->owner) &&
+            mob_address_eq(it->borrower, like->borrower) && it->removal == like->removal &&
+            it->for_reply == like->for_reply && borrows_of(it)->count < BORROWS_MAX)
+            return it;
+    }
+    MobRegistration *it = g_new(MobRegistration, 1);
+    *it = *like;
+    it->msg = new_message(step, it);
+    g_ptr_array_add(open, it);
+    *is_new = true;
+    return it;
+}
+
+/* True if there is one answer more to be waited for. */
+static bool
+enlist(MobStep *step, const MobRegistration *like, const MobBorrow *borrow)
+{
+    bool is_new;
+    MobRegistration *registration = open_registration(step, like, &is_new);
+    MobBorrows *borrows = borrows_of(registration);
+
+    if (borrows->count == registration->room) {
+        registration->room = MAX(1, registration->room * 4);
+        borrows->items = g_renew(MobBorrow, borrows->items, registration->room);
+    }
+    borrows->items[borrows->count++] = *borrow;
+    return is_new;
+}
+
+static MobKey
+batch_key(uint64_t batch)
+{
+    return mob_key_word(batch);
+}
+
+static uint64_t
+batch_of(const MobRegistration *registration)
+{
+    return registration->removal ? mob_remove_borrower(registration->msg)->batch
+                                 : mob_add_borrower(registration->msg)->batch;
+}
+
+void
+mob_borrow_flush(MobStep *step)
+{
+    GPtrArray *open = step->worker->open;
+
+    for (guint i = 0; i < open->len; i++) {
+        MobRegistration *registration = g_ptr_array_index(open, i);
+        mob_table_add(step->worker->registrations, batch_key(batch_of(registration)), registration);
+        mob_send(step->out, registration->owner, mob_msg_ref(registration->msg));
+    }
+    g_ptr_array_set_size(open, 0);
+}
+
+bool
+mob_borrow_register(MobStep *step, const MobRef *ref, MobAddress borrower, uint64_t token,
+                    bool for_reply)
+{
+    MobRegistration like = {.owner = ref->owner, .borrower = borrower, .for_reply = for_reply};
+    MobBorrow borrow = {.object = ref->id, .registrar = step->worker->base.address, .token = token};
+
+    return enlist(step, &like, &borrow);
 }
 
 static void
 end_token(MobStep *step, const MobRef *ref, const MobToken *token)
 {
-    MobKey key = registration_key(token->registrar, token->token);
+    MobRegistration like = {.owner = ref->owner, .removal = true};
+    MobBorrow borrow = {.object = ref->id, .registrar = token->registrar, .token = token->token};
 
-    MobRegistration *pending = mob_table_get(step->worker->registrations, key);
-    if (pending != NULL)
-        pending->over = true; /* not answered yet: it is taken back when it is */
-    if (pending != NULL || mob_worker_is_dead(step->worker, ref->owner))
-        return;
-    MobRegistration *removal = g_new0(MobRegistration, 1);
-    removal->removal = true;
-    removal->token = token->token;
-    removal->registrar = token->registrar;
-    removal->owner = ref->owner;
-    removal->refs = (MobRefs){g_new(MobRef, 1), 1};
-    removal->refs.items[0] = mob_ref_copy(ref);
-    mob_table_add(step->worker->registrations, key, removal);
-    send_removal(step, removal);
+    if (!mob_worker_is_dead(step->worker, ref->owner))
+        enlist(step, &like, &borrow);
 }
 
 void
@@ -315,46 +403,10 @@ on_verify(MobStep *step)
     look_at_unverified(step);
 }
 
-static void
-send_registration(MobStep *step, const MobRegistration *registration)
-{
-    MobAddBorrower *add = mob_add_borrower_new();
-    uint32_t count = registration->refs.count;
-
-    add->refs = (MobRefs){g_new(MobRef, count), count};
-    for (uint32_t i = 0; i < count; i++)
-        add->refs.items[i] = mob_ref_copy(&registration->refs.items[i]);
-    add->borrower = registration->borrower;
-    add->registrar = step->worker->base.address;
-    add->token = registration->token;
-    mob_send(step->out, registration->owner, add);
-}
-
-void
-mob_borrow_register(MobStep *step, const MobRef *refs, uint32_t count, MobAddress borrower,
-                    uint64_t token, bool for_reply)
-{
-    MobRegistration *registration = g_new0(MobRegistration, 1);
-
-    registration->token = token;
-    registration->owner = refs[0].owner;
-    registration->refs = (MobRefs){g_new(MobRef, count), count};
-    for (uint32_t i = 0; i < count; i++)
-        registration->refs.items[i] = mob_ref_copy(&refs[i]);
-    registration->borrower = borrower;
-    registration->registrar = step->worker->base.address;
-    registration->for_reply = for_reply;
-    mob_table_add(step->worker->registrations, registration_key(registration->registrar, token),
-                  registration);
-    send_registration(step, registration);
-}
-
 void
 mob_registration_free(MobRegistration *registration)
 {
-    for (uint32_t i = 0; i < registration->refs.count; i++)
-        mob_ref_clear(&registration->refs.items[i]);
-    g_free(registration->refs.items);
+    mob_msg_unref(registration->msg);
     g_free(registration);
 }
 
@@ -365,11 +417,7 @@ settle_registration(MobStep *step, MobRegistration *registration)
     bool for_reply = registration->for_reply;
     bool removal = registration->removal;
 
-    mob_table_take(step->worker->registrations,
-                   registration_key(registration->registrar, registration->token));
-    if (registration->over && !removal)
-        end_token(step, &registration->refs.items[0],
-                  &(MobToken){.registrar = registration->registrar, .token = registration->token});
+    mob_table_take(step->worker->registrations, batch_key(batch_of(registration)));
     mob_registration_free(registration);
     if (removal)
         return;
@@ -380,28 +428,13 @@ settle_registration(MobStep *step, MobRegistration *registration)
 }
 
 static void
-on_answer(MobStep *step, MobAddress registrar, uint64_t token, bool removal)
+on_answer(MobStep *step, uint64_t batch, bool removal)
 {
-    MobRegistration *registration =
-        mob_table_get(step->worker->registrations, registration_key(registrar, token));
+    MobRegistration *registration = mob_table_get(step->worker->registrations, batch_key(batch));
 
     if (registration != NULL && registration->removal == removal &&
         mob_address_eq(registration->owner, step->input->from))
         settle_registration(step, registration);
-}
-
-static void
-on_borrower_added(MobStep *step)
-{
-    on_answer(step, step->worker->base.address, mob_borrower_added(step->input->msg)->token, false);
-}
-
-static void
-on_borrower_removed(MobStep *step)
-{
-    const MobBorrowerRemoved *answer = mob_borrower_removed(step->input->msg);
-
-    on_answer(step, answer->registrar, answer->token, true);
 }
 
 void
@@ -412,10 +445,10 @@ mob_borrow_on_message(MobStep *step)
         on_add_borrower(step);
         break;
     case MOB_MSG_BORROWER_ADDED:
-        on_borrower_added(step);
+        on_answer(step, mob_borrower_added(step->input->msg)->batch, false);
         break;
     case MOB_MSG_BORROWER_REMOVED:
-        on_borrower_removed(step);
+        on_answer(step, mob_borrower_removed(step->input->msg)->batch, true);
         break;
     case MOB_MSG_VERIFY_BORROWER:
         on_verify(step);
@@ -444,10 +477,8 @@ mob_borrow_again(MobStep *step, MobAddress peer)
             continue;
         if (dead)
             g_ptr_array_add(settled, registration);
-        else if (registration->removal)
-            send_removal(step, registration);
         else
-            send_registration(step, registration);
+            mob_send(step->out, peer, mob_msg_ref(registration->msg));
     }
     for (guint i = 0; i < settled->len; i++)
         settle_registration(step, g_ptr_array_index(settled, i));

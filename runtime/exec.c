@@ -25,9 +25,10 @@ clear_call(MobExec *exec)
 void
 mob_exec_clear(MobExec *exec)
 {
-    GArray *held = exec->held;
-    uint32_t live = exec->held_live;
-    GArray *registering = exec->registering;
+    MobExec kept = {.held = exec->held,
+                    .holes = exec->holes,
+                    .held_live = exec->held_live,
+                    .registering = exec->registering};
 
     clear_call(exec);
     if (exec->returned != NULL)
@@ -38,7 +39,7 @@ mob_exec_clear(MobExec *exec)
         mob_msg_unref(&exec->reply->base);
     mob_args_unref(exec->args);
     mob_spec_unref(exec->spec);
-    *exec = (MobExec){.held = held, .held_live = live, .registering = registering};
+    *exec = kept;
 }
 
 /* --- program and arguments --- */

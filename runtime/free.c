@@ -132,13 +132,13 @@ static void
 on_free_values(MobStep *step)
 {
     const MobFreeValues *request = mob_free_values(step->input->msg);
-    MobKey key = {mob_address_word(step->input->from), request->token};
-    bool again = mob_recent_has(step->worker->removed, key);
+    uint64_t sender = mob_address_word(step->input->from);
+    bool again = mob_spans_has(step->worker->removed, sender, request->token);
     MobValuesFreed *answer = mob_values_freed_new();
 
     answer->token = request->token;
     mob_send(step->out, step->input->from, answer);
-    mob_recent_add(step->worker->removed, key, NULL);
+    mob_spans_add(step->worker->removed, sender, request->token);
     for (uint32_t i = 0; !again && i < request->objects.count; i++) {
         MobRow *row = mob_row_find(step->worker, request->objects.items[i]);
         if (row != NULL && row->owned)

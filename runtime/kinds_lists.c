@@ -130,6 +130,8 @@ LIST(views, MobViews, MobView, LEAST_record_view, put_record_view, get_record_vi
      print_record_view)
 LIST(moves, MobMoves, MobMove, LEAST_record_move, put_record_move, get_record_move,
      print_record_move)
+LIST(borrows, MobBorrows, MobBorrow, LEAST_record_borrow, put_record_borrow, get_record_borrow,
+     print_record_borrow)
 /* clang-format on */
 
 /* --- what a task is and takes --- */

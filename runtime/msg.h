@@ -26,6 +26,7 @@ typedef struct MobTaskSpec MobTaskSpec;
 typedef struct MobResult MobResult;
 typedef struct MobView MobView;
 typedef struct MobMove MobMove;
+typedef struct MobBorrow MobBorrow;
 typedef struct MobBirth MobBirth;
 typedef struct MobRule MobRule;
 typedef struct MobAsk MobAsk;
@@ -62,6 +63,11 @@ typedef struct {
     MobMove *items;
     uint32_t count;
 } MobMoves;
+
+typedef struct {
+    MobBorrow *items;
+    uint32_t count;
+} MobBorrows;
 
 typedef enum {
     MOB_STRATEGY_DEFAULT,  /* the hybrid policy */

@@ -255,6 +255,7 @@ LIST(nodes, MobNodes, clear_node, fold_node, weigh_node)
 LIST(results, MobResults, clear_record_result, fold_record_result, weigh_record_result)
 LIST(views, MobViews, clear_record_view, fold_record_view, weigh_record_view)
 LIST(moves, MobMoves, clear_record_move, fold_record_move, weigh_record_move)
+LIST(borrows, MobBorrows, clear_record_borrow, fold_record_borrow, weigh_record_borrow)
 /* clang-format on */
 
 /* --- what a task is and takes --- */

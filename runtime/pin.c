@@ -105,7 +105,7 @@ mob_pin_on_call(MobStep *step, const MobCall *call)
         exec->waiting = true;
         exec->call = MOB_CALL_PIN;
         exec->putting = row->ref.id;
-        mob_borrow_register(step, &row->ref, 1, row->ref.owner, mob_borrow_token(worker, 1), false);
+        mob_borrow_register(step, &row->ref, row->ref.owner, mob_borrow_token(worker, 1), false);
     }
 }
 

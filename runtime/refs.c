@@ -113,20 +113,45 @@ mob_row_free(MobRow *row)
 
 /* --- the body's references --- */
 
-/* Dropped references leave stale entries in the list; keep it in proportion. */
+/* Rows that were let go of leave holes in the list; keep it in proportion. */
 static void
-compact_held(MobWorker *worker)
+compact_held(MobExec *exec)
 {
-    MobExec *exec = &worker->exec;
     uint32_t kept = 0;
 
     for (uint32_t i = 0; i < exec->held->len; i++) {
-        MobObjectId id = g_array_index(exec->held, MobObjectId, i);
-        MobRow *row = mob_row_find(worker, id);
-        if (row != NULL && (row->local > 0 || !row->owned)) /* it may have to be registered yet */
-            g_array_index(exec->held, MobObjectId, kept++) = id;
+        MobRow *row = g_ptr_array_index(exec->held, i);
+        if (row == NULL)
+            continue;
+        exec->held->pdata[kept++] = row;
+        row->held = kept;
     }
-    g_array_set_size(exec->held, kept);
+    g_ptr_array_set_size(exec->held, (gint)kept);
+    exec->holes = 0;
+}
+
+static void
+add_held(MobExec *exec, MobRow *row)
+{
+    if (exec->held == NULL)
+        exec->held = g_ptr_array_new();
+    if (exec->holes > 64 && exec->holes > exec->held->len / 2)
+        compact_held(exec);
+    g_ptr_array_add(exec->held, row);
+    row->held = exec->held->len;
+}
+
+static void
+take_held(MobExec *exec, MobRow *row)
+{
+    if (row->held == 0)
+        return;
+    exec->held->pdata[row->held - 1] = NULL;
+    row->held = 0;
+    if (++exec->holes < exec->held->len)
+        return;
+    g_ptr_array_set_size(exec->held, 0);
+    exec->holes = 0;
 }
 
 void
@@ -134,16 +159,28 @@ mob_row_hold(MobStep *step, MobRow *row)
 {
     MobExec *exec = &step->worker->exec;
 
-    row->local++;
     exec->held_live++;
-    if (exec->held == NULL)
-        exec->held = g_array_new(FALSE, FALSE, sizeof(MobObjectId));
-    if (exec->held->len > 256 && exec->held->len / 4 > exec->held_live)
-        compact_held(step->worker);
-    g_array_append_vals(exec->held, &row->ref.id, 1);
-    if (row->local == 1)
+    if (row->held == 0)
+        add_held(exec, row);
+    if (++row->local == 1)
         NOTE(step->out, REF_ADDED, .object = row->ref.id, .path = row->ref.path,
              .owner = row->ref.owner, .to = step->worker->base.address, .reason = "local");
+}
+
+static void
+drop_row(MobStep *step, MobRow *row, uint32_t count)
+{
+    MobExec *exec = &step->worker->exec;
+
+    row->local -= count;
+    exec->held_live -= count;
+    if (row->local > 0)
+        return;
+    NOTE(step->out, REF_DROPPED, .object = row->ref.id, .owner = row->ref.owner,
+         .to = step->worker->base.address, .reason = "local");
+    if (row->owned) /* a borrowed one may have to be registered yet */
+        take_held(exec, row);
+    mob_row_settle(step, row);
 }
 
 void
@@ -151,27 +188,24 @@ mob_row_drop(MobStep *step, MobObjectId object)
 {
     MobRow *row = mob_row_find(step->worker, object);
 
-    if (row == NULL || row->local == 0)
-        return; /* a body drops what it likes; twice does no harm */
-    row->local--;
-    step->worker->exec.held_live--;
-    if (row->local == 0)
-        NOTE(step->out, REF_DROPPED, .object = row->ref.id, .owner = row->ref.owner,
-             .to = step->worker->base.address, .reason = "local");
-    mob_row_settle(step, row);
+    if (row != NULL && row->local > 0) /* a body drops what it likes; twice does no harm */
+        drop_row(step, row, 1);
 }
 
 void
 mob_row_drop_all(MobStep *step)
 {
-    GArray *held = step->worker->exec.held;
+    MobExec *exec = &step->worker->exec;
 
-    if (held == NULL)
-        return;
-    for (uint32_t i = 0; i < held->len; i++)
-        mob_row_drop(step, g_array_index(held, MobObjectId, i));
-    g_assert(step->worker->exec.held_live == 0);
-    g_array_set_size(held, 0);
+    for (uint32_t i = 0; exec->held != NULL && i < exec->held->len; i++) {
+        MobRow *row = g_ptr_array_index(exec->held, i);
+        if (row == NULL)
+            continue;
+        take_held(exec, row);
+        if (row->local > 0)
+            drop_row(step, row, row->local);
+    }
+    g_assert(exec->held_live == 0);
 }
 
 /* --- arguments and nested references --- */
@@ -324,6 +358,7 @@ erase(MobStep *step, MobRow *row)
     MobTask *task = row->task;
 
     mob_object_tell(step, row); /* whoever still asks learns that it is gone */
+    take_held(&step->worker->exec, row);
     forget_value(step, row);
     mob_table_take(step->worker->rows, mob_key_object(row->ref.id));
     step->worker->borrowed_rows -= !row->owned;
@@ -367,6 +402,8 @@ mob_row_settle(MobStep *step, MobRow *row)
 {
     MobWorker *worker = step->worker;
 
+    if (mob_row_in_scope(row))
+        return;
     g_array_append_vals(worker->settling, &row->ref.id, 1);
     if (worker->is_settling)
         return;

@@ -53,8 +53,7 @@ mob_exec_registered(MobStep *step)
 static void
 register_for_reply(MobStep *step, const MobRef *ref, MobAddress borrower, uint64_t token)
 {
-    step->worker->exec.missing++;
-    mob_borrow_register(step, ref, 1, borrower, token, true);
+    step->worker->exec.missing += mob_borrow_register(step, ref, borrower, token, true);
 }
 
 /* Whether the row outlives the body and only the caller protects it so far. */
@@ -70,13 +69,11 @@ static GPtrArray *
 rows_kept(const MobWorker *worker)
 {
     GPtrArray *kept = g_ptr_array_new();
-    const GArray *held = worker->exec.held;
+    const GPtrArray *held = worker->exec.held;
 
-    for (guint i = 0; held != NULL && i < held->len; i++) {
-        MobRow *row = mob_row_find(worker, g_array_index(held, MobObjectId, i));
-        if (must_be_registered(row) && !g_ptr_array_find(kept, row, NULL))
-            g_ptr_array_add(kept, row);
-    }
+    for (guint i = 0; held != NULL && i < held->len; i++)
+        if (must_be_registered(g_ptr_array_index(held, i)))
+            g_ptr_array_add(kept, g_ptr_array_index(held, i));
     return kept;
 }
 

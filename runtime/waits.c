@@ -150,8 +150,7 @@ mob_waits_register(MobStep *step, const MobValue *value)
         /* until the body holds it; the next of the same name sees it */
         mob_row_begin_containing(step, row);
         g_array_append_vals(exec->registering, &ref->id, 1);
-        exec->unregistered++;
-        mob_borrow_register(step, ref, 1, worker->base.address, token, false);
+        exec->unregistered += mob_borrow_register(step, ref, worker->base.address, token, false);
     }
 }
 

@@ -4,7 +4,8 @@
 #include "runtime/worker_parts.h"
 
 enum {
-    REMOVED_MAX = 1024 /* removed borrowers that are remembered, should they be added late */
+    REMOVED_MAX =
+        1024 /* spans of removed borrowers that are remembered, should they be added late */
 };
 
 /* Fills in which task @fault is about (may be NULL), and @where (may be nobody). */
@@ -367,6 +368,7 @@ worker_step(MobProcess *self, const MobInput *input, MobOutbox *out)
         mob_recover_run(&step);
         mob_submit_fail_doomed(&step);
     }
+    mob_borrow_flush(&step);
 }
 
 /* --- life --- */
@@ -388,7 +390,7 @@ worker_free(MobProcess *self)
 
     mob_exec_clear(&worker->exec);
     g_queue_clear_full(&worker->ahead, (GDestroyNotify)mob_msg_unref);
-    g_clear_pointer(&worker->exec.held, g_array_unref);
+    g_clear_pointer(&worker->exec.held, g_ptr_array_unref);
     g_array_unref(worker->exec.registering);
     mob_table_free_full(worker->shapes, (GDestroyNotify)mob_shape_free);
     mob_table_free_full(worker->leases, g_free);
@@ -397,8 +399,9 @@ worker_free(MobProcess *self)
     mob_table_free_full(worker->nodes, free_peer);
     mob_msg_unref(worker->roll);
     mob_table_free_full(worker->dead, (GDestroyNotify)mob_worker_dead_free);
-    mob_recent_free(worker->removed);
+    mob_spans_free(worker->removed);
     mob_table_free_full(worker->registrations, (GDestroyNotify)mob_registration_free);
+    g_ptr_array_unref(worker->open);
     mob_table_free_full(worker->freeing, (GDestroyNotify)mob_freeing_free);
     mob_table_free(worker->pins);
     mob_table_free_full(worker->bundles, (GDestroyNotify)mob_value_unref);
@@ -437,7 +440,8 @@ mob_worker_new(MobAddress address, const MobConfig *config, const MobWorkerOptio
         &worker->dead, &worker->registrations, &worker->bundles, &worker->freeing, &worker->pins};
     for (size_t i = 0; i < G_N_ELEMENTS(tables); i++)
         *tables[i] = mob_table_new();
-    worker->removed = mob_recent_new(REMOVED_MAX);
+    worker->removed = mob_spans_new(REMOVED_MAX);
+    worker->open = g_ptr_array_new();
     worker->broken = g_array_new(FALSE, FALSE, sizeof(MobBroken));
     worker->lost = g_array_new(FALSE, FALSE, sizeof(MobObjectId));
     worker->unverified = g_array_new(FALSE, FALSE, sizeof(MobToken));

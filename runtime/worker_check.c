@@ -90,6 +90,7 @@ row_is_sound(const MobRow *row, const Counts *want, GString *why)
     EXPECT(!row->owned || row->state != MOB_ROW_STORED || somewhere,
            "it is in a store, but in none");
     EXPECT(row->state != MOB_ROW_INLINE || row->value != NULL, "it has no value");
+    EXPECT(row->local == 0 || row->held > 0, "the body holds it, and its list does not say so");
     return true;
 }
 
@@ -117,11 +118,21 @@ rows_are_sound(const MobWorker *worker, MobTable *counts, GString *why)
 
 typedef struct {
     uint64_t live;     /* references of the body */
+    uint64_t listed;   /* rows in the list of what the body holds */
     uint64_t borrowed; /* rows */
     uint64_t bytes;    /* of values that are here */
     uint64_t made;     /* rows that their task can make again, or makes */
     uint64_t waiters;
 } RowSums;
+
+static bool
+is_listed(const MobWorker *worker, const MobRow *row)
+{
+    const GPtrArray *held = worker->exec.held;
+
+    return row->held > 0 && held != NULL && row->held <= held->len &&
+           g_ptr_array_index(held, row->held - 1) == row;
+}
 
 static RowSums
 sum_rows(const MobWorker *worker)
@@ -132,6 +143,7 @@ sum_rows(const MobWorker *worker)
 
     while ((row = mob_table_next(worker->rows, &at))) {
         sums.live += row->local;
+        sums.listed += is_listed(worker, row);
         sums.borrowed += !row->owned;
         sums.bytes += row->value != NULL && !row->unsealed ? row->value->size : 0;
         sums.made += row->task != NULL;
@@ -171,6 +183,9 @@ sums_are_right(const MobWorker *worker, const TaskSums *tasks, GString *why)
     uint64_t pending = mob_table_count(worker->tasks) - tasks->at[MOB_TASK_DONE];
 
     EXPECT(rows.live == worker->exec.held_live, "the body's references are miscounted");
+    EXPECT(rows.listed ==
+               (worker->exec.held != NULL ? worker->exec.held->len : 0) - worker->exec.holes,
+           "the list of what the body holds is wrong");
     EXPECT(rows.borrowed == worker->borrowed_rows, "borrowed rows are miscounted");
     EXPECT(rows.bytes == worker->inline_bytes, "inline bytes are miscounted");
     EXPECT(rows.made == tasks->rows, "the rows of tasks are miscounted");

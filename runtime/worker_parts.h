@@ -33,7 +33,7 @@
 #pragma once
 
 #include "runtime/lost.h"
-#include "runtime/recent.h"
+#include "runtime/spans.h"
 #include "runtime/spread.h"
 #include "runtime/worker.h"
 
@@ -93,6 +93,7 @@ struct MobRow {
     uint32_t lineage;
     uint32_t contained;
     uint32_t waits; /* position + 1 in the body's present get or wait, or 0 */
+    uint32_t held;  /* position + 1 in exec.held, or 0 */
     MobNodeId primary;
     MobValue *value; /* inline value or error, owned */
     uint64_t size;
@@ -197,8 +198,9 @@ typedef struct {
     uint32_t puts;
     uint32_t missing; /* what the present phase still waits for */
     bool bundle_missing;
-    GArray *held; /* of MobObjectId, in order of acquisition: W4; NULL until there is one */
-    uint32_t held_live;
+    GPtrArray *held;    /* of MobRow, in order of acquisition: W4; NULL until there is one */
+    uint32_t holes;     /* in held, where a row has been */
+    uint32_t held_live; /* references: a row may be held more than once */
 
     /* the call that the body is stopped at, if it waits */
     MobCallKind call;
@@ -246,16 +248,15 @@ typedef struct {
     MobTime at;
 } MobBroken;
 
-/* AddBorrower or RemoveBorrower that was not answered. */
+/* AddBorrower or RemoveBorrower that was not answered. In the step that begins
+ * it, it grows; then it is said, and said again until it is answered. */
 typedef struct {
-    uint64_t token;
     MobAddress owner;
-    MobRefs refs; /* owned */
-    MobAddress borrower;
-    MobAddress registrar; /* of a removal */
+    MobAddress borrower; /* of an AddBorrower */
     bool removal;
     bool for_reply; /* the reply waits for it; otherwise the present get does */
-    bool over;      /* what it is about was given up before it was answered */
+    MobMsg *msg;    /* owned */
+    uint32_t room;  /* its list of borrows has room for so many */
 } MobRegistration;
 
 struct MobWorker {
@@ -278,8 +279,9 @@ struct MobWorker {
     uint32_t dead_nodes;     /* how many of those are dead */
     MobTable *dead;          /* address of a dead worker -> MobDeadWorker, owned */
     uint32_t dead_workers;   /* how many: asked for every message, so not of the table */
-    MobRecent *removed;      /* registrar, token: borrowers that were removed */
-    MobTable *registrations; /* registrar, token -> MobRegistration, owned */
+    MobSpans *removed;       /* by registrar, tokens: borrowers that were removed */
+    MobTable *registrations; /* batch -> MobRegistration, owned */
+    GPtrArray *open;         /* of MobRegistration, owned: begun in this step */
     MobTable *freeing;       /* token -> MobFreeing, owned: FreeValues that were not answered */
     MobTable *pins;          /* object -> MobRow: references to it were written down; each counts
                               * in contained */
@@ -298,6 +300,7 @@ struct MobWorker {
     uint32_t alive_nodes;
     uint64_t next_lease;
     uint64_t next_token;
+    uint64_t next_batch;
     uint64_t followers; /* counts those that began to follow a place */
     uint32_t next_body;
     MobTime idle_alarm; /* when LEASE_IDLE fires; 0: not set */
@@ -471,9 +474,12 @@ void mob_recover_evict_lineage(MobStep *step);
 /* --- borrow.c --- */
 
 uint64_t mob_borrow_token(MobWorker *worker, uint32_t count);
-/* Registers @borrower with the owner of @refs (all of one owner). */
-void mob_borrow_register(MobStep *step, const MobRef *refs, uint32_t count, MobAddress borrower,
-                         uint64_t token, bool for_reply);
+/* Registers @borrower with the owner of @ref at the end of the step, together
+ * with what else is registered there; true if there is one answer more to be
+ * waited for. */
+bool mob_borrow_register(MobStep *step, const MobRef *ref, MobAddress borrower, uint64_t token,
+                         bool for_reply);
+void mob_borrow_flush(MobStep *step); /* the end of a step: says what has come together */
 void mob_borrow_add(MobStep *step, MobRow *row, MobAddress borrower, MobAddress registrar,
                     uint64_t token);
 /* That registration is over; whoever asks for it counts the row or settles it. */

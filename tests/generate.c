@@ -265,6 +265,10 @@ fill_list(uint64_t *state, MobKind kind, void *field)
         ((MobViews *)field)->items =
             any_records(state, MOB_RECORD_view, &((MobViews *)field)->count);
         break;
+    case MOB_KIND_borrows:
+        ((MobBorrows *)field)->items =
+            any_records(state, MOB_RECORD_borrow, &((MobBorrows *)field)->count);
+        break;
     default:
         g_assert(kind == MOB_KIND_moves);
         ((MobMoves *)field)->items =

@@ -29,6 +29,19 @@ removed(const Rig *rig, MobAddress owner)
     return mob_remove_borrower(msg);
 }
 
+/* The token of the first that was registered with, or removed from, @owner. */
+static uint64_t
+registered_as(const Rig *rig, MobAddress owner)
+{
+    return registered(rig, owner)->borrows.items[0].token;
+}
+
+static uint64_t
+removed_as(const Rig *rig, MobAddress owner)
+{
+    return removed(rig, owner)->borrows.items[0].token;
+}
+
 static bool
 same(MobRef a, MobRef b)
 {
@@ -62,10 +75,11 @@ Test(worker_borrow, what_a_body_keeps_is_registered_before_or_with_the_reply)
     cr_counts(&rig, X, "1/0/0/1/0");
     rig_return(&rig, rig_holding(10, &kept, 1));
     const MobAddBorrower *add = registered(&rig, W3);
-    cr_assert(mob_address_eq(add->borrower, SELF) && mob_address_eq(add->registrar, SELF));
+    cr_assert(mob_address_eq(add->borrower, SELF));
+    cr_assert(mob_address_eq(add->borrows.items[0].registrar, SELF));
     cr_assert_null(rig_replied(&rig, DRIVER), "the driver protects X until the reply");
     cr_counts(&rig, kept, "1/0/0/0/1");
-    uint64_t token = add->token;
+    uint64_t token = add->borrows.items[0].token;
     rig_added(&rig, W3);
 
     const MobTaskReply *reply = rig_replied(&rig, DRIVER);
@@ -75,14 +89,10 @@ Test(worker_borrow, what_a_body_keeps_is_registered_before_or_with_the_reply)
     cr_counts(&rig, kept, "0/0/0/0/1");
 
     /* The driver lets go: so do we. */
-    MobRemoveBorrower *gone = mob_remove_borrower_new();
-    gone->object = kept.id;
-    gone->registrar = SELF;
-    gone->token = reply->token + 1;
-    rig_give(&rig, DRIVER, gone);
+    rig_unborrow(&rig, DRIVER, kept, SELF, reply->token + 1);
     cr_assert_not_null(rig_sent(&rig, DRIVER, MOB_MSG_BORROWER_REMOVED, 0));
-    cr_assert_eq(removed(&rig, W3)->token, token);
-    cr_assert_eq(removed(&rig, DRIVER)->token, reply->token);
+    cr_assert_eq(removed_as(&rig, W3), token);
+    cr_assert_eq(removed_as(&rig, DRIVER), reply->token);
     cr_assert_eq(rig_count(&rig, MOB_MSG_FREE_OBJECTS), 1);
     cr_assert_eq(rig_stats(&rig).owned + rig_stats(&rig).borrowed, 0);
 }
@@ -103,7 +113,7 @@ Test(worker_borrow, an_argument_of_a_task_that_is_still_running_is_kept)
 
     rig_status(&rig, A, rig_value(5, 7));
     cr_counts(&rig, A, "gone"); /* its value takes its place */
-    cr_assert_eq(removed(&rig, DRIVER)->token, token);
+    cr_assert_eq(removed_as(&rig, DRIVER), token);
     rig_grant(&rig, rig_asked(&rig, NODE1), W1);
     cr_assert_eq(rig_pushed(&rig, W1)->args->items[0].value->size, 5);
 }
@@ -142,8 +152,8 @@ Test(worker_borrow, whoever_returns_a_reference_registers_the_caller)
     rig_return(&rig, HOLDING(10, A, X, mine));
     const MobAddBorrower *add = registered(&rig, W3);
     cr_assert(mob_address_eq(add->borrower, DRIVER));
-    cr_assert(mob_address_eq(add->registrar, SELF));
-    uint64_t token = add->token;
+    cr_assert(mob_address_eq(add->borrows.items[0].registrar, SELF));
+    uint64_t token = add->borrows.items[0].token;
     cr_counts(&rig, mine, "1/0/0/0/1");
     rig_added(&rig, W3);
     const MobTaskReply *reply = rig_replied(&rig, DRIVER);
@@ -161,10 +171,10 @@ Test(worker_borrow, a_registration_is_said_again_until_it_is_answered_or_the_own
         rig_work(&rig);
         rig_begin(&rig, DRIVER, ARGS(by_value(HOLDING(10, X))));
         rig_return(&rig, HOLDING(10, X));
-        uint64_t token = registered(&rig, W3)->token;
+        uint64_t token = registered_as(&rig, W3);
         rig_reset(&rig, W3);
         rig_timer(&rig, MOB_TIMER_RETRY, rig.now + rig.config.retry_delay);
-        cr_assert_eq(registered(&rig, W3)->token, token);
+        cr_assert_eq(registered_as(&rig, W3), token);
         if (dies == 1)
             rig_worker_dies(&rig, W3);
         else if (dies == 2)
@@ -174,6 +184,62 @@ Test(worker_borrow, a_registration_is_said_again_until_it_is_answered_or_the_own
         cr_assert_not_null(rig_replied(&rig, DRIVER), "case %d", dies);
         rig_give(&rig, W3, mob_borrower_added_new());
     }
+}
+
+Test(worker_borrow, what_is_given_up_before_its_registration_is_answered_is_removed_after_it)
+{
+    g_auto(Rig) rig;
+    rig_work(&rig);
+
+    rig_begin(&rig, DRIVER, ARGS(by_value(HOLDING(10, X))));
+    MobRef child = rig_submit(&rig, "child", ARGS(by_ref(X)));
+    rig_drop(&rig, X);
+    rig_return(&rig, rig_holding(10, &child, 1));
+    uint64_t token = registered_as(&rig, W3);
+    rig_status(&rig, X, rig_value(5, 7)); /* its value takes its place */
+    cr_counts(&rig, X, "gone");
+    cr_assert_eq(removed_as(&rig, W3), token);
+    rig_reset(&rig, W3);
+    rig_timer(&rig, MOB_TIMER_RETRY, rig.now + rig.config.retry_delay);
+    const MobEffect *first = rig_effect(&rig, MOB_EFFECT_SEND, 0);
+    cr_assert_eq(first->msg->type, MOB_MSG_ADD_BORROWER, "in the order in which they were said");
+    cr_assert_eq(registered_as(&rig, W3), token);
+    cr_assert_eq(removed_as(&rig, W3), token);
+}
+
+Test(worker_borrow, what_a_step_says_to_one_owner_is_one_message)
+{
+    enum {
+        MANY = 40
+    };
+    g_auto(Rig) rig;
+    MobRef refs[MANY];
+
+    rig_work(&rig);
+    for (uint32_t i = 0; i < MANY; i++)
+        refs[i] = rig_ref(100 + i, i % 2 == 0 ? W3 : W2);
+    MobRef outer = rig_ref(9, DRIVER);
+    rig_begin(&rig, DRIVER, ARGS(by_value(rig_holding(10, &outer, 1))));
+    rig_get(&rig, &outer, 1, MOB_TIME_NEVER);
+    rig_status(&rig, outer, rig_holding(10, refs, MANY));
+    cr_assert_eq(rig_count(&rig, MOB_MSG_ADD_BORROWER), 2);
+    const MobAddBorrower *add = registered(&rig, W3);
+    cr_assert_eq(add->borrows.count, MANY / 2);
+    for (uint32_t i = 0; i < MANY / 2; i++)
+        cr_assert(mob_object_eq(add->borrows.items[i].object, refs[i * 2].id));
+    const MobMsg *other = rig_sent(&rig, W2, MOB_MSG_ADD_BORROWER, 0);
+    rig_added(&rig, W3);
+    cr_assert_null(rig_answer(&rig));
+    MobBorrowerAdded *added = mob_borrower_added_new();
+    added->batch = mob_add_borrower(other)->batch;
+    rig_give(&rig, W2, added);
+    cr_assert_eq(rig_answer(&rig)->value_count, 1);
+
+    rig_return(&rig, rig_value(5, 7));
+    cr_assert_eq(rig_count(&rig, MOB_MSG_REMOVE_BORROWER), 2);
+    for (uint32_t i = 0; i < MANY / 2; i++)
+        cr_assert_eq(removed(&rig, W3)->borrows.items[i].token, add->borrows.items[i].token);
+    cr_assert_eq(rig_stats(&rig).borrowed, 0);
 }
 
 /* --- as a caller --- */
@@ -197,17 +263,18 @@ Test(worker_borrow, references_in_results_come_registered_and_are_removed_with_t
     rig_drop(&rig, X);
     rig_drop(&rig, Y);
     rig_drop(&rig, rig_result_of(push));
-    cr_assert_eq(rig_count_to(&rig, W3, MOB_MSG_REMOVE_BORROWER), 2, "X had two tokens");
-    cr_assert_eq(removed(&rig, W3)->token, 30);
-    cr_assert_eq(removed(&rig, W2)->token, 31);
+    cr_assert_eq(rig_count_to(&rig, W3, MOB_MSG_REMOVE_BORROWER), 1);
+    cr_assert_eq(removed(&rig, W3)->borrows.count, 2, "X had two tokens");
+    cr_assert_eq(removed_as(&rig, W3), 30);
+    cr_assert_eq(removed(&rig, W3)->borrows.items[1].token, 32);
+    cr_assert_eq(removed_as(&rig, W2), 31);
 
     /* Lost with its connection, and said again. */
     rig_reset(&rig, W2);
     rig_timer(&rig, MOB_TIMER_RETRY, rig.now + rig.config.retry_delay);
-    cr_assert_eq(removed(&rig, W2)->token, 31);
+    cr_assert_eq(removed_as(&rig, W2), 31);
     MobBorrowerRemoved *answer = mob_borrower_removed_new();
-    answer->token = 31;
-    answer->registrar = W2;
+    answer->batch = removed(&rig, W2)->batch;
     rig_give(&rig, W2, answer);
     rig_reset(&rig, W2);
     rig_timer(&rig, MOB_TIMER_RETRY, rig.now + rig.config.retry_delay);
@@ -228,7 +295,7 @@ Test(worker_borrow, references_of_a_result_that_does_not_count_are_removed_at_on
     late->borrowed.items[0] = mob_ref_copy(&ref);
     late->token = 30;
     rig_give(&rig, W2, late);
-    cr_assert_eq(removed(&rig, W3)->token, 31);
+    cr_assert_eq(removed_as(&rig, W3), 31);
     cr_counts(&rig, ref, "1/0/0/0/1"); /* but it does borrow what it says that it keeps */
     rig_worker_dies(&rig, W2);
     cr_counts(&rig, ref, "1/0/0/0/0");
@@ -247,26 +314,21 @@ Test(worker_borrow, an_object_lives_as_long_as_somebody_is_registered)
     static const MobAddress borrowers[] = {{2, MOB_LOCAL_POOL}, {3, MOB_LOCAL_POOL}};
     for (uint64_t i = 0; i < 6; i++) { /* each says everything twice */
         MobAddBorrower *add = mob_add_borrower_new();
-        add->refs = (MobRefs){g_new(MobRef, 2), 2};
-        add->refs.items[0] = mob_ref_copy(&ref);
-        add->refs.items[1] = A; /* long gone: nothing comes of it */
-        add->borrower = borrowers[i / 2 % 2];
-        add->registrar = W1;
-        add->token = 10 + i / 2 * 2;
+        add->borrows = (MobBorrows){g_new0(MobBorrow, 2), 2};
+        add->borrows.items[0] = (MobBorrow){.object = ref.id, .registrar = W1, .token = 10 + i / 2};
+        add->borrows.items[1] = (MobBorrow){.object = A.id, .registrar = W1, .token = 20 + i / 2};
+        add->borrower = borrowers[i / 2 % 2]; /* A is long gone: nothing comes of it */
+        add->batch = i + 5;
         rig_give(&rig, W1, add);
-        cr_assert_eq(mob_borrower_added(rig_sent(&rig, W1, MOB_MSG_BORROWER_ADDED, 0))->token,
-                     10 + i / 2 * 2);
+        cr_assert_eq(mob_borrower_added(rig_sent(&rig, W1, MOB_MSG_BORROWER_ADDED, 0))->batch,
+                     i + 5);
     }
     cr_counts(&rig, ref, "1/0/0/0/3");
     rig_drop(&rig, ref);
     rig_node_dies(&rig, 3);
     cr_counts(&rig, ref, "0/0/0/0/2");
-    for (uint64_t token = 10; token <= 14; token += 2) {
-        MobRemoveBorrower *gone = mob_remove_borrower_new();
-        gone->object = ref.id;
-        gone->registrar = W1;
-        gone->token = token;
-        rig_give(&rig, W2, gone);
+    for (uint64_t token = 10; token <= 12; token++) {
+        rig_unborrow(&rig, W2, ref, W1, token);
         cr_assert_eq(rig_count_to(&rig, W2, MOB_MSG_BORROWER_REMOVED), 1);
     }
     cr_counts(&rig, ref, "gone");
@@ -355,12 +417,8 @@ Test(worker_borrow, a_removal_that_overtakes_the_reply_which_it_belongs_to_is_re
     rig_reply_stored(&rig, W2, large, MOB_MS);
     const MobPushTask *push = rig_run(&rig, rig_spec("f", 3), ARGS(by_value(HOLDING(5, ref))), W3);
 
-    MobRemoveBorrower *gone = mob_remove_borrower_new();
-    gone->object = ref.id;
-    gone->registrar = W3;
-    gone->token = 30;
-    rig_give(&rig, W3, gone);
-    cr_assert_eq(mob_borrower_removed(rig_sent(&rig, W3, MOB_MSG_BORROWER_REMOVED, 0))->token, 30);
+    rig_unborrow(&rig, W3, ref, W3, 30);
+    cr_assert_not_null(rig_sent(&rig, W3, MOB_MSG_BORROWER_REMOVED, 0));
     MobTaskReply *reply = rig_reply_to(push);
     rig_add_result(reply, (MobResult){.value = rig_value(5, 7), .size = 5});
     reply->borrowed = (MobRefs){g_new(MobRef, 1), 1};

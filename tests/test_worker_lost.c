@@ -426,11 +426,9 @@ Test(worker_lost, an_owner_pins_for_others_and_once_is_enough)
 
     for (uint64_t token = 5; token < 8; token++) {
         MobAddBorrower *add = mob_add_borrower_new();
-        add->refs = (MobRefs){g_new(MobRef, 1), 1};
-        add->refs.items[0] = mob_ref_copy(&ref);
+        add->borrows = (MobBorrows){g_new0(MobBorrow, 1), 1};
+        add->borrows.items[0] = (MobBorrow){.object = ref.id, .registrar = W3, .token = token / 2};
         add->borrower = DRIVER;
-        add->registrar = W3;
-        add->token = token / 2;
         rig_give(&rig, W3, add);
         cr_assert_eq(rig_count_to(&rig, W3, MOB_MSG_BORROWER_ADDED), 1);
     }

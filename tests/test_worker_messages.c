@@ -27,15 +27,16 @@ enum {
     LENT = 40,    /* token of the registration of W3 */
     TOKEN = 30,   /* of ours with W3 */
     REQUEST = 77, /* of what is asked once */
+    FIRST = 1,    /* batch of what we borrow or give back: its return */
 };
 
-static MobRefs
-one_ref(MobRef ref)
+static MobBorrows
+one_borrow(MobRef ref, MobAddress registrar, uint64_t token)
 {
-    MobRefs refs = {g_new(MobRef, 1), 1};
+    MobBorrows borrows = {g_new0(MobBorrow, 1), 1};
 
-    refs.items[0] = mob_ref_copy(&ref);
-    return refs;
+    borrows.items[0] = (MobBorrow){.object = ref.id, .registrar = registrar, .token = token};
+    return borrows;
 }
 
 static void *
@@ -43,10 +44,9 @@ add_borrower(const Scene *scene)
 {
     MobAddBorrower *msg = mob_add_borrower_new();
 
-    msg->refs = one_ref(scene->large);
+    msg->borrows = one_borrow(scene->large, W3, REQUEST);
     msg->borrower = W2;
-    msg->registrar = W3;
-    msg->token = REQUEST;
+    msg->batch = REQUEST;
     return msg;
 }
 
@@ -55,7 +55,7 @@ borrower_added(const Scene *scene)
 {
     MobBorrowerAdded *msg = mob_borrower_added_new();
 
-    msg->token = REQUEST;
+    msg->batch = REQUEST;
     return msg;
 }
 
@@ -64,9 +64,8 @@ remove_borrower(const Scene *scene)
 {
     MobRemoveBorrower *msg = mob_remove_borrower_new();
 
-    msg->object = scene->large.id;
-    msg->registrar = W3;
-    msg->token = LENT;
+    msg->borrows = one_borrow(scene->large, W3, LENT);
+    msg->batch = REQUEST;
     return msg;
 }
 
@@ -75,8 +74,7 @@ borrower_removed(const Scene *scene)
 {
     MobBorrowerRemoved *msg = mob_borrower_removed_new();
 
-    msg->token = TOKEN;
-    msg->registrar = W2;
+    msg->batch = FIRST;
     return msg;
 }
 
@@ -262,7 +260,7 @@ scene_open(Scene *scene)
     rig_moved(rig, NODE3, scene->large, true);
     MobAddBorrower *lend = add_borrower(scene);
     lend->borrower = W3;
-    lend->token = LENT;
+    lend->borrows.items[0].token = LENT;
     rig_give(rig, W3, lend);
 
     push = rig_run(rig, rig_spec("outer", 3), NO_ARGS, W2);

@@ -439,8 +439,8 @@ Test(worker_objects, a_value_that_is_made_again_may_mention_other_references)
     rig_drop(&rig, ref);
     const MobRemoveBorrower *gone =
         mob_remove_borrower(rig_sent(&rig, W2, MOB_MSG_REMOVE_BORROWER, 0));
-    cr_assert_eq(gone->token, 10);
-    cr_assert(mob_address_eq(gone->registrar, W2));
+    cr_assert_eq(gone->borrows.items[0].token, 10);
+    cr_assert(mob_address_eq(gone->borrows.items[0].registrar, W2));
     cr_assert_eq(rig_count_to(&rig, W3, MOB_MSG_REMOVE_BORROWER), 1);
     cr_assert_eq(rig_stats(&rig).borrowed, 0);
 }

@@ -187,7 +187,7 @@ Test(worker_waits, what_is_nested_is_registered_before_the_body_has_it)
     rig_timer(&rig, MOB_TIMER_DEADLINE, rig.now + MOB_MS);
     cr_assert_null(rig_answer(&rig), "all of it is there: it is in time");
     MobBorrowerAdded *added = mob_borrower_added_new();
-    added->token = mob_add_borrower(second)->token;
+    added->batch = mob_add_borrower(second)->batch;
     rig_give(&rig, W2, added);
     cr_assert_eq(rig_answer(&rig)->value_count, 1);
     cr_assert_not(blocked(&rig)->blocked);

@@ -356,8 +356,21 @@ rig_added(Rig *rig, MobAddress owner)
     MobBorrowerAdded *added = mob_borrower_added_new();
 
     cr_assert_not_null(add);
-    added->token = mob_add_borrower(add)->token;
+    added->batch = mob_add_borrower(add)->batch;
     rig_give(rig, owner, added);
+}
+
+/* @from says that the borrow of @ref under @token is over. */
+static inline void
+rig_unborrow(Rig *rig, MobAddress from, MobRef ref, MobAddress registrar, uint64_t token)
+{
+    MobRemoveBorrower *gone = mob_remove_borrower_new();
+
+    gone->borrows = (MobBorrows){g_new0(MobBorrow, 1), 1};
+    gone->borrows.items[0].object = ref.id;
+    gone->borrows.items[0].registrar = registrar;
+    gone->borrows.items[0].token = token;
+    rig_give(rig, from, gone);
 }
 
 /* The node manager hands @value (taken) over. */

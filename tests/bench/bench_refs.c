@@ -64,10 +64,9 @@ begin_task(Hand *borrower, Hand *owner, const MobRef *ref)
 static void
 get(Hand *borrower, Hand *owner, const MobRef *ref, MobObjectId *objects, uint32_t count)
 {
-    hand_call(borrower, (MobCall){.kind = MOB_CALL_GET,
-                                  .refs = ref,
-                                  .ref_count = 1,
-                                  .timeout = MOB_TIME_NEVER});
+    hand_call(
+        borrower,
+        (MobCall){.kind = MOB_CALL_GET, .refs = ref, .ref_count = 1, .timeout = MOB_TIME_NEVER});
     MobAnswer answer = hand_talk(borrower, owner);
 
     g_assert(answer.value_count == 1 && answer.values[0]->ref_count == count);
@@ -79,8 +78,7 @@ get(Hand *borrower, Hand *owner, const MobRef *ref, MobObjectId *objects, uint32
 static void
 drop(Hand *borrower, Hand *owner, const MobObjectId *objects, uint32_t count)
 {
-    hand_call(borrower,
-              (MobCall){.kind = MOB_CALL_COMPUTE, .drops = objects, .drop_count = count});
+    hand_call(borrower, (MobCall){.kind = MOB_CALL_COMPUTE, .drops = objects, .drop_count = count});
     MobAnswer answer = hand_talk(borrower, owner);
     MobWorkerStats stats;
 
@@ -180,10 +178,9 @@ put_one(Live *live)
 static void
 get_one(Live *live, const MobRef *ref)
 {
-    hand_call(&live->hand, (MobCall){.kind = MOB_CALL_GET,
-                                     .refs = ref,
-                                     .ref_count = 1,
-                                     .timeout = MOB_TIME_NEVER});
+    hand_call(
+        &live->hand,
+        (MobCall){.kind = MOB_CALL_GET, .refs = ref, .ref_count = 1, .timeout = MOB_TIME_NEVER});
     if (hand_answer(&live->hand) != NULL)
         return;
     MobObjectHere *here = mob_object_here_new();
@@ -198,8 +195,7 @@ drop_one(Live *live, guint at)
 {
     MobRef *ref = &g_array_index(live->refs, MobRef, at);
 
-    hand_call(&live->hand,
-              (MobCall){.kind = MOB_CALL_COMPUTE, .drops = &ref->id, .drop_count = 1});
+    hand_call(&live->hand, (MobCall){.kind = MOB_CALL_COMPUTE, .drops = &ref->id, .drop_count = 1});
     mob_ref_clear(ref);
     g_array_remove_index_fast(live->refs, at);
 }

@@ -22,9 +22,9 @@ struct Hand {
     MobOutbox out;       /* the effects of the last step */
     MobTime now;
     uint64_t events;
-    MobBodyId body; /* the newest that was started */
+    MobBodyId body;  /* the newest that was started */
     int64_t busy_us; /* in hand_talk(): taking messages, steps, sending */
-    uint64_t sent;  /* messages and their bytes, to other workers */
+    uint64_t sent;   /* messages and their bytes, to other workers */
     uint64_t bytes;
     GQueue queue; /* of MobBuf: encoded, on the way to this one */
 };

@@ -3,7 +3,8 @@
 
     run.py BUILD [GROUP...] [--runs N] [--quick]
 
-Groups are many-tasks, master, real, memory, start-up, seeds, journal, shm, store, wire and all;
+Groups are many-tasks, master, real, memory, start-up, seeds, journal, shm, store, wire, refs, live
+and all;
 table measures nothing and shows what there is. What a benchmark program prints, one JSON object a
 line, is passed on; the results
 are collected in BUILD/bench.json, from run to run. Rates are per second of CPU
@@ -210,9 +211,59 @@ def wire(bench):
                                     for sample in samples), 0.7, "times")
 
 
+NESTED = 10_000
+
+
+def real_refs(bench, *words):
+    """What refs.lua says of itself on real processes, by the clock of the wall."""
+    program = os.path.join(SOURCE, "tests/bench/refs.lua")
+    with tempfile.TemporaryDirectory() as folder:
+        out = subprocess.run([bench.command(), "run", program, "--on", "local", "--pace", "1", "-q",
+                              "--"] + [str(word) for word in words],
+                             cwd=folder, check=True, stdout=subprocess.PIPE).stdout
+    print(json.dumps({"bench": "refs", "what": words[0], "count": words[1],
+                      "per_s": float(out)}), flush=True)
+    return float(out)
+
+
+def refs(bench):
+    samples = [bench.run("bench_refs", "nested", NESTED, 40) for _ in range(bench.runs)]
+    bench.row(f"get of {NESTED:,} references, borrower and owner on one core",
+              median(samples, "gets_per_cpu_s"), None, "gets/s")
+    bench.row("memory per borrowed reference", median(samples, "bytes_per_ref"), 199, "bytes",
+              at_most=True)
+    kinds = {"own": "the caller's", "known": "a worker's, registered", "strange": "to be registered"}
+    for what, whose in kinds.items():
+        rates = [real_refs(bench, what, NESTED, 20) for _ in range(bench.runs)]
+        bench.row(f"get of {NESTED:,} references on sockets, {whose}", statistics.median(rates), 100,
+                  "gets/s")
+
+
+def live(bench):
+    """How much more it costs among very many than among few; the runs take turns."""
+    for stored, counts in (("", (1000, 100_000, 1_000_000)), ("stored", (1000, 100_000, 1_000_000))):
+        words = [stored] if stored else []
+        samples = [[bench.run("bench_refs", "live", count, *words) for count in counts]
+                   for _ in range(bench.runs)]
+        where = "in a store" if stored else "with their owner"
+        for key in ("put_ns", "get_ns", "drop_ns"):
+            ratio = statistics.median(turn[-1][key] / turn[0][key] for turn in samples)
+            bench.row(f"{key[:-3]} among {counts[-1]:,} against {counts[0]:,}, {where}", ratio, 2,
+                      "times", at_most=True)
+            bench.row(f"the same of any one of them, {samples[0][-1]['old_' + key]:,.0f} ns",
+                      statistics.median(turn[-1]["old_" + key] / turn[0]["old_" + key]
+                                        for turn in samples), None, "times")
+        bench.row(f"news of a node's death among {counts[-1]:,}, {where}",
+                  statistics.median(turn[-1]["node_death_ms"] for turn in samples), None, "ms")
+    rates = [[real_refs(bench, "live", count, 40) for count in (1000, 1_000_000)]
+             for _ in range(bench.runs)]
+    bench.row("put, get and drop of one more on sockets, 1,000,000 against 1,000",
+              statistics.median(few / many for few, many in rates), 2, "times", at_most=True)
+
+
 GROUPS = {"many-tasks": many_tasks, "master": master, "real": real, "memory": memory,
           "start-up": start_up, "seeds": seeds, "journal": journal, "shm": shm, "store": store,
-          "wire": wire}
+          "wire": wire, "refs": refs, "live": live}
 
 
 def cpu_name():

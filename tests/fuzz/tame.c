@@ -147,6 +147,9 @@ tame_list(uint64_t *state, MobKind kind, void *field)
     else if (kind == MOB_KIND_moves)
         tame_records(state, MOB_RECORD_move, ((MobMoves *)field)->items,
                      ((MobMoves *)field)->count);
+    else if (kind == MOB_KIND_borrows)
+        tame_records(state, MOB_RECORD_borrow, ((MobBorrows *)field)->items,
+                     ((MobBorrows *)field)->count);
     for (uint32_t i = 0; kind == MOB_KIND_objects && i < objects->count; i++)
         objects->items[i] = any_object(state);
     for (uint32_t i = 0; kind == MOB_KIND_nodes && i < nodes->count; i++)
