@@ -45,7 +45,8 @@ local function say(from, to, text)
   print(string.format("%6.1f ms  %-8s %-16s %s", c:now() * 1000, from, "to " .. to, text))
 end
 local said = {}
-c:on("message.delivered", { kind = "TaskReply", from = "n1/w0", to = "driver" }, function(e)
+c:on("message.delivered", { kind = "TaskReply", to = "driver" }, function(e)
+  if e.from ~= "n1/w0" then return end
   said.reply = true
   say(e.from, e.to, "T1 is done, O1 is here (and nobody listens)")
 end)
@@ -58,6 +59,7 @@ c:run { until_done = job, limit = "5s", drain = true }
 assert.are.same({ "n2", "n2" }, job:result())
 assert.are.equal(2, c:attempts "T1")
 assert.is_true(said.fence)
--- A real n1 may be stopped before it gets a word out.
-assert.is_true(said.reply or sim.world ~= "sim")
+if sim.world == "sim" then -- a real n1 may be stopped before it gets a word out
+  assert.is_true(said.reply)
+end
 assert.are.equal(0, #c.state.workers { node = "n1", alive = true }, "it was told to stop")
