@@ -12,6 +12,7 @@
 #define AHEAD      (UINT64_C(128) << 20) /* at most so much more than was ever used */
 #define PAUSE      4         /* times as long as a slice took: the machine may have better to do */
 #define SLICE      HUGE_PAGE /* faulted in between two rounds */
+#define EMPTY_TIME (2 * MOB_SECOND)
 
 /* --- regions --- */
 
@@ -36,20 +37,43 @@ region_key(uint64_t id)
     return (MobKey){id, 2};
 }
 
-/* The first of ours stays for what comes: its pages are there. */
-void
-mob_region_review(MobShared *shared, MobRegion *region)
+static void
+region_end(MobShared *shared, MobRegion *region)
 {
-    bool spare = region->arena != NULL && region != g_ptr_array_index(shared->own, 0);
-
-    if (region->values > 0 || !(region->over || spare || shared->host == NULL))
-        return;
     if (shared->host != NULL)
         mob_sharers_gone(shared, region);
     mob_table_take(shared->regions, region_key(region->id));
     if (region->arena != NULL)
         g_ptr_array_remove(shared->own, region);
     region_free(region);
+}
+
+/* The first of ours stays for a while for what comes: its pages are there. */
+void
+mob_region_review(MobShared *shared, MobRegion *region)
+{
+    bool first = region->arena != NULL && region == g_ptr_array_index(shared->own, 0);
+    bool spare = region->arena != NULL && !first;
+
+    if (region->values > 0)
+        return;
+    if (region->over || spare || shared->host == NULL) {
+        region_end(shared, region);
+    } else if (first) {
+        shared->empty_at = mob_clock_real() + EMPTY_TIME;
+        mob_lines_look_by(shared->host, shared->empty_at);
+    }
+}
+
+/* What a machine's processes have touched together would else be as many stores as they
+ * are: values go to a disk, and whoever writes the next ones is another one. */
+static void
+give_up_empty(MobShared *shared)
+{
+    if (shared->empty_at == 0 || mob_clock_real() < shared->empty_at)
+        return;
+    shared->empty_at = shared->peak = shared->ahead_at = 0;
+    region_end(shared, g_ptr_array_index(shared->own, 0));
 }
 
 /* A region that can hold at least @size bytes. Pages that nobody has touched
@@ -88,6 +112,8 @@ take(MobShared *shared, MobRegion *region, uint64_t size, uint64_t *offset)
         return false;
     }
     region->values++;
+    if (region == g_ptr_array_index(shared->own, 0))
+        shared->empty_at = 0;
     shared->used += mob_arena_room(size);
     shared->peak = MAX(shared->peak, shared->used);
     return true;
@@ -118,6 +144,8 @@ mob_shared_ahead(MobNetHost *host)
 {
     MobShared *shared = host->shared;
 
+    if (shared != NULL)
+        give_up_empty(shared);
     if (shared == NULL || host->role == MOB_ROLE_NODE || shared->peak == 0 ||
         mob_clock_real() < shared->ahead_at)
         return;

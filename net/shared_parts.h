@@ -58,6 +58,7 @@ struct MobShared {
     uint64_t used;     /* bytes of ours that are taken */
     uint64_t peak;
     uint64_t ahead_at; /* real time: nothing is faulted in ahead before */
+    uint64_t empty_at; /* real time when the first region goes if it stays empty; 0: it is not */
     uint64_t loans;    /* MobLoan that there are */
     MobTable *sharers; /* address -> MobSharer, owned */
     GArray *refused;   /* of MobObjectId: could not be stored */

@@ -258,6 +258,33 @@ Test(net_shared, memory_that_comes_back_is_used_again)
     cr_assert_eq(rig.writer->shared->own->len, 1);
 }
 
+/* Else each of many processes might keep as much as the store holds. */
+Test(net_shared, memory_that_nobody_has_used_for_a_while_goes_back_to_the_system)
+{
+    g_auto(Rig) rig = rig_new();
+    g_autoptr(MobValue) given = rule(LARGE);
+
+    for (int i = 0; i < 2; i++) {
+        MobShared *shared = rig.writer->shared;
+        rig.writer->look_at = MOB_TIME_NEVER;
+        send_store(rig.writer, rig.manager, given);
+        MobValue *stored = get_stored(rig.writer, rig.manager);
+        cr_assert_not(mob_value_is_sparse(stored));
+        mob_shared_ahead(rig.writer);
+        mob_value_unref(stored);
+        everything_comes_back(&rig);
+        cr_assert_neq(shared->empty_at, 0);
+        cr_assert_leq(rig.writer->look_at, shared->empty_at, "somebody looks then");
+        mob_shared_ahead(rig.writer);
+        cr_assert_eq(shared->own->len, 1, "more may come soon");
+        shared->empty_at = mob_clock_real();
+        mob_shared_ahead(rig.writer);
+        cr_assert_eq(shared->own->len, 0);
+        mob_msg_unref(pump(rig.writer, rig.manager));
+        cr_assert_eq(mob_table_count(rig.manager->shared->regions), 0, "others unmap it, too");
+    }
+}
+
 Test(net_shared, a_worker_that_dies_leaves_what_it_stored)
 {
     g_auto(Rig) rig = rig_new();
