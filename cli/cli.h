@@ -39,8 +39,8 @@ typedef enum {
     MOB_FLAG_LIMIT = 1 << 10,
     MOB_FLAG_SEEDS = 1 << 11,
     MOB_FLAG_JOBS = 1 << 12,
-    MOB_FLAG_TAP = 1 << 13,
-    MOB_FLAG_JUNIT = 1 << 14,
+    MOB_FLAG_TAP = 1 << 13, /* and --junit */
+    MOB_FLAG_GROUP = 1 << 14,
     MOB_FLAG_KEEP_GOING = 1 << 15,
     MOB_FLAG_DOT = 1 << 16,
     MOB_FLAG_FRAMES = 1 << 17,
@@ -84,6 +84,7 @@ typedef struct {
     char *run; /* a run folder */
     char *rows_text;
     char *keep_text;
+    char *group_by;
     char **filters;
     int jobs;
     int local; /* machines */
@@ -166,7 +167,7 @@ MobExit mob_cli_token(MobCli *cli);
 MobExit mob_cli_cert(MobCli *cli);
 MobExit mob_cli_stop(MobCli *cli);
 MobExit mob_cli_job(MobCli *cli);
-MobExit mob_cli_ask(MobCli *cli); /* status, list, get, summary, logs, doctor */
+MobExit mob_cli_ask(MobCli *cli); /* status, list, get, memory, summary, logs, doctor */
 MobExit mob_cli_sweep(MobCli *cli);
 
 /* "local", "local+tcp" …: real processes that are made for the run. */

@@ -9,6 +9,7 @@
 #include "cli/clusters.h"
 #include "cli/folder.h"
 #include "cli/keys.h"
+#include "cli/memory.h"
 #include "cli/program.h"
 #include "cli/rows_run.h"
 #include "cli/run.h"
@@ -60,7 +61,8 @@ make_ask(const MobCli *cli)
 
     ask->refs_held = 1;
     ask->verb = mob_str_new(cli->verb);
-    ask->words = lines_of(cli->words);
+    ask->words =
+        strcmp(cli->verb, "memory") == 0 ? mob_str_new(flags->group_by) : lines_of(cli->words);
     ask->filters = lines_of(flags->filters);
     ask->limit = flags->rows;
     ask->detail = flags->detail;
@@ -138,8 +140,12 @@ send_ask(const MobCli *cli, const MobClusterInfo *info, const MobAsk *ask)
 static MobExit
 ask_cluster(const MobCli *cli, MobAsk *ask)
 {
+    static const char *const of_runs_too[] = {"list", "get", "memory", "summary", NULL};
     MobClusterInfo *info = mob_clusters_find(cli->term, cli->flags.address);
     MobExit code = info != NULL ? send_ask(cli, info, ask) : MOB_EXIT_USAGE;
+
+    if (info == NULL && g_strv_contains(of_runs_too, cli->verb))
+        mob_term_complain(cli->term, "of a run: mobula %s --run runs/NAME/SEED", cli->verb);
 
     mob_record_free(MOB_RECORD_ask, ask);
     mob_cluster_info_free(info);
@@ -155,11 +161,11 @@ rows_of_run(void *data, const MobNoun *noun, GError **error)
 }
 
 static MobExit
-ask_run(const MobCli *cli)
+tell_run(const MobCli *cli, const char *folder)
 {
     const MobFlags *flags = &cli->flags;
-    g_autofree char *folder = mob_folder_named(flags->run);
-    MobRowSource source = {rows_of_run, folder};
+    MobRunSource run = {folder, flags->at};
+    MobRowSource source = {flags->at != NULL, rows_of_run, &run};
     MobSink sink = {
         .tell = told,
         .data = cli->term,
@@ -170,6 +176,8 @@ ask_run(const MobCli *cli)
     };
     g_autofree char *filters = flags->filters != NULL ? g_strjoinv("\n", flags->filters) : NULL;
 
+    if (strcmp(cli->verb, "memory") == 0)
+        return (MobExit)mob_tell_memory(&source, flags->group_by, filters, &sink);
     if (strcmp(cli->verb, "list") == 0)
         return (MobExit)mob_tell_list(&source, cli->words, filters, &sink);
     if (strcmp(cli->verb, "get") == 0)
@@ -177,10 +185,46 @@ ask_run(const MobCli *cli)
     return (MobExit)mob_tell_summary(&source, cli->words, &sink);
 }
 
+/* A moment is one of a run: of the newest, unless one is named. */
+static MobExit
+ask_run(const MobCli *cli)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *folder =
+        cli->flags.run != NULL ? mob_folder_named(cli->flags.run) : mob_folder_newest(&error);
+
+    if (folder != NULL)
+        return tell_run(cli, folder);
+    mob_term_complain(cli->term, "%s", error->message);
+    return MOB_EXIT_USAGE;
+}
+
+static bool
+check_words(const MobCli *cli)
+{
+    const MobFlags *flags = &cli->flags;
+
+    if (flags->address != NULL && (flags->run != NULL || flags->at != NULL)) {
+        mob_term_complain(cli->term,
+                          "--address is a cluster that runs, as it is now; --run and --at are "
+                          "about runs that are over");
+        return false;
+    }
+    if (strcmp(cli->verb, "memory") != 0 || cli->word_count == 0)
+        return true;
+    mob_term_complain(cli->term,
+                      "memory takes no words; mobula memory -f object=%s, or mobula "
+                      "get objects %s",
+                      cli->words[0], cli->words[0]);
+    return false;
+}
+
 MobExit
 mob_cli_ask(MobCli *cli)
 {
-    if (cli->flags.run != NULL)
+    if (!check_words(cli))
+        return MOB_EXIT_USAGE;
+    if (cli->flags.run != NULL || cli->flags.at != NULL)
         return ask_run(cli);
     return ask_cluster(cli, make_ask(cli));
 }

@@ -21,7 +21,8 @@ overview(MobTerm *term)
             continue;
         g_autofree char *left = g_strdup_printf("  %s %s", command->name, command->args);
         mob_term_pad(page, left, 38, 2);
-        g_string_append_printf(page, "%s\n", command->help);
+        g_string_append_len(page, command->help, (gssize)strcspn(command->help, "\n"));
+        g_string_append_c(page, '\n');
     }
     g_string_append(page,
                     "\nExit codes\n"

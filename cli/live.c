@@ -88,14 +88,40 @@ task_times(const Writer *writer, const MobStateTask *task, const MobStateAttempt
 }
 
 static void
+line_cell(MobRows *rows, const char *file, uint32_t line)
+{
+    g_autofree char *at =
+        file != NULL && *file != '\0' ? g_strdup_printf("%s:%u", file, line) : NULL;
+
+    mob_rows_text(rows, at);
+}
+
+/* "2 of 3 left" */
+static void
+retries_cell(MobRows *rows, int64_t left, int64_t all)
+{
+    g_autofree char *text =
+        left < 0 ? g_strdup("without end")
+                 : g_strdup_printf("%" G_GINT64_FORMAT " of %" G_GINT64_FORMAT " left", left, all);
+
+    mob_rows_text(rows, text);
+}
+
+static void
+task_line_cell(MobRows *rows, const MobStateTask *task)
+{
+    const MobTaskSpec *spec = task != NULL ? task->spec : NULL;
+    bool is = spec != NULL && spec->file != NULL;
+
+    line_cell(rows, is ? mob_str(spec->file) : NULL, is ? spec->line : 0);
+}
+
+static void
 task_row(const Writer *writer, const void *item)
 {
     const MobStateTask *task = item;
     const MobStateAttempt *attempt = newest_attempt(task);
     MobRows *rows = writer->rows;
-    const char *file = task->spec->file != NULL ? mob_str(task->spec->file) : "";
-    g_autofree char *at =
-        *file != '\0' ? g_strdup_printf("%s:%u", file, task->spec->line) : g_strdup("");
 
     mob_rows_text(rows, task->name);
     mob_rows_text(rows, task->label);
@@ -110,8 +136,10 @@ task_row(const Writer *writer, const void *item)
     mob_rows_number(rows, task->executions);
     mob_rows_number(rows, task->submitted_at);
     objects_cell(rows, task->args);
-    mob_rows_text(rows, at);
+    task_line_cell(rows, task);
     mob_rows_text(rows, task->error);
+    retries_cell(rows, task->retries_left, task->spec->retries);
+    mob_rows_maybe(rows, task->evicted != 0, task->evicted);
 }
 
 static void
@@ -148,6 +176,24 @@ places_cell(const Writer *writer, const MobStateObject *object)
     mob_rows_text(writer->rows, text->str);
 }
 
+/* The line of its task's submission, or of its put: who put it was the first to hold it. */
+static void
+object_line_cell(MobRows *rows, const MobStateObject *object)
+{
+    if (!object->put) {
+        task_line_cell(rows, object->maker);
+        return;
+    }
+    for (guint i = 0; i < object->refs->len; i++) {
+        const MobStateRef *ref = g_ptr_array_index(object->refs, i);
+        if (ref->file == NULL || !mob_address_eq(ref->holder, object->owner))
+            continue;
+        line_cell(rows, ref->file, ref->line);
+        return;
+    }
+    mob_rows_none(rows);
+}
+
 static void
 object_row(const Writer *writer, const void *item)
 {
@@ -169,6 +215,16 @@ object_row(const Writer *writer, const void *item)
     mob_rows_number(rows, object->times_lost);
     mob_rows_number(rows, object->created_at);
     mob_rows_maybe(rows, object->ended != 0, object->ended_at);
+    object_line_cell(rows, object);
+    mob_rows_text(rows, object->put ? "yes" : NULL);
+}
+
+static MobTime
+age(const Writer *writer, MobTime from, uint64_t to, MobTime to_at)
+{
+    MobTime end = to != 0 ? to_at : writer->now;
+
+    return end - MIN(from, end);
 }
 
 static void
@@ -177,9 +233,26 @@ copy_row(const Writer *writer, const void *item)
     const MobStateCopy *copy = item;
     mob_rows_text(writer->rows, copy->object->name);
     mob_rows_text(writer->rows, mob_state_node_name(writer->live->state, copy->node));
+    mob_rows_text(writer->rows, copy->primary ? "primary" : "copy");
+    mob_rows_text(writer->rows, "store");
     mob_rows_number(writer->rows, copy->from_at);
     mob_rows_maybe(writer->rows, copy->to != 0, copy->to_at);
     mob_rows_text(writer->rows, copy->end_why);
+    mob_rows_number(writer->rows, age(writer, copy->from_at, copy->to, copy->to_at));
+}
+
+/* The one whose line is to be shown: where a borrower got it stands in its own. */
+static const MobStateRef *
+place_of(const MobStateRef *ref)
+{
+    const GPtrArray *refs = ref->object->refs;
+
+    for (guint i = refs->len; ref->file == NULL && i > 0; i--) {
+        const MobStateRef *other = g_ptr_array_index(refs, i - 1);
+        if (other->file != NULL && mob_address_eq(other->holder, ref->holder))
+            return other;
+    }
+    return ref;
 }
 
 static void
@@ -189,8 +262,14 @@ ref_row(const Writer *writer, const void *item)
     mob_rows_text(writer->rows, ref->object->name);
     mob_rows_text(writer->rows, proc_name(writer, ref->holder));
     mob_rows_text(writer->rows, ref->kind);
+    mob_rows_text(writer->rows, ref->task != NULL    ? ref->task->name
+                                : ref->outer != NULL ? ref->outer->name
+                                                     : NULL);
     mob_rows_number(writer->rows, ref->from_at);
     mob_rows_maybe(writer->rows, ref->to != 0, ref->to_at);
+    line_cell(writer->rows, place_of(ref)->file, place_of(ref)->line);
+    mob_rows_number(writer->rows, age(writer, ref->from_at, ref->to, ref->to_at));
+    mob_rows_text(writer->rows, machine_of(writer, ref->holder));
 }
 
 /* --- machines and processes --- */

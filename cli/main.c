@@ -27,9 +27,9 @@ static const MobCommand commands[] = {
      "-- a.txt b.txt\nrun ./chain.so --seed 7",
      mob_cli_run},
     {"test", "[FILE…]",
-     MOB_FLAG_SEED | MOB_FLAG_SEEDS | MOB_FLAG_JOBS | MOB_FLAG_TAP | MOB_FLAG_JUNIT |
-         MOB_FLAG_KEEP_GOING | MOB_FLAG_LIMIT | MOB_FLAG_NO_CHECK | MOB_FLAG_QUIET |
-         MOB_FLAG_VERBOSE | MOB_FLAG_BODY_LIMIT,
+     MOB_FLAG_SEED | MOB_FLAG_SEEDS | MOB_FLAG_JOBS | MOB_FLAG_TAP | MOB_FLAG_KEEP_GOING |
+         MOB_FLAG_LIMIT | MOB_FLAG_NO_CHECK | MOB_FLAG_QUIET | MOB_FLAG_VERBOSE |
+         MOB_FLAG_BODY_LIMIT,
      "Runs tests: spec/*_spec.lua, or the files and folders given; a scenario is one test.",
      "test\ntest spec/checkout_spec.lua --seeds 1000 -j 8\ntest --tap --junit junit.xml",
      mob_cli_test},
@@ -82,14 +82,28 @@ static const MobCommand commands[] = {
      "What there is in a cluster, or was in a run; also attempts, copies, refs.",
      "list nodes\nlist tasks -f state=RUNNING\nlist tasks -f job=J2 -f state!=FINISHED --limit "
      "1000\n"
-     "list objects --run runs/kill-task-2/0 --detail",
+     "list objects --run runs/kill-task-2/0 --detail\nlist refs -f object=O1 --at 8ms",
      mob_cli_ask},
     {"get", "tasks T2|objects O2|nodes n1|workers n1/w0|jobs J1",
      MOB_FLAG_ADDRESS | MOB_FLAG_RUN | MOB_FLAG_JSON,
-     "All about one of them: attempts, copies, who holds it, its lineage.",
-     "get tasks T2\nget objects O2\nget objects O3 --run runs/kill-task-2/0", mob_cli_ask},
-    {"summary", "tasks", MOB_FLAG_ADDRESS | MOB_FLAG_RUN | MOB_FLAG_JSON | MOB_FLAG_PLAIN,
-     "How many tasks of each name are in each state.", "summary tasks", mob_cli_ask},
+     "All about one of them: attempts, copies, who holds it, its lineage, and of an object whether "
+     "it can be made again.",
+     "get tasks T2\nget objects O2\nget objects O3 --run runs/kill-task-2/0 --at 8ms", mob_cli_ask},
+    {"memory", "",
+     MOB_FLAG_ADDRESS | MOB_FLAG_ROWS | MOB_FLAG_GROUP | MOB_FLAG_RUN | MOB_FLAG_JSON |
+         MOB_FLAG_PLAIN,
+     "Every reference that keeps an object: who holds it, what for, how long, and the line of the "
+     "program that made it.\n\n"
+     "  local     a body or main has it          argument  OF a task that has not ended\n"
+     "  nested    in the value OF an object      lineage   OF a task that may run again\n"
+     "  borrowed  its owner counts that holder   pinned    m.pin has written it down\n"
+     "  primary   the copy that a store keeps",
+     "memory\nmemory --group-by line\nmemory -f kind=argument -f node=n1\n"
+     "memory --at 8ms\nmemory --run runs/kill-task-2/0 --at @57 --group-by holder",
+     mob_cli_ask},
+    {"summary", "tasks|objects", MOB_FLAG_ADDRESS | MOB_FLAG_RUN | MOB_FLAG_JSON | MOB_FLAG_PLAIN,
+     "How many tasks of each name, or objects made at each line, are in each state.",
+     "summary tasks\nsummary objects --at 8ms", mob_cli_ask},
     {"logs", "J1|n1/w0", MOB_FLAG_ADDRESS | MOB_FLAG_FOLLOW | MOB_FLAG_JSON,
      "What a job has printed, or a process has written.", "logs J1 -f\nlogs n1/w0", mob_cli_ask},
     {"doctor", "", MOB_FLAG_ADDRESS | MOB_FLAG_JSON,

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/memory.h"
 #include "cli/observe_parts.h"
 
 enum {
@@ -155,12 +156,14 @@ make_sink(MobClient *client, const MobAsk *ask)
 static int
 answer_rows(MobObserver *observer, const MobAsk *ask, char **words, const MobSink *sink)
 {
-    MobRowSource source = {get_rows, &observer->live};
+    MobRowSource source = {true, get_rows, &observer->live};
     const char *verb = mob_str(ask->verb);
+    const char *filters = ask->filters != NULL ? mob_str(ask->filters) : "";
 
+    if (strcmp(verb, "memory") == 0)
+        return mob_tell_memory(&source, words[0], filters, sink);
     if (strcmp(verb, "list") == 0)
-        return mob_tell_list(&source, words, ask->filters != NULL ? mob_str(ask->filters) : "",
-                             sink);
+        return mob_tell_list(&source, words, filters, sink);
     return (strcmp(verb, "get") == 0 ? mob_tell_get : mob_tell_summary)(&source, words, sink);
 }
 
@@ -174,7 +177,8 @@ on_ask(void *data, MobClient *client, const MobAsk *ask)
     g_auto(GStrv) words = *text != '\0' ? g_strsplit(text, "\n", -1) : g_new0(char *, 1);
     int code = MOB_EXIT_USAGE;
 
-    if (strcmp(verb, "list") == 0 || strcmp(verb, "get") == 0 || strcmp(verb, "summary") == 0)
+    if (strcmp(verb, "list") == 0 || strcmp(verb, "get") == 0 || strcmp(verb, "memory") == 0 ||
+        strcmp(verb, "summary") == 0)
         code = answer_rows(observer, ask, words, &sink);
     else if (strcmp(verb, "status") == 0)
         code = mob_observer_status(observer, &sink);

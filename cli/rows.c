@@ -27,6 +27,8 @@ static const MobColumn task_columns[] = {
     {"args", "ARGS", MOB_CELL_TEXT, true},
     {"at", "AT", MOB_CELL_TEXT, true},
     {"error", "ERROR", MOB_CELL_TEXT, true},
+    {"retries", "RETRIES", MOB_CELL_TEXT, true},
+    {"evicted", "EVICTED", MOB_CELL_COUNT, true},
 };
 
 static const MobColumn attempt_columns[] = {
@@ -46,18 +48,22 @@ static const MobColumn object_columns[] = {
     {"refs", "REFS", MOB_CELL_COUNT, false},        {"job", "JOB", MOB_CELL_TEXT, true},
     {"made", "MADE", MOB_CELL_COUNT, true},         {"lost", "LOST", MOB_CELL_COUNT, true},
     {"created_ns", "CREATED", MOB_CELL_TIME, true}, {"ended_ns", "ENDED", MOB_CELL_TIME, true},
+    {"line", "MADE AT", MOB_CELL_TEXT, true},       {"put", "PUT", MOB_CELL_TEXT, true},
 };
 
 static const MobColumn copy_columns[] = {
     {"object", "OBJECT", MOB_CELL_TEXT, false}, {"node", "NODE", MOB_CELL_TEXT, false},
+    {"kind", "KIND", MOB_CELL_TEXT, false},     {"place", "IN", MOB_CELL_TEXT, false},
     {"from_ns", "FROM", MOB_CELL_TIME, false},  {"to_ns", "TO", MOB_CELL_TIME, false},
-    {"why", "WHY", MOB_CELL_TEXT, false},
+    {"why", "WHY", MOB_CELL_TEXT, false},       {"age_ns", "AGE", MOB_CELL_TIME, true},
 };
 
 static const MobColumn ref_columns[] = {
     {"object", "OBJECT", MOB_CELL_TEXT, false}, {"holder", "HELD BY", MOB_CELL_TEXT, false},
-    {"kind", "KIND", MOB_CELL_TEXT, false},     {"from_ns", "FROM", MOB_CELL_TIME, false},
-    {"to_ns", "TO", MOB_CELL_TIME, false},
+    {"kind", "KIND", MOB_CELL_TEXT, false},     {"of", "OF", MOB_CELL_TEXT, false},
+    {"from_ns", "FROM", MOB_CELL_TIME, false},  {"to_ns", "TO", MOB_CELL_TIME, false},
+    {"line", "MADE AT", MOB_CELL_TEXT, false},  {"age_ns", "AGE", MOB_CELL_TIME, true},
+    {"node", "NODE", MOB_CELL_TEXT, true},
 };
 
 static const MobColumn node_columns[] = {

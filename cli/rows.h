@@ -45,6 +45,7 @@ typedef struct {
     GStringChunk *texts;
     GArray *cells;      /* of MobCell, row by row */
     uint64_t forgotten; /* rows that are no longer kept */
+    bool ranked;        /* the largest first, not the newest last */
 } MobRows;
 
 /* How an answer is written, and where to. */

@@ -72,12 +72,12 @@ append_cell(GString *into, const MobColumn *column, const MobCell *cell)
 
 /* A column of the table: its title and, below it, what it holds; owned texts. */
 static GPtrArray *
-make_column(const MobRows *rows, guint column, guint from, int *width)
+make_column(const MobRows *rows, guint column, guint from, guint to, int *width)
 {
     GPtrArray *texts = g_ptr_array_new_with_free_func(g_free);
 
     g_ptr_array_add(texts, g_strdup(rows->noun->columns[column].title));
-    for (guint row = from; row < mob_rows_count(rows); row++) {
+    for (guint row = from; row < to; row++) {
         GString *text = g_string_new(NULL);
         append_cell(text, &rows->noun->columns[column], cell_at(rows, row, column));
         g_ptr_array_add(texts, g_string_free(text, FALSE));
@@ -89,7 +89,7 @@ make_column(const MobRows *rows, guint column, guint from, int *width)
 }
 
 static void
-print_table(const MobRows *rows, guint from, const MobSink *sink)
+print_table(const MobRows *rows, guint from, guint to, const MobSink *sink)
 {
     g_autoptr(GPtrArray) columns =
         g_ptr_array_new_with_free_func((GDestroyNotify)g_ptr_array_unref);
@@ -98,8 +98,8 @@ print_table(const MobRows *rows, guint from, const MobSink *sink)
 
     for (guint column = 0; column < rows->noun->column_count; column++)
         if (sink->detail || !rows->noun->columns[column].detail)
-            g_ptr_array_add(columns, make_column(rows, column, from, &widths[columns->len]));
-    for (guint line = 0; line <= mob_rows_count(rows) - from; line++) {
+            g_ptr_array_add(columns, make_column(rows, column, from, to, &widths[columns->len]));
+    for (guint line = 0; line <= to - from; line++) {
         for (guint i = 0; i < columns->len; i++)
             mob_term_pad(out, g_ptr_array_index((GPtrArray *)g_ptr_array_index(columns, i), line),
                          widths[i] + GAP, GAP);
@@ -166,7 +166,8 @@ say_shown(const MobRows *rows, guint shown, const MobSink *sink)
     if (shown == count)
         mob_sink_say(sink, "shown %u of %u", shown, count);
     else
-        mob_sink_say(sink, "shown %u of %u, the newest; --limit %u shows all", shown, count, count);
+        mob_sink_say(sink, "shown %u of %u, the %s; --limit %u shows all", shown, count,
+                     rows->ranked ? "largest" : "newest", count);
     if (rows->forgotten > 0)
         mob_sink_say(sink, "%" G_GUINT64_FORMAT " older ones are over and no longer kept",
                      rows->forgotten);
@@ -178,11 +179,13 @@ mob_rows_print(const MobRows *rows, const MobSink *sink)
     guint count = mob_rows_count(rows);
     guint shown = (guint)MIN(count, sink->limit != 0 ? sink->limit : LIMIT_DEFAULT);
 
+    guint from = rows->ranked ? 0 : count - shown;
+
     if (sink->json || sink->plain)
-        for (guint row = count - shown; row < count; row++)
+        for (guint row = from; row < from + shown; row++)
             (sink->json ? print_json : print_plain)(rows, row, sink);
     else
-        print_table(rows, count - shown, sink);
+        print_table(rows, from, from + shown, sink);
     say_shown(rows, shown, sink);
 }
 

@@ -5,10 +5,8 @@
 
 #include "cli/cli.h"
 #include "cli/json.h"
-
-enum {
-    LINEAGE_DEPTH = 12,
-};
+#include "cli/memory.h"
+#include "cli/rebuild.h"
 
 static int
 complain(const MobSink *sink, const GError *error)
@@ -38,69 +36,6 @@ mob_tell_list(const MobRowSource *source, char **words, const char *filters, con
 
 /* --- get --- */
 
-typedef struct {
-    const MobRows *tasks;
-    const MobRows *objects;
-    GString *text;
-    int depth;
-} Lineage;
-
-static void append_object(Lineage *lineage, const char *name);
-
-/* "T2 ← O1 ← T1", with several arguments in brackets. */
-static void
-append_task(Lineage *lineage, const char *name)
-{
-    guint row = mob_rows_find(lineage->tasks, name);
-
-    g_string_append(lineage->text, name);
-    if (row == G_MAXUINT || *mob_rows_get(lineage->tasks, row, "args") == '\0')
-        return;
-    g_auto(GStrv) args = g_strsplit(mob_rows_get(lineage->tasks, row, "args"), ", ", -1);
-    bool several = args[1] != NULL;
-    g_string_append(lineage->text, several ? " ← (" : " ← ");
-    for (char **arg = args; *arg != NULL; arg++) {
-        g_string_append(lineage->text, arg > args ? ", " : "");
-        append_object(lineage, *arg);
-    }
-    g_string_append(lineage->text, several ? ")" : "");
-}
-
-static void
-append_object(Lineage *lineage, const char *name)
-{
-    guint row = mob_rows_find(lineage->objects, name);
-    const char *maker = row != G_MAXUINT ? mob_rows_get(lineage->objects, row, "maker") : "";
-
-    g_string_append(lineage->text, name);
-    if (*maker == '\0')
-        return;
-    g_string_append(lineage->text, " ← ");
-    if (++lineage->depth > LINEAGE_DEPTH)
-        g_string_append(lineage->text, "…");
-    else
-        append_task(lineage, maker);
-}
-
-static int
-print_lineage(const MobRowSource *source, const MobRows *rows, const char *name,
-              const MobSink *sink)
-{
-    g_autoptr(GError) error = NULL;
-    bool is_task = strcmp(rows->noun->name, "tasks") == 0;
-    const char *other_name = is_task ? "objects" : "tasks";
-    g_autoptr(MobRows) other = source->rows(source->data, mob_noun(other_name, NULL), &error);
-    g_autoptr(GString) text = g_string_new("lineage     ");
-
-    if (other == NULL)
-        return complain(sink, error);
-    Lineage lineage = {is_task ? rows : other, is_task ? other : rows, text, 0};
-    (is_task ? append_task : append_object)(&lineage, name);
-    g_string_append_c(text, '\n');
-    mob_sink_table(sink, text->str);
-    return MOB_EXIT_OK;
-}
-
 /* The rows of another noun that are about @name, as a table of their own. */
 static int
 print_about(const MobRowSource *source, const char *noun, const char *key, const char *name,
@@ -111,6 +46,8 @@ print_about(const MobRowSource *source, const char *noun, const char *key, const
     g_autoptr(MobRows) rows = source->rows(source->data, mob_noun(noun, NULL), &error);
 
     if (rows == NULL || !mob_rows_filter(rows, filter, &error))
+        return complain(sink, error);
+    if (source->moment && !mob_rows_filter(rows, "to_ns=", &error))
         return complain(sink, error);
     if (mob_rows_count(rows) == 0)
         return MOB_EXIT_OK;
@@ -128,7 +65,7 @@ print_all_about(const MobRowSource *source, const MobRows *rows, const char *nam
     int code = MOB_EXIT_OK;
 
     if (strcmp(noun, "tasks") == 0 || strcmp(noun, "objects") == 0)
-        code = sink->json ? MOB_EXIT_OK : print_lineage(source, rows, name, sink);
+        code = mob_tell_lineage(source, rows, name, sink);
     if (code == MOB_EXIT_OK && strcmp(noun, "tasks") == 0)
         return print_about(source, "attempts", "task", name, sink);
     if (code == MOB_EXIT_OK && strcmp(noun, "objects") == 0)
@@ -217,8 +154,10 @@ mob_tell_summary(const MobRowSource *source, char **words, const MobSink *sink)
 {
     g_autoptr(GError) error = NULL;
 
+    if (g_strv_length(words) == 1 && strcmp(words[0], "objects") == 0)
+        return mob_tell_objects(source, sink);
     if (g_strv_length(words) != 1 || strcmp(words[0], "tasks") != 0) {
-        mob_sink_say(sink, "summary of what? mobula summary tasks");
+        mob_sink_say(sink, "summary of what? mobula summary tasks, mobula summary objects");
         return MOB_EXIT_USAGE;
     }
     g_autoptr(MobRows) rows = source->rows(source->data, mob_noun("tasks", NULL), &error);

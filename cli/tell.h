@@ -5,6 +5,7 @@
 
 /* Where rows come from: (transfer full), or NULL with an error. */
 typedef struct {
+    bool moment; /* they are about one: what was over by then is not told with an object */
     MobRows *(*rows)(void *data, const MobNoun *noun, GError **error);
     void *data;
 } MobRowSource;

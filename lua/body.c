@@ -52,6 +52,15 @@ mob_lua_call(lua_State *lua, MobLuaBody *body, MobCallKind kind, lua_KFunction t
     return lua_yieldk(lua, 0, context, then);
 }
 
+int
+mob_lua_call_here(lua_State *lua, MobLuaBody *body, MobCallKind kind, lua_KFunction then,
+                  lua_KContext context)
+{
+    if (body->places)
+        body->call.file = mob_lua_where(lua, &body->call.line);
+    return mob_lua_call(lua, body, kind, then, context);
+}
+
 const MobAnswer *
 mob_lua_answer(lua_State *lua)
 {
@@ -312,6 +321,7 @@ body_resume(MobBody *base, const MobAnswer *answer, MobCall *call)
     MobLuaBody *body = (MobLuaBody *)base;
 
     body->now = answer->now;
+    body->places = answer->places;
     if (!body->stashed) {
         g_assert(!body->ended);
         if (body->drops != NULL)

@@ -45,7 +45,7 @@ mob_lua_pin(lua_State *lua)
     lua_settop(lua, 1);
     mob_lua_check_ref(lua, 1, "m.pin");
     mob_lua_ask(lua, body, 1, "m.pin");
-    return mob_lua_call(lua, body, MOB_CALL_PIN, pinned, 0);
+    return mob_lua_call_here(lua, body, MOB_CALL_PIN, pinned, 0);
 }
 
 static int
@@ -75,5 +75,5 @@ mob_lua_ref(lua_State *lua)
                              "this text is no reference: %s", why);
     body->call.refs = &body->adopting;
     body->call.ref_count = 1;
-    return mob_lua_call(lua, body, MOB_CALL_ADOPT, adopted, 0);
+    return mob_lua_call_here(lua, body, MOB_CALL_ADOPT, adopted, 0);
 }

@@ -77,6 +77,7 @@ struct MobLuaBody {
     MobArgs *args;           /* until the first resume */
     const MobAnswer *answer; /* while it is resumed */
     MobTime now;
+    bool places; /* its calls say where they are made */
     MobCall call;
     bool started;
     bool returning; /* its function is over, what it returned is looked at */
@@ -169,5 +170,9 @@ MobLuaBody *mob_lua_calling(lua_State *lua, const char *what);
 /* Yields the body's call, and goes on in @then with the answer. */
 int mob_lua_call(lua_State *lua, MobLuaBody *body, MobCallKind kind, lua_KFunction then,
                  lua_KContext context);
+/* The same for a call that references come from: it says where it is made, if anybody wants
+ * to know. */
+int mob_lua_call_here(lua_State *lua, MobLuaBody *body, MobCallKind kind, lua_KFunction then,
+                      lua_KContext context);
 /* For the continuation: the answer; an error in it is raised. */
 const MobAnswer *mob_lua_answer(lua_State *lua);

@@ -171,7 +171,7 @@ get(lua_State *lua, const char *what, int how)
         lua_newtable(lua);
         return 1;
     }
-    return mob_lua_call(lua, body, MOB_CALL_GET, got, how);
+    return mob_lua_call_here(lua, body, MOB_CALL_GET, got, how);
 }
 
 static int
@@ -303,7 +303,7 @@ module_put(lua_State *lua)
     body->results = g_new0(MobValue *, 1);
     body->results[0] = value;
     body->result_count = 1;
-    return mob_lua_call(lua, body, MOB_CALL_PUT, put_done, 0);
+    return mob_lua_call_here(lua, body, MOB_CALL_PUT, put_done, 0);
 }
 
 static int

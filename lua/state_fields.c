@@ -373,12 +373,24 @@ TEXT(ref_object, MobStateRef, it->object->name)
 PROCESS(ref_holder, MobStateRef, it->holder)
 TEXT(ref_kind, MobStateRef, it->kind)
 FLAG(ref_live, MobStateRef, it->to == 0)
+TEXT(ref_of, MobStateRef,
+     it->task != NULL    ? it->task->name
+     : it->outer != NULL ? it->outer->name
+                         : NULL)
+NODE(ref_node, MobStateRef, (MobNodeId){it->holder.node})
+TEXT(ref_file, MobStateRef, it->file)
+NUMBER(ref_line, MobStateRef, it->line)
+NUMBER(ref_times, MobStateRef, it->times)
+NUMBER(ref_size, MobStateRef, it->object->size)
 WHEN(ref_from_at, MobStateRef, it->from, it->from_at)
 WHEN(ref_to_at, MobStateRef, it->to, it->to_at)
 
 static const MobViewField ref_fields[] = {
-    {"id", ref_id},     {"object", ref_object},   {"holder", ref_holder}, {"kind", ref_kind},
-    {"live", ref_live}, {"from_at", ref_from_at}, {"to_at", ref_to_at},   {NULL, NULL},
+    {"id", ref_id},       {"object", ref_object}, {"holder", ref_holder},
+    {"kind", ref_kind},   {"live", ref_live},     {"from_at", ref_from_at},
+    {"to_at", ref_to_at}, {"of", ref_of},         {"node", ref_node},
+    {"file", ref_file},   {"line", ref_line},     {"times", ref_times},
+    {"size", ref_size},   {NULL, NULL},
 };
 
 /* --- leases, logs, jobs --- */

@@ -148,6 +148,7 @@ run(MobNetHost *host, MobRunning *running)
         mob_nudge_rest();
     else
         mob_nudge_begin(host);
+    running->answer.places = mob_wants(&host->out, MOB_NOTE_REF_ADDED);
     running->body->class->resume(running->body, &running->answer, &running->call);
     mob_nudge_end();
     if (running->writes)

@@ -67,6 +67,7 @@ typedef struct {
  * and on every reference nested in @values, until it drops it or ends. */
 typedef struct {
     MobTime now;
+    bool places;  /* whoever looks on wants to be told where calls are made; else nobody need ask */
     MobRef *refs; /* owned array */
     uint32_t ref_count;
     MobValue **values; /* owned array of owned values */

@@ -108,7 +108,7 @@ on_add_borrower(MobStep *step)
         if (row == NULL || !row->owned)
             continue;
         if (mob_address_eq(add->borrower, step->worker->base.address))
-            mob_pin_row(step, row);
+            mob_pin_row(step, row, (MobCallSite){0});
         else
             mob_borrow_add(step, row, add->borrower, borrow->registrar, borrow->token);
     }

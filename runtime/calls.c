@@ -38,7 +38,7 @@ send_put(MobStep *step, const MobRow *row)
 }
 
 static MobRow *
-put(MobStep *step, MobValue *value)
+put(MobStep *step, MobValue *value, MobCallSite site)
 {
     MobExec *exec = exec_of(step);
     uint32_t index = ++exec->puts;
@@ -46,7 +46,7 @@ put(MobStep *step, MobValue *value)
     MobRef ref = {mob_object_put(exec->execution, index), step->worker->base.address, path};
     MobRow *row = mob_row_of(step->worker, &ref);
 
-    mob_row_contain(step, row, value->refs, value->ref_count);
+    mob_row_contain(step, row, value->refs, value->ref_count, site);
     if (value->size <= step->worker->config->put_inline_max) {
         mob_object_set_inline(step, row, value);
         return row;
@@ -61,9 +61,10 @@ static void
 on_put(MobStep *step, const MobCall *call)
 {
     MobExec *exec = exec_of(step);
-    MobRow *row = put(step, call->values[0]);
+    MobCallSite site = mob_call_site(call);
+    MobRow *row = put(step, call->values[0], site);
 
-    mob_row_hold(step, row);
+    mob_row_hold(step, row, site);
     if (!row->unsealed) {
         mob_calls_resume(step, answer_with_ref(row));
         return;
@@ -92,7 +93,7 @@ mob_calls_put_stored(MobStep *step, MobValue *fault)
 /* Large arguments are put, and travel as references. The put counts for the
  * task alone: no reference of the body is made. */
 static MobArgs *
-put_large_args(MobStep *step, MobArgs *args)
+put_large_args(MobStep *step, MobArgs *args, MobCallSite site)
 {
     const MobConfig *config = step->worker->config;
     uint64_t total = 0;
@@ -113,7 +114,7 @@ put_large_args(MobStep *step, MobArgs *args)
                 changed->items[k].value = mob_value_ref(args->items[k].value);
             }
         }
-        MobRow *row = put(step, g_steal_pointer(&changed->items[i].value));
+        MobRow *row = put(step, g_steal_pointer(&changed->items[i].value), site);
         changed->items[i].ref = mob_ref_copy(&row->ref);
     }
     if (changed == NULL)
@@ -133,13 +134,13 @@ on_submit(MobStep *step, const MobCall *call)
     spec->path = mob_path_child(exec->spec->path, index);
     spec->owner = step->worker->base.address;
     spec->parent_attempt = exec->attempt;
-    MobArgs *args = put_large_args(step, call->args);
+    MobArgs *args = put_large_args(step, call->args, mob_spec_site(spec));
 
     MobAnswer answer = {.refs = g_new(MobRef, spec->returns), .ref_count = spec->returns};
     for (uint32_t i = 0; i < spec->returns; i++) {
         MobRef ref = {mob_object_return(spec->id, i + 1), spec->owner, spec->path};
         answer.refs[i] = mob_ref_copy(&ref);
-        mob_row_hold(step, mob_row_of(step->worker, &ref));
+        mob_row_hold(step, mob_row_of(step->worker, &ref), mob_spec_site(spec));
     }
     mob_submit(step, spec, args);
     mob_calls_resume(step, answer);

@@ -83,10 +83,11 @@ start_body(MobStep *step)
 
     exec->phase = MOB_EXEC_RUNNING;
     exec->body = (MobBodyId){++step->worker->next_body};
+    MobCallSite site = mob_spec_site(exec->spec); /* it was handed over there */
     for (uint32_t i = 0; i < exec->args->count; i++) {
         const MobValue *value = exec->args->items[i].value;
         for (uint32_t k = 0; value != NULL && k < value->ref_count; k++)
-            mob_row_hold(step, mob_row_received(step, &value->refs[k]));
+            mob_row_hold(step, mob_row_received(step, &value->refs[k]), site);
     }
     if (!step->worker->driver) /* main is no task */
         NOTE(step->out, TASK_RUNNING, .spec = exec->spec, .attempt = exec->attempt,

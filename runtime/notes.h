@@ -22,6 +22,7 @@ typedef struct {
     uint32_t attempt;
     MobTaskId task; /* filled in from spec if that is given */
     MobObjectId object;
+    MobObjectId outer;
     MobAddress owner;
     MobAddress worker;
     MobAddress from;

@@ -22,7 +22,7 @@ is_driver(MobAddress process)
 }
 
 void
-mob_pin_row(MobStep *step, MobRow *row)
+mob_pin_row(MobStep *step, MobRow *row, MobCallSite site)
 {
     MobKey key = mob_key_object(row->ref.id);
 
@@ -31,7 +31,8 @@ mob_pin_row(MobStep *step, MobRow *row)
     mob_table_add(step->worker->pins, key, row);
     row->contained++;
     NOTE(step->out, REF_ADDED, .object = row->ref.id, .path = row->ref.path,
-         .owner = row->ref.owner, .to = step->worker->base.address, .reason = "pinned");
+         .owner = row->ref.owner, .to = step->worker->base.address, .reason = "pinned",
+         .text = site.file, .line = site.line);
 }
 
 /* What belonged to the dead is an error and need not stay. */
@@ -97,7 +98,7 @@ mob_pin_on_call(MobStep *step, const MobCall *call)
         mob_calls_resume(step, (MobAnswer){.fault = mob_worker_lost(step, MOB_LOST_OWNER_DEAD,
                                                                     &row->ref, NULL)});
     } else if (worker->driver) {
-        mob_pin_row(step, row);
+        mob_pin_row(step, row, mob_call_site(call));
         answer_text(step, row);
     } else if (!is_driver(row->ref.owner)) {
         refuse(step, &row->ref);
@@ -130,7 +131,7 @@ mob_pin_on_adopt(MobStep *step, const MobCall *call)
     MobRow *row = mob_row_received(step, &call->refs[0]);
     MobAnswer answer = {.refs = g_new(MobRef, 1), .ref_count = 1};
 
-    mob_row_hold(step, row);
+    mob_row_hold(step, row, mob_call_site(call));
     answer.refs[0] = mob_ref_copy(&row->ref);
     mob_calls_resume(step, answer);
 }

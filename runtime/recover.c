@@ -84,7 +84,7 @@ note_decision(MobStep *step, const MobRow *row, const MobTask *task)
          .owner = row->ref.owner);
     NOTE(step->out, TASK_RETRIED, .spec = task->spec, .attempt = task->attempt,
          .owner = task->spec->owner, .object = row->ref.id, .path = row->ref.path,
-         .reason = "its result is lost");
+         .reason = "its result is lost", .bytes = (uint64_t)task->retries_left);
 }
 
 static void
@@ -126,7 +126,7 @@ resubmit(MobStep *step, MobRow *row)
     task->lineage_bytes = 0;
     step->worker->pending_tasks++;
     task->place = MOB_TASK_ARGS;
-    mob_args_count(step, task->args, 1, 0);
+    mob_args_count(step, task->spec->id, task->args, 1, 0);
     note_decision(step, row, task);
     recover_args(step, task);
     mob_submit_resolve(step, task);
@@ -202,6 +202,6 @@ mob_recover_evict_lineage(MobStep *step)
         task->lineage_bytes = 0;
         g_autoptr(MobArgs) args = task->args;
         task->args = mob_args_new(0);
-        mob_args_count(step, args, 0, -1);
+        mob_args_count(step, task->spec->id, args, 0, -1);
     }
 }

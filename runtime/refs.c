@@ -155,7 +155,7 @@ take_held(MobExec *exec, MobRow *row)
 }
 
 void
-mob_row_hold(MobStep *step, MobRow *row)
+mob_row_hold(MobStep *step, MobRow *row, MobCallSite site)
 {
     MobExec *exec = &step->worker->exec;
 
@@ -164,7 +164,8 @@ mob_row_hold(MobStep *step, MobRow *row)
         add_held(exec, row);
     if (++row->local == 1)
         NOTE(step->out, REF_ADDED, .object = row->ref.id, .path = row->ref.path,
-             .owner = row->ref.owner, .to = step->worker->base.address, .reason = "local");
+             .owner = row->ref.owner, .to = step->worker->base.address, .reason = "local",
+             .text = site.file, .line = site.line);
 }
 
 static void
@@ -211,54 +212,76 @@ mob_row_drop_all(MobStep *step)
 /* --- arguments and nested references --- */
 
 static void
-count_one(MobStep *step, const MobRef *ref, int submitted, int lineage)
+note_use(MobStep *step, const MobRow *row, MobTaskId task, const char *kind, int change)
+{
+    if (change > 0)
+        NOTE(step->out, REF_ADDED, .object = row->ref.id, .path = row->ref.path,
+             .owner = row->ref.owner, .to = step->worker->base.address, .reason = kind,
+             .task = task);
+    else if (change < 0)
+        NOTE(step->out, REF_DROPPED, .object = row->ref.id, .owner = row->ref.owner,
+             .to = step->worker->base.address, .reason = kind, .task = task);
+}
+
+static void
+count_one(MobStep *step, MobTaskId task, const MobRef *ref, int submitted, int lineage)
 {
     MobRow *row = submitted > 0 || lineage > 0 ? mob_row_received(step, ref)
                                                : mob_row_find(step->worker, ref->id);
     if (row == NULL)
         return; /* its owner died, and the row was given up */
-    if (submitted > 0 && row->submitted == 0)
-        NOTE(step->out, REF_ADDED, .object = row->ref.id, .path = row->ref.path,
-             .owner = row->ref.owner, .to = step->worker->base.address, .reason = "argument");
     row->submitted = (uint32_t)((int64_t)row->submitted + submitted);
     row->lineage = (uint32_t)((int64_t)row->lineage + lineage);
     g_assert(row->submitted < G_MAXINT32 && row->lineage < G_MAXINT32);
-    if (submitted < 0 && row->submitted == 0)
-        NOTE(step->out, REF_DROPPED, .object = row->ref.id, .owner = row->ref.owner,
-             .to = step->worker->base.address, .reason = "argument");
+    note_use(step, row, task, "argument", submitted);
+    note_use(step, row, task, "lineage", lineage - submitted); /* of tasks that are over */
     if (submitted < 0 || lineage < 0)
         mob_row_settle(step, row);
 }
 
 void
-mob_args_count(MobStep *step, const MobArgs *args, int submitted, int lineage)
+mob_arg_count(MobStep *step, MobTaskId task, const MobArg *arg, int submitted, int lineage)
 {
-    for (uint32_t i = 0; i < args->count; i++) {
-        const MobArg *arg = &args->items[i];
-        if (mob_object_is(arg->ref.id))
-            count_one(step, &arg->ref, submitted, lineage);
-        if (arg->value == NULL)
-            continue;
-        for (uint32_t k = 0; k < arg->value->ref_count; k++)
-            count_one(step, &arg->value->refs[k], submitted, lineage);
-    }
+    if (mob_object_is(arg->ref.id))
+        count_one(step, task, &arg->ref, submitted, lineage);
+    if (arg->value == NULL)
+        return;
+    for (uint32_t k = 0; k < arg->value->ref_count; k++)
+        count_one(step, task, &arg->value->refs[k], submitted, lineage);
 }
 
 void
-mob_row_begin_containing(MobStep *step, MobRow *inner)
+mob_args_count(MobStep *step, MobTaskId task, const MobArgs *args, int submitted, int lineage)
 {
-    if (inner->contained++ == 0)
+    for (uint32_t i = 0; i < args->count; i++)
+        mob_arg_count(step, task, &args->items[i], submitted, lineage);
+}
+
+/* What a value mentions is held once for each value that does. */
+static void
+note_nested(MobStep *step, const MobRow *outer, const MobRow *inner, MobCallSite site, bool more)
+{
+    if (more)
         NOTE(step->out, REF_ADDED, .object = inner->ref.id, .path = inner->ref.path,
-             .owner = inner->ref.owner, .to = step->worker->base.address, .reason = "nested");
+             .owner = inner->ref.owner, .to = step->worker->base.address, .reason = "nested",
+             .outer = outer->ref.id, .label = mob_str(outer->ref.path), .text = site.file,
+             .line = site.line);
+    else
+        NOTE(step->out, REF_DROPPED, .object = inner->ref.id, .owner = inner->ref.owner,
+             .to = step->worker->base.address, .reason = "nested", .outer = outer->ref.id);
+}
+
+void
+mob_row_begin_containing(MobRow *inner)
+{
+    inner->contained++;
 }
 
 void
 mob_row_end_containing(MobStep *step, MobRow *inner)
 {
     g_assert(inner->contained > 0);
-    if (--inner->contained == 0)
-        NOTE(step->out, REF_DROPPED, .object = inner->ref.id, .owner = inner->ref.owner,
-             .to = step->worker->base.address, .reason = "nested");
+    inner->contained--;
     mob_row_settle(step, inner);
 }
 
@@ -272,8 +295,10 @@ release_contained(MobStep *step, MobRow *row)
     row->more->nested = (MobRefs){0};
     for (uint32_t i = 0; i < nested.count; i++) {
         MobRow *inner = mob_row_find(step->worker, nested.items[i].id);
-        if (inner != NULL)
-            mob_row_end_containing(step, inner);
+        if (inner == NULL)
+            continue;
+        note_nested(step, row, inner, (MobCallSite){0}, false);
+        mob_row_end_containing(step, inner);
     }
     clear_refs(&nested);
 }
@@ -282,7 +307,7 @@ release_contained(MobStep *step, MobRow *row)
  * are others. Those of before stay until the object goes, because a task that
  * runs may have taken the value of before. */
 void
-mob_row_contain(MobStep *step, MobRow *row, const MobRef *refs, uint32_t count)
+mob_row_contain(MobStep *step, MobRow *row, const MobRef *refs, uint32_t count, MobCallSite site)
 {
     if (count == 0)
         return;
@@ -290,7 +315,9 @@ mob_row_contain(MobStep *step, MobRow *row, const MobRef *refs, uint32_t count)
     nested->items = g_renew(MobRef, nested->items, nested->count + count);
     for (uint32_t i = 0; i < count; i++) {
         nested->items[nested->count++] = mob_ref_copy(&refs[i]);
-        mob_row_begin_containing(step, mob_row_received(step, &refs[i]));
+        MobRow *inner = mob_row_received(step, &refs[i]);
+        mob_row_begin_containing(inner);
+        note_nested(step, row, inner, site, true);
     }
 }
 

@@ -167,7 +167,8 @@ on_output(State *state, const MobNote *note)
      MOB_WANT(NODE_JOINED) | MOB_WANT(NODE_LEFT) | MOB_WANT(NODE_DIED) |                           \
      MOB_WANT(NODE_DECLARED_DEAD) | MOB_WANT(GCS_DIED) | MOB_WANT(GCS_RESTARTED))
 #define WANT_REST                                                                                  \
-    (MOB_WANT(FAULT) | MOB_WANT(JOB_STARTED) | MOB_WANT(JOB_FINISHED) | MOB_WANT(OUTPUT))
+    (MOB_WANT(FAULT) | MOB_WANT(DECIDE) | MOB_WANT(JOB_STARTED) | MOB_WANT(JOB_FINISHED) |         \
+     MOB_WANT(OUTPUT))
 
 static void
 on_note(State *state, const MobNote *note)
@@ -188,6 +189,8 @@ on_note(State *state, const MobNote *note)
         on_output(state, note);
     else if (note->kind == MOB_NOTE_FAULT)
         mob_state_on_fault(state, note);
+    else if (note->kind == MOB_NOTE_DECIDE)
+        mob_state_on_decision(state, note);
     else if (kind & WANT_REST)
         on_job(state, note);
 }

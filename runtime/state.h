@@ -96,8 +96,10 @@ struct MobStateTask {
     GPtrArray *returns;   /* of MobStateObject, borrowed */
     uint64_t submitted;
     MobTime submitted_at;
-    const char *error; /* name of the fault it failed with for good */
-    GPtrArray *nested; /* of MobStateObject: those that its arguments mention, borrowed */
+    const char *error;    /* name of the fault it failed with for good */
+    GPtrArray *nested;    /* of MobStateObject: those that its arguments mention, borrowed */
+    int64_t retries_left; /* -1: without end */
+    uint64_t evicted;     /* event: its owner forgot how to run it again; 0: it has not */
 };
 
 typedef enum {
@@ -125,11 +127,16 @@ typedef struct {
 typedef struct {
     MobStateObject *object;
     MobAddress holder;
-    const char *kind; /* "local", "argument", "nested", "borrowed" */
+    const char *kind; /* "local", "argument", "nested", "lineage", "borrowed", "pinned" */
     uint64_t from;
     uint64_t to;
     MobTime from_at;
     MobTime to_at;
+    MobStateTask *task;    /* argument: that uses it; lineage: did, and may run again */
+    MobStateObject *outer; /* nested: whose value mentions it */
+    const char *file;      /* the line of the program that made it, for people: of the put … */
+    uint32_t line;         /* … submit or get; NULL and 0 if nobody has told */
+    uint32_t times;        /* so often is it counted: as many arguments, registrations … */
 } MobStateRef;
 
 struct MobStateObject {

@@ -300,7 +300,10 @@ mend_ref(const Move *move, void *item)
     Ref *ref = item;
 
     ref->base.object = copy_of(move, ref->base.object);
+    ref->base.task = copy_of(move, ref->base.task);
+    ref->base.outer = copy_of(move, ref->base.outer);
     copy_text(move, &ref->base.kind);
+    copy_text(move, &ref->base.file);
     return ref->base.object != NULL;
 }
 
@@ -396,10 +399,8 @@ connect(const Move *move)
     }
     for (guint i = 0; i < to->refs->len; i++) {
         Ref *ref = g_ptr_array_index(to->refs, i);
-        if (ref->base.to != 0)
-            continue;
-        ref->next = mob_table_take(move->to->refs, ref->key);
-        mob_table_add(move->to->refs, ref->key, ref);
+        if (ref->base.to == 0)
+            mob_table_add(move->to->refs, ref->key, ref);
     }
 }
 

@@ -332,64 +332,118 @@ mob_state_on_object(State *state, const MobNote *note)
 
 /* --- references --- */
 
-static void
-add_ref(State *state, MobStateObject *object, const MobNote *note, MobKey key)
+/* Mostly it is the file of the one before. */
+static const char *
+keep_file(State *state, const char *file)
 {
-    Ref *ref = mob_state_alloc(state, sizeof *ref);
-    const char *kind = note->kind == MOB_NOTE_REF_BORROWED ? "borrowed" : note->reason;
+    if (file != NULL && (state->file == NULL || !g_str_equal(file, state->file)))
+        state->file = mob_state_text(state, file);
+    return file != NULL ? state->file : NULL;
+}
 
+/* The place that the note names, or where the task that it is about was submitted. */
+static void
+learn_place(State *state, MobStateRef *ref, const MobNote *note)
+{
+    ref->file = keep_file(state, note->text);
+    ref->line = note->line;
+    if (ref->file != NULL || ref->task == NULL || ref->task->spec->file == NULL)
+        return;
+    ref->file = keep_file(state, mob_str(ref->task->spec->file));
+    ref->line = ref->task->spec->line;
+}
+
+/* What was put is told of here for the first time. */
+static MobStateObject *
+get_outer(State *state, const MobNote *note)
+{
+    MobStateObject *outer = mob_state_object_by_id(&state->base, note->outer);
+
+    if (outer != NULL || !mob_object_is(note->outer) || note->label == NULL)
+        return outer;
+    g_autoptr(MobStr) path = mob_str_new(note->label);
+    return mob_state_get_object(state, note->outer, path);
+}
+
+static const char *
+kind_of(const MobNote *note)
+{
+    if (note->kind == MOB_NOTE_REF_BORROWED)
+        return "borrowed";
+    return note->reason != NULL ? note->reason : "local";
+}
+
+static MobKey
+ref_key(const MobNote *note)
+{
+    MobKey key = mob_key_object(note->object);
+    MobKey task = mob_key_task(note->task);
+    MobKey outer = mob_key_object(note->outer);
+    const char *kind = kind_of(note); /* no two begin with the same two letters */
+
+    key.a ^= mob_mix(mob_address_word(note->to));
+    key.b ^= *kind != '\0' ? (uint64_t)(uint8_t)kind[0] << 8 | (uint8_t)kind[1] : 0;
+    if (mob_task_is(note->task))
+        key = (MobKey){mob_mix(key.a) ^ task.a, mob_mix(key.b) ^ task.b};
+    if (mob_object_is(note->outer))
+        key = (MobKey){mob_mix(key.a) ^ outer.a, mob_mix(key.b) ^ outer.b};
+    return key;
+}
+
+static void
+add_ref(State *state, MobStateObject *object, const MobNote *note)
+{
+    MobKey key = ref_key(note);
+    Ref *ref = mob_table_get(state->refs, key);
+
+    if (ref != NULL) {
+        ref->base.times++;
+        return;
+    }
+    ref = mob_state_alloc(state, sizeof *ref);
     ref->base = (MobStateRef){
         .object = object,
         .holder = note->to,
-        .kind = mob_state_text(state, kind != NULL ? kind : "local"),
+        .kind = mob_state_text(state, kind_of(note)),
         .from = state->event,
         .from_at = state->now,
+        .task = mob_state_task_by_id(&state->base, note->task),
+        .outer = get_outer(state, note),
+        .times = 1,
     };
+    learn_place(state, &ref->base, note);
     ref->key = key;
     ref->owner = note->owner;
-    ref->next = mob_table_take(state->refs, key);
     mob_table_add(state->refs, key, ref);
     mob_state_append(state, &object->refs, ref);
     g_ptr_array_add(state->base.refs, ref);
 }
 
-/* Ends the newest open reference of the holder, of the kind that was named if
- * there is one of it. */
 static void
-drop_ref(State *state, const MobNote *note, MobKey key)
+end_ref(State *state, Ref *ref)
 {
-    Ref *newest = mob_table_take(state->refs, key);
-    Ref **link = &newest;
-
-    if (newest == NULL)
-        return;
-    if (note->reason != NULL)
-        while (*link != NULL && !g_str_equal((*link)->base.kind, note->reason))
-            link = &(*link)->next;
-    if (*link == NULL)
-        link = &newest;
-    (*link)->base.to = state->event;
-    (*link)->base.to_at = state->now;
-    *link = (*link)->next;
-    if (newest != NULL)
-        mob_table_add(state->refs, key, newest);
+    mob_table_take(state->refs, ref->key);
+    ref->base.to = state->event;
+    ref->base.to_at = state->now;
 }
 
 void
 mob_state_on_ref(State *state, const MobNote *note)
 {
     MobStateObject *object = mob_state_get_object(state, note->object, note->path);
-    MobKey id = mob_key_object(note->object);
-    MobKey key = {id.a ^ mob_mix(mob_address_word(note->to)), id.b};
+    Ref *ref;
 
     if (object == NULL)
         return;
     if (!mob_address_is(object->owner))
         object->owner = note->owner;
-    if (note->kind == MOB_NOTE_REF_DROPPED)
-        drop_ref(state, note, key);
-    else
-        add_ref(state, object, note, key);
+    if (note->kind != MOB_NOTE_REF_DROPPED) {
+        add_ref(state, object, note);
+        return;
+    }
+    ref = mob_table_get(state->refs, ref_key(note));
+    if (ref != NULL && --ref->base.times == 0)
+        end_ref(state, ref);
 }
 
 /* What a dead process held, it holds no more, whether or not it could say so;
@@ -400,17 +454,8 @@ mob_state_drop_holder(State *state, MobAddress dead)
     size_t at = 0;
     Ref *ref;
 
-    while ((ref = mob_table_next(state->refs, &at))) {
-        bool held = mob_address_eq(ref->base.holder, dead);
-        if (held)
-            mob_table_take(state->refs, ref->key);
-        for (; ref != NULL; ref = ref->next) {
-            bool counted =
-                mob_address_eq(ref->owner, dead) && g_str_equal(ref->base.kind, "borrowed");
-            if (ref->base.to != 0 || !(held || counted))
-                continue;
-            ref->base.to = state->event;
-            ref->base.to_at = state->now;
-        }
-    }
+    while ((ref = mob_table_next(state->refs, &at)))
+        if (mob_address_eq(ref->base.holder, dead) ||
+            (mob_address_eq(ref->owner, dead) && g_str_equal(ref->base.kind, "borrowed")))
+            end_ref(state, ref);
 }

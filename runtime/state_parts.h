@@ -44,8 +44,7 @@ struct Copy {
 
 struct Ref {
     MobStateRef base;
-    Ref *next;        /* open references of the same holder on the same object */
-    MobKey key;       /* of the holder and the object */
+    MobKey key;       /* of the holder, the object, the kind, and the task or value */
     MobAddress owner; /* of the object */
 };
 
@@ -66,11 +65,12 @@ typedef struct {
     MobTable *objects;  /* MobObjectId of any execution -> MobStateObject */
     MobTable *names;    /* short name of a task or object -> it */
     MobTable *copies;   /* object id and node -> Copy, while it exists */
-    MobTable *refs;     /* object id and holder -> newest open Ref */
+    MobTable *refs;     /* key of a Ref -> it, while it is held */
     MobTable *leases;   /* MobLeaseId -> MobStateLease, while it is held */
     size_t keep;        /* of each kind, of what is over; 0: all */
     size_t look_at;     /* so many entries: time to forget */
     size_t log_bytes;   /* what programs printed, that is kept */
+    const char *file;   /* of the place in a program that was told last */
 } State;
 
 void *mob_state_alloc(State *state, size_t size);
@@ -95,6 +95,7 @@ Node *mob_state_get_node(State *state, MobNodeId id, const char *name);
 
 /* state_tasks.c */
 void mob_state_on_task(State *state, const MobNote *note);
+void mob_state_on_decision(State *state, const MobNote *note);
 void mob_state_end_attempt(State *state, MobStateAttempt *attempt, const char *outcome);
 
 /* state_objects.c */

@@ -67,6 +67,8 @@ take_spec(MobStateTask *task, const MobTaskSpec *spec)
     task->spec = mob_spec_ref((MobTaskSpec *)spec);
     task->label = mob_str(spec->label != NULL ? spec->label : spec->function);
     task->owner = spec->owner;
+    task->retries_left = spec->retries;
+    task->evicted = 0;
     mob_spec_unref(old);
 }
 
@@ -232,6 +234,7 @@ on_retried(State *state, const MobNote *note, MobStateAttempt *attempt)
     attempt->reason = state->event;
     attempt->task->state = MOB_TASK_PENDING;
     attempt->task->error = NULL;
+    attempt->task->retries_left = (int64_t)note->bytes;
 }
 
 static void
@@ -246,6 +249,16 @@ on_cancelled(State *state, MobStateTask *task)
     }
     task->state = MOB_TASK_FAILED;
     task->error = mob_fault_name(MOB_FAULT_CANCELLED);
+}
+
+void
+mob_state_on_decision(State *state, const MobNote *note)
+{
+    MobTaskId id = note->spec != NULL ? note->spec->id : note->task;
+    MobStateTask *task = mob_state_task_by_id(&state->base, id);
+
+    if (task != NULL && note->reason != NULL && g_str_equal(note->reason, "evict_lineage"))
+        task->evicted = state->event;
 }
 
 /* A task that is new to us has begun before we looked on; its spec says enough. */

@@ -51,7 +51,7 @@ mob_submit(MobStep *step, MobTaskSpec *spec, MobArgs *args)
     }
     NOTE(step->out, TASK_SUBMITTED, .spec = spec, .attempt = 1, .owner = spec->owner, .args = args,
          .path = spec->path, .label = mob_str(spec->label));
-    mob_args_count(step, args, 1, 1);
+    mob_args_count(step, spec->id, args, 1, 1);
     mob_submit_resolve(step, task);
     return task;
 }
@@ -93,8 +93,12 @@ fill_in(MobStep *step, MobTask *task)
         return;
     g_autoptr(MobArgs) before = task->args;
     task->args = filled;
-    mob_args_count(step, filled, 1, 1);
-    mob_args_count(step, before, -1, -1);
+    for (uint32_t i = 0; i < filled->count; i++) {
+        if (!mob_object_is(before->items[i].ref.id) || mob_object_is(filled->items[i].ref.id))
+            continue; /* as before */
+        mob_arg_count(step, task->spec->id, &filled->items[i], 1, 1);
+        mob_arg_count(step, task->spec->id, &before->items[i], -1, -1);
+    }
 }
 
 static const MobValue *
@@ -173,7 +177,7 @@ release_lineage(MobStep *step, MobTask *task)
     worker->lineage_bytes -= task->lineage_bytes;
     task->lineage_bytes = 0;
     mob_table_take(worker->tasks, mob_key_task(task->spec->id));
-    mob_args_count(step, task->args, 0, -1);
+    mob_args_count(step, task->spec->id, task->args, 0, -1);
     mob_task_free(task);
 }
 
@@ -229,12 +233,12 @@ finish(MobStep *step, MobTask *task)
     if (task->rows > 0) {
         task->lineage_bytes = footprint(task);
         worker->lineage_bytes += task->lineage_bytes;
-        mob_args_count(step, args, -1, 0);
+        mob_args_count(step, spec->id, args, -1, 0);
         mob_recover_evict_lineage(step);
     } else {
         mob_table_take(worker->tasks, mob_key_task(spec->id));
         mob_task_free(task);
-        mob_args_count(step, args, -1, -1);
+        mob_args_count(step, spec->id, args, -1, -1);
     }
     for (uint32_t i = 1; i <= spec->returns; i++) {
         MobRow *row = mob_row_find(worker, mob_object_return(spec->id, i));
@@ -264,7 +268,7 @@ run_again(MobStep *step, MobTask *task, const char *why)
 {
     task->attempt++;
     NOTE(step->out, TASK_RETRIED, .spec = task->spec, .attempt = task->attempt,
-         .owner = task->spec->owner, .reason = why);
+         .owner = task->spec->owner, .reason = why, .bytes = (uint64_t)task->retries_left);
     mob_submit_resolve(step, task);
 }
 
@@ -316,7 +320,7 @@ remember_tokens(MobStep *step, const MobTaskReply *reply, GArray **inner)
             if (*inner == NULL)
                 *inner = g_array_new(FALSE, FALSE, sizeof(MobObjectId));
             g_array_append_vals(*inner, &refs[k].id, 1);
-            mob_row_begin_containing(step, row);
+            mob_row_begin_containing(row);
         }
     }
 }
@@ -354,7 +358,8 @@ take_result(MobStep *step, const MobTask *task, uint32_t index, const MobResult 
         return;
     }
     mob_row_contain(step, row, result->value != NULL ? result->value->refs : result->nested.items,
-                    result->value != NULL ? result->value->ref_count : result->nested.count);
+                    result->value != NULL ? result->value->ref_count : result->nested.count,
+                    mob_spec_site(task->spec));
     if (result->value != NULL) {
         mob_object_set_inline(step, row, mob_value_ref(result->value));
         return;

@@ -120,7 +120,7 @@ finish_get(MobStep *step)
 
     for (uint32_t i = 0; i < answer.value_count; i++)
         for (uint32_t k = 0; k < answer.values[i]->ref_count; k++)
-            mob_row_hold(step, mob_row_received(step, &answer.values[i]->refs[k]));
+            mob_row_hold(step, mob_row_received(step, &answer.values[i]->refs[k]), exec->site);
     stop_waiting(step);
     mob_calls_resume(step, answer);
 }
@@ -148,7 +148,7 @@ mob_waits_register(MobStep *step, const MobValue *value)
         uint64_t token = mob_borrow_token(worker, 1);
         mob_borrow_remember(row, worker->base.address, worker->base.address, token);
         /* until the body holds it; the next of the same name sees it */
-        mob_row_begin_containing(step, row);
+        mob_row_begin_containing(row);
         g_array_append_vals(exec->registering, &ref->id, 1);
         exec->unregistered += mob_borrow_register(step, ref, worker->base.address, token, false);
     }
@@ -351,6 +351,7 @@ start_waiting(MobStep *step, const MobCall *call)
     exec->prefix = 0;
     exec->unregistered = 0;
     exec->asked_at = step->input->now;
+    exec->site = mob_call_site(call);
     exec->deadline = MOB_TIME_NEVER;
 }
 

@@ -32,6 +32,7 @@
  */
 #pragma once
 
+#include "runtime/call_site.h"
 #include "runtime/lost.h"
 #include "runtime/spans.h"
 #include "runtime/spread.h"
@@ -219,6 +220,7 @@ typedef struct {
     bool noted;            /* the trace was told that the body waits */
     MobTime deadline;      /* MOB_TIME_NEVER: none */
     MobTime asked_at;
+    MobCallSite site;    /* get: what is nested in the values is received there; the body's */
     MobObjectId putting; /* put, pin: the object that is being stored or pinned */
 
     /* the reply that is being put together */
@@ -348,7 +350,8 @@ bool mob_row_is_available(const MobRow *row);
 /* Whether anything but lineage counts on it. */
 bool mob_row_in_scope(const MobRow *row);
 void mob_row_free(MobRow *row);
-void mob_row_hold(MobStep *step, MobRow *row);        /* the body gets a reference */
+/* The body gets a reference, at @site, … */
+void mob_row_hold(MobStep *step, MobRow *row, MobCallSite site);
 void mob_row_drop(MobStep *step, MobObjectId object); /* and gives it up */
 void mob_row_drop_all(MobStep *step);                 /* when a body ends */
 /* Looks again whether the row may be freed or erased, after a count went down. */
@@ -357,13 +360,15 @@ void mob_row_settle(MobStep *step, MobRow *row);
 void mob_row_free_on(MobStep *step, MobObjectId object, MobNodeId node);
 void mob_row_free_strays(MobStep *step, MobRow *row);
 /* A value that is here mentions @inner, or no longer does. */
-void mob_row_begin_containing(MobStep *step, MobRow *inner);
+void mob_row_begin_containing(MobRow *inner);
 void mob_row_end_containing(MobStep *step, MobRow *inner);
 void mob_row_free_copies(MobStep *step, MobRow *row); /* all of them */
-/* The row now contains @refs, too: each is counted. @refs is copied. */
-void mob_row_contain(MobStep *step, MobRow *row, const MobRef *refs, uint32_t count);
-/* Counts the arguments of a task: by reference and nested; settle when down. */
-void mob_args_count(MobStep *step, const MobArgs *args, int submitted, int lineage);
+/* The row now contains @refs, too, by what was said at @site: each is counted. @refs is copied. */
+void mob_row_contain(MobStep *step, MobRow *row, const MobRef *refs, uint32_t count,
+                     MobCallSite site);
+/* Counts the arguments of @task: by reference and nested; settle when down. */
+void mob_arg_count(MobStep *step, MobTaskId task, const MobArg *arg, int submitted, int lineage);
+void mob_args_count(MobStep *step, MobTaskId task, const MobArgs *args, int submitted, int lineage);
 
 /* --- owner_places.c --- */
 
@@ -504,7 +509,7 @@ void mob_freeing_free(MobFreeing *freeing);
 /* --- pin.c --- */
 
 /* The object stays as long as this process. */
-void mob_pin_row(MobStep *step, MobRow *row);
+void mob_pin_row(MobStep *step, MobRow *row, MobCallSite site);
 void mob_pins_forget_dead(MobStep *step);
 void mob_pin_on_call(MobStep *step, const MobCall *call);
 void mob_pin_on_adopt(MobStep *step, const MobCall *call);

@@ -64,7 +64,7 @@ assert.are.same({ "T1", "T2" }, again)
 
 c, job, again = run("put, and the machine of the task is lost", "put", function(c)
   assert.are.equal("SEALED", c.state.objects.P1.state, "nobody holds it, and it stays")
-  assert.are.equal(0, #c.state.refs { object = "P1", live = true })
+  assert.are.equal("lineage", c.state.refs { object = "P1", live = true }[1].kind, "of T1")
   c:kill "n1"
 end)
 assert.are.equal(BYTES, job:result())

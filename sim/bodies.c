@@ -31,6 +31,7 @@ run(MobWorld *world, MobHosted *hosted, MobAnswer *answer)
 {
     g_assert(!hosted->calling && !hosted->computing && hosted->pending == 0);
     answer->now = world->now;
+    answer->places = mob_wants(&world->out, MOB_NOTE_REF_ADDED);
     memset(&hosted->call, 0, sizeof hosted->call);
     hosted->body->class->resume(hosted->body, answer, &hosted->call);
     mob_answer_clear(answer);

@@ -226,6 +226,162 @@ run 2 export linage
 says "did you mean lineage?"
 ends "export draws the lineage"
 
+# --- what keeps objects, at any moment ---
+
+cat >held.lua <<'END'
+local m = require "mobula"
+local make = m.remote("make", function(n) m.compute("4ms") return m.bytes(n) end)
+local use = m.remote("use", function(a, list) m.compute("9ms") return #m.get(list[1]) + #a end)
+local pair = m.remote("pair", function(a)
+  local inner = m.put(m.bytes("300KiB"))
+  return { inner, 7 }
+end)
+function m.main()
+  local data = m.put(m.bytes("2MiB"))
+  local big = make.remote(1 << 20)
+  local sum = use.remote(big, { data })
+  local boxed = m.put { data, big }
+  local got = m.get(pair.remote(1))
+  m.sleep("5ms")
+  return m.get(sum) + #m.get(got[1])
+end
+END
+mkdir held && cd held || exit 1
+run 2 memory --at 8ms
+says "there is no run in runs/; make one with: mobula run FILE"
+cd .. && cp held/out held/err . && rm -r held
+run 0 run held.lua
+run 0 memory --run runs/held/0 -f kind=local
+says "0 references to 0 objects"
+run 0 memory --at 8ms
+says "17 references to 6 objects, 3.2 MiB in all"
+for row in "P1      2.0 MiB    local     driver  *8.0 ms   held.lua:9" \
+    "O1      1.0 MiB    argument  driver      T2  7.9 ms   held.lua:11" \
+    "P1      2.0 MiB    nested    driver      P2  7.9 ms   held.lua:12" \
+    "P3/1    300.0 KiB  borrowed  driver  *6.8 ms   held.lua:13" \
+    "P3/1    300.0 KiB  primary   head store  *6.8 ms   held.lua:5" \
+    "P1      2.0 MiB    local     n1/w0  *79.9 us  held.lua:11"; do
+    grep -q "^$row" out || problem "no row \"$row\""
+done
+run 0 memory --at 40us
+says "1 reference to 1 object"
+run 0 memory --at 8ms -f kind=argument -f holder=driver --plain
+says "2 references to 2 objects, 3.0 MiB in all"
+[ "$(wc -l <out)" = 2 ] || problem "not two rows"
+run 0 memory --at 8ms --limit 3
+says "shown 3 of 17, the newest; --limit 17 shows all"
+run 0 memory --at @100000 --json -f kind=argument
+says "0 references"
+run 2 memory --at 8ms --group-by size
+says "--group-by size: it is line, node or holder"
+run 2 memory --at 8ms -f knd=local
+says 'references have no "knd"; did you mean kind?'
+run 2 memory O1 --at 8ms
+says "memory takes no words; mobula memory -f object=O1, or mobula get objects O1"
+run 2 memory --at eight
+says '"eight" is no moment: write a time like 28.6ms or an event like @58'
+run 2 memory --at 8ms --address c1
+says "--address is a cluster that runs"
+run 2 memory --run nowhere
+says "nowhere is no run folder: it has no run.db; mobula run FILE makes one"
+run 2 list objects
+says "no cluster is running"
+says "of a run: mobula list --run runs/NAME/SEED"
+ends "memory tells every reference of a run, at any moment"
+
+# adds JSON-KEY: sums up that number over all lines of out.
+adds() {
+    sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p" out | awk '{ s += $1 } END { print s + 0 }'
+}
+for at in 1ms 5.3ms 8ms 14ms 19.35ms; do
+    run 0 memory --at $at --json
+    rows=$(grep -c '"type":"reference"' out)
+    grep '"kind":"primary"' out >primary
+    primary=$(wc -l <primary)
+    objects=$(sed 's/.*"object":"\([^"]*\)".*/\1/' out | sort -u | wc -l)
+    for by in line node holder; do
+        run 0 memory --at $at --group-by $by --json
+        [ "$(adds refs)" = "$rows" ] || problem "--at $at: groups by $by have $(adds refs) of $rows references"
+        says "$rows reference"
+        says " to $objects object"
+    done
+    run 0 list refs --at $at --json
+    [ "$(wc -l <out)" = $((rows - primary)) ] || problem "--at $at: list refs has not the same references"
+    run 0 list copies -f kind=primary --at $at --json
+    [ "$(wc -l <out)" = "$primary" ] || problem "--at $at: list copies has not the same primaries"
+    run 0 list objects --at $at --json
+    [ "$(adds refs)" = $((rows - primary)) ] || problem "--at $at: list objects counts other references"
+    all=$(wc -l <out)
+    run 0 summary objects --at $at --json
+    [ "$(adds objects)" = "$all" ] || problem "--at $at: the summary has not as many objects"
+    [ "$(adds refs)" = $((rows - primary)) ] || problem "--at $at: the summary counts other references"
+done
+ends "the numbers of memory, list and summary agree with each other"
+
+cat >agree.lua <<'END'
+local sim = require "mobula.sim"
+local c = sim.cluster { nodes = 3, cpus = 2 }
+local job = c:submit("held.lua")
+for _, at in ipairs { "1ms", "8ms", "14ms" } do
+  c:at(at, function()
+    local seen = {}
+    for r in c.state.refs do
+      if r.live then
+        seen[#seen + 1] = table.concat({ r.object, r.holder, r.kind, r.of or "", (r.file or "") .. ":" .. r.line }, " ")
+      end
+    end
+    table.sort(seen)
+    for _, line in ipairs(seen) do print(at .. " " .. line) end
+  end)
+end
+c:run { until_done = job }
+END
+run 0 run agree.lua
+grep ms out | grep -v borrowed >state
+for at in 1ms 8ms 14ms; do
+    run 0 list refs --at $at --run runs/agree/0 --plain --detail
+    awk -F'\t' -v at=$at '$3 != "borrowed" { print at, $1, $2, $3, $4, $7 }' out | LC_ALL=C sort
+done >listed
+LC_ALL=C sort state >sorted
+LC_ALL=C sort listed >out
+cmp -s sorted out || problem "not what c.state.refs had: $(diff sorted out | head -5)"
+[ "$(wc -l <sorted)" -gt 30 ] || problem "too few references to compare"
+ends "at a moment a run's references are those that c.state.refs had then"
+
+run 0 get objects O1 --at 8ms
+prints "state       SEALED"
+prints "on          head (primary), n1"
+prints "made at     held.lua:10"
+prints "lineage     O1 ← T1"
+prints "rebuildable yes, T1 runs again (retries: 3 of 3 left)"
+grep -q "^O1      head  primary  store" out || problem "no primary copy"
+grep -q "^O1      driver   argument  T2" out || problem "T2 does not use it"
+run 0 get objects P1 --at 8ms
+prints "rebuildable no, P1 is a put, no task makes it"
+run 0 get objects O3 --at 8ms
+prints "rebuildable no, its value is kept by its owner, driver, and goes with it alone"
+run 0 get objects O2 --at 8ms --json
+prints '{"type":"rebuildable","object":"O2","ok":true,"why":"T2 is to make it"}'
+run 0 get objects O1 --run runs/held
+prints "rebuildable no"
+prints "freed"
+run 2 get objects O9 --at 8ms
+says "there is no object O9 among 6; mobula list objects names them"
+run 0 run "$source/scenarios/kill-task-2.lua"
+run 0 get objects O1 --at 20ms
+prints "state       LOST"
+run 0 get objects O2 --at 20ms
+prints "lineage     O2 ← T2 ← O1 ← T1"
+run 0 get objects O1 --at 36ms
+prints "rebuildable yes, T1 runs again (retries: 2 of 3 left)"
+run 0 list tasks --at 20ms
+grep -q "^T2    parse   PENDING" out || problem "nobody knows that T2 has died, and it does not run"
+run 0 list nodes --at 20ms
+grep -q "^n1    DEAD" out || problem "n1 is dead"
+run 0 list workers --at 9ms
+grep -q "^n1/w[01]  *worker  RUNNING  *T2" out || problem "T2 runs"
+ends "get objects tells who holds an object and whether it can be made again"
+
 mkdir fresh && cd fresh || exit 1
 run 0 new program p
 run 0 run p.lua -- 1 2 3

@@ -240,46 +240,7 @@ Test(state, a_machine_that_comes_back_is_a_new_node_of_the_same_name)
     cr_assert(mob_state_proc_by_address(told->state, told_gcs)->alive, "the newest there");
 }
 
-/* --- references, leases, output --- */
-
-static void
-note_ref(Told *told, MobNoteKind kind, MobObjectId object, MobAddress to, const char *reason)
-{
-    told_note(
-        told,
-        (MobNote){
-            .kind = kind, .object = object, .owner = told_driver, .to = to, .reason = reason});
-    told_event(told, told->now + MOB_MS, told_driver);
-}
-
-Test(state, references_begin_and_end_each_by_itself)
-{
-    g_autoptr(Told) told = told_new();
-    told_cluster(told);
-    MobTaskSpec *spec = told_spec(told, "1", "make", told_driver, (MobTaskId){1, 1}, 1);
-    told_submitted(told, MOB_MS, spec, NULL);
-    MobObjectId object = mob_object_return(spec->id, 1);
-
-    note_ref(told, MOB_NOTE_REF_ADDED, object, told_driver, "local");
-    note_ref(told, MOB_NOTE_REF_ADDED, object, told_driver, "argument");
-    note_ref(told, MOB_NOTE_REF_BORROWED, object, told_n1_w0, NULL);
-    note_ref(told, MOB_NOTE_REF_DROPPED, object, told_driver, "local");
-    note_ref(told, MOB_NOTE_REF_DROPPED, object, told_n2_w0, "local");
-
-    const GPtrArray *refs = mob_state_object(told->state, "O1")->refs;
-    cr_assert_eq(refs->len, 3);
-    const MobStateRef *local = g_ptr_array_index(refs, 0);
-    const MobStateRef *argument = g_ptr_array_index(refs, 1);
-    const MobStateRef *borrowed = g_ptr_array_index(refs, 2);
-    cr_assert_str_eq(local->kind, "local");
-    cr_assert_neq(local->to, 0);
-    cr_assert_str_eq(argument->kind, "argument");
-    cr_assert_eq(argument->to, 0);
-    cr_assert_str_eq(borrowed->kind, "borrowed");
-    cr_assert_eq(borrowed->to, 0);
-    note_ref(told, MOB_NOTE_REF_DROPPED, object, told_n1_w0, "borrowed");
-    cr_assert_neq(borrowed->to, 0);
-}
+/* --- leases, output --- */
 
 Test(state, leases_end_when_they_are_returned_or_their_worker_dies)
 {
@@ -324,16 +285,6 @@ Test(state, holds_very_many_of_everything)
     }
     cr_assert_eq(told->state->tasks->len, 3600);
     cr_assert_eq(executions, 3604);
-
-    MobTaskSpec *spec = told_spec(told, "9999", "wide", told_driver, (MobTaskId){1, 1}, 1);
-    told_submitted(told, told->now, spec, NULL);
-    MobObjectId object = mob_object_return(spec->id, 1);
-    for (uint32_t i = 0; i < 20000; i++)
-        note_ref(told, MOB_NOTE_REF_BORROWED, object, (MobAddress){5, 10 + i}, NULL);
-    const GPtrArray *refs = mob_state_object(told->state, "O9999")->refs;
-    cr_assert_eq(refs->len, 20000);
-    for (guint i = 0; i < refs->len; i++)
-        cr_assert_eq(((MobStateRef *)g_ptr_array_index(refs, i))->holder.local, 10 + i);
 }
 
 /* --- a bound --- */
@@ -377,6 +328,7 @@ borrow(Told *told, const MobTaskSpec *spec)
 
     told_note(told, about);
     about.kind = MOB_NOTE_REF_DROPPED;
+    about.reason = "borrowed";
     told_note(told, about);
     told_event(told, told->now, told_driver);
 }

@@ -172,11 +172,12 @@ write_tasks(Db *db, const MobState *state)
         const MobStateTask *task = g_ptr_array_index(state->tasks, i);
         const MobTaskSpec *spec = task->spec;
 
-        row(db, TABLE_TASKS, "issszssiiiszi", db->run, task->name, task->label,
+        row(db, TABLE_TASKS, "issszssiiisziiz", db->run, task->name, task->label,
             task->parent != NULL ? task->parent->name : NULL,
             place_of(db, task->owner, task->submitted), mob_task_state_name(task->state),
             task->error, INT(task->executions), INT(task->submitted), INT(task->submitted_at),
-            spec->file != NULL ? mob_str(spec->file) : NULL, INT(spec->line), INT(i + 1));
+            spec->file != NULL ? mob_str(spec->file) : NULL, INT(spec->line), INT(i + 1),
+            spec->retries, INT(task->evicted));
         write_args(db, task, task->args, "data", 1);
         write_args(db, task, task->nested, "nested", 1 + task->args->len);
     }
@@ -216,16 +217,18 @@ write_intervals(Db *db, const MobState *state)
 {
     for (guint i = 0; i < state->copies->len; i++) {
         const MobStateCopy *copy = g_ptr_array_index(state->copies, i);
-        row(db, TABLE_COPIES, "iszsizsiz", db->run, copy->object->name,
+        row(db, TABLE_COPIES, "iszsizsizi", db->run, copy->object->name,
             place_of(db, mob_node_address(copy->node.v), copy->from),
             mob_state_node_name(state, copy->node), INT(copy->from), INT(copy->to), copy->end_why,
-            INT(copy->from_at), INT(copy->to_at));
+            INT(copy->from_at), INT(copy->to_at), INT(copy->primary));
     }
     for (guint i = 0; i < state->refs->len; i++) {
         const MobStateRef *ref = g_ptr_array_index(state->refs, i);
-        row(db, TABLE_REFS, "iszsiziz", db->run, ref->object->name,
+        row(db, TABLE_REFS, "iszsizizszss", db->run, ref->object->name,
             place_of(db, ref->holder, ref->from), ref->kind, INT(ref->from), INT(ref->to),
-            INT(ref->from_at), INT(ref->to_at));
+            INT(ref->from_at), INT(ref->to_at), ref->file, INT(ref->line),
+            ref->task != NULL ? ref->task->name : NULL,
+            ref->outer != NULL ? ref->outer->name : NULL);
     }
 }
 
@@ -427,10 +430,10 @@ prepare(Db *db)
         [TABLE_META] = {"meta", 2},          [TABLE_RUNS] = {"runs", 11},
         [TABLE_PROCS] = {"procs", 11},       [TABLE_JOBS] = {"jobs", 7},
         [TABLE_EVENTS] = {"events", 15},     [TABLE_BECAUSE] = {"because", 4},
-        [TABLE_MESSAGES] = {"messages", 13}, [TABLE_TASKS] = {"tasks", 13},
+        [TABLE_MESSAGES] = {"messages", 13}, [TABLE_TASKS] = {"tasks", 15},
         [TABLE_ATTEMPTS] = {"attempts", 15}, [TABLE_ARGS] = {"args", 5},
         [TABLE_OBJECTS] = {"objects", 16},   [TABLE_NESTED] = {"nested", 4},
-        [TABLE_COPIES] = {"copies", 9},      [TABLE_REFS] = {"refs", 8},
+        [TABLE_COPIES] = {"copies", 10},     [TABLE_REFS] = {"refs", 12},
         [TABLE_FAULTS] = {"faults", 8},      [TABLE_CHOICES] = {"choices", 10},
         [TABLE_CLAIMS] = {"claims", 8},      [TABLE_MARKS] = {"marks", 4},
         [TABLE_HASHES] = {"hashes", 4},

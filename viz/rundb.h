@@ -64,5 +64,5 @@ const char *mob_rundb_tables(void);
 const char *mob_rundb_indexes(void);
 
 enum {
-    MOB_RUNDB_SCHEMA = 1
+    MOB_RUNDB_SCHEMA = 2
 };

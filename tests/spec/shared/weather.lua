@@ -54,10 +54,13 @@ end
 -- Looks inside the event in which the program says it.
 function W.when(c, text, look) c:once("output", { text = text .. "\n" }, look) end
 
--- Who holds an object, and how: "driver nested, n1/w0 local", sorted.
+-- Who holds an object, and how: "driver nested, n1/w0 local", sorted. What may be needed to
+-- run a task again is no reason to keep a value that can be made again.
 function W.holders(c, object)
   local list = {}
-  for ref in c.state.objects[object].refs do list[#list + 1] = ref.holder .. " " .. ref.kind end
+  for ref in c.state.objects[object].refs do
+    if ref.kind ~= "lineage" then list[#list + 1] = ref.holder .. " " .. ref.kind end
+  end
   table.sort(list)
   return table.concat(list, ", ")
 end
