@@ -122,9 +122,11 @@ local task -- the only one there is
 local Do = {}
 
 local function options(b, returns)
+  local retries = one_of(b, b.how.retries)
   return {
-    num_returns = returns, max_retries = one_of(b, b.how.retries),
+    num_returns = returns, max_retries = retries,
     num_cpus = one_of(b, { 1, 1, 0.5 }), scheduling_strategy = one_of(b, b.how.where),
+    retry_exceptions = draw(b, 3) == 0 and retries >= 0, -- or it would never end
   }
 end
 
