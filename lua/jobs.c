@@ -196,22 +196,43 @@ ended_with(lua_State *lua, MobScenarioJob *job)
     return control->job_result(control, job->number);
 }
 
-static void
-push_failure(lua_State *lua, const MobValue *value)
+/* Who died, and why, as far as it came: "driver J1 on head died: killed". */
+static char *
+describe_death(const MobScenarioJob *job)
 {
-    if (value != NULL)
+    const GPtrArray *jobs = job->scene->state->jobs;
+    const MobStateProc *driver = NULL;
+
+    for (guint i = 0; i < jobs->len; i++) {
+        const MobStateJob *seen = g_ptr_array_index(jobs, i);
+        if (seen->number == job->number)
+            driver = mob_state_proc_by_address(job->scene->state, seen->driver);
+    }
+    if (driver == NULL || driver->alive)
+        return g_strdup_printf("driver J%u died before its job began", job->number);
+    return g_strdup_printf("driver J%u on %s died: %s", job->number, driver->node_name,
+                           driver->why != NULL ? driver->why : "nobody knows why");
+}
+
+static void
+push_failure(lua_State *lua, const MobScenarioJob *job, const MobValue *value)
+{
+    if (value != NULL) {
         mob_lua_push_error(lua, (MobValue *)value);
-    else
-        mob_lua_push_plain_error(lua, mob_fault_name(MOB_FAULT_OWNER_DIED), "the driver died");
+        return;
+    }
+    g_autofree char *text = describe_death(job);
+    mob_lua_push_plain_error(lua, mob_fault_name(MOB_FAULT_OWNER_DIED), text);
 }
 
 static int
 job_result(lua_State *lua)
 {
-    const MobValue *value = ended_with(lua, mob_job_check(lua, 1));
+    MobScenarioJob *job = mob_job_check(lua, 1);
+    const MobValue *value = ended_with(lua, job);
 
     if (value == NULL || value->fault != 0) {
-        push_failure(lua, value);
+        push_failure(lua, job, value);
         return lua_error(lua);
     }
     mob_lua_push_value(lua, value, NULL);
@@ -221,11 +242,12 @@ job_result(lua_State *lua)
 static int
 job_error(lua_State *lua)
 {
-    const MobValue *value = ended_with(lua, mob_job_check(lua, 1));
+    MobScenarioJob *job = mob_job_check(lua, 1);
+    const MobValue *value = ended_with(lua, job);
 
     if (value != NULL && value->fault == 0)
         return 0;
-    push_failure(lua, value);
+    push_failure(lua, job, value);
     return 1;
 }
 

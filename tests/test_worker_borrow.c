@@ -430,6 +430,31 @@ Test(worker_borrow, a_removal_that_overtakes_the_reply_which_it_belongs_to_is_re
     cr_counts(&rig, ref, "gone");
 }
 
+Test(worker_borrow, ten_thousand_removals_are_remembered_until_they_can_be_of_no_use)
+{
+    g_auto(Rig) rig;
+    rig_drive(&rig);
+    const MobPushTask *large = rig_run(&rig, rig_spec("load", 3), NO_ARGS, W2);
+    MobRef ref = rig_result_of(large);
+    rig_reply_stored(&rig, W2, large, MOB_MS);
+
+    for (int late = 0; late < 2; late++)
+        for (uint64_t token = 1; token <= 10000; token++) {
+            MobRemoveBorrower *gone = mob_remove_borrower_new();
+            MobAddBorrower *add = mob_add_borrower_new();
+            gone->object = ref.id;
+            gone->registrar = add->registrar = W3;
+            gone->token = add->token = token;
+            add->refs = (MobRefs){g_new(MobRef, 1), 1};
+            add->refs.items[0] = mob_ref_copy(&ref);
+            add->borrower = W2B;
+            rig.check = NULL;
+            rig_give(&rig, W2B, late ? (void *)add : (void *)gone);
+            mob_msg_unref(late ? &gone->base : &add->base);
+        }
+    cr_counts(&rig, ref, "1/0/0/0/0");
+}
+
 Test(worker_borrow, the_borrowers_of_a_reply_count_before_its_argument_is_let_go)
 {
     g_auto(Rig) rig;

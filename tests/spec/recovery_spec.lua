@@ -451,6 +451,15 @@ describe("an owner that dies", function()
     assert.are.equal("WorkerCrashedError", job:result())
   end)
 
+  it("is named with its job and its machine if it is a driver", function()
+    local c = cluster()
+    local job = program(c, "owner_dies", B)
+    on_output(c, "kill", function() c:kill "driver" end)
+    c:run { until_done = job, limit = "20s", drain = true }
+    assert.are.equal("OwnerDiedError", job:error().name)
+    assert.are.equal("driver J1 on head died: killed", job:error().message)
+  end)
+
   it("is asked for nothing any more by those who come later", function()
     local c = cluster()
     local job = program(c, "owner_dies", B)
