@@ -275,11 +275,10 @@ leaves_it_lost(MobProcess *self, const MobInput *input, MobOutbox *out)
 }
 
 static void
-says_it_is_gone(MobProcess *self, const MobInput *input, MobOutbox *out)
+says_it_is(MobFaultKind kind, MobProcess *self, const MobInput *input, MobOutbox *out)
 {
     static const uint32_t nothing;
-    g_autoptr(MobValue) fault =
-        mob_value_new((const uint8_t *)&nothing, 1, 1, NULL, 0, MOB_FAULT_OBJECT_LOST);
+    g_autoptr(MobValue) fault = mob_value_new((const uint8_t *)&nothing, 1, 1, NULL, 0, kind);
 
     go_on(self, input, out);
     MobRow *row = is_driver(self) ? stored_row(self) : NULL;
@@ -291,6 +290,29 @@ says_it_is_gone(MobProcess *self, const MobInput *input, MobOutbox *out)
                            .value = fault});
 }
 
+static void
+says_it_is_gone(MobProcess *self, const MobInput *input, MobOutbox *out)
+{
+    says_it_is(MOB_FAULT_OBJECT_LOST, self, input, out);
+}
+
+static void
+says_it_was_freed(MobProcess *self, const MobInput *input, MobOutbox *out)
+{
+    says_it_is(MOB_FAULT_OBJECT_FREED, self, input, out);
+}
+
+/* One object is freed by hand, and another one is an error for it. */
+static void
+main_frees(MobulaTask *task)
+{
+    MobulaValue *other = make_large(task);
+    MobulaValue *ref = call_on(task, "n1", "holds", 0, NULL);
+
+    mobula_free_values(task, 1, &ref);
+    mobula_get(task, other);
+}
+
 Test(check, nothing_runs_again_without_a_reason_and_nothing_stays_lost)
 {
     expect("I9", "nothing has happened to it", &(Plot){main_two, .worker = loses_patience});
@@ -299,6 +321,8 @@ Test(check, nothing_runs_again_without_a_reason_and_nothing_stays_lost)
     expect("I8", "nobody makes it again", &(Plot){main_large, .worker = leaves_it_lost});
     expect("I8", "nothing that happened excuses it",
            &(Plot){main_large, .worker = says_it_is_gone});
+    expect("I8", "O1 is ObjectFreedError, and nothing that happened excuses it",
+           &(Plot){main_frees, .worker = says_it_was_freed});
 }
 
 /* --- objects --- */

@@ -340,6 +340,7 @@ describe("bad input", function()
     local c = cluster()
     local job = c:submit(function(m)
       local one = m.remote("one", function(x) return x end)
+      local slow = m.remote("slow", function() m.sleep("100ms") end)
       local gives = m.remote("gives", function()
         local p = m.put(1)
         p:drop()
@@ -364,7 +365,7 @@ describe("bad input", function()
         wait = function() m.wait { live, dropped() } end,
         as_completed = function() m.as_completed { dropped() } end,
         as_completed_later = function()
-          local late = one.remote(4)
+          local late = slow.remote()
           for r in m.as_completed { live, late } do late:drop() end
         end,
         argument = function() one.remote(dropped()) end,
