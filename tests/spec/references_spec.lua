@@ -14,12 +14,20 @@ local B = 300000 -- bytes: too many to travel in messages
 
 local function program(c, ...) return c:submit("programs/references.lua", ...) end
 
+-- Whoever runs a task of a dead owner is about to be ended, with what it holds.
+local function is_doomed(s, worker)
+  for a in s.attempts { worker = worker, running = true } do
+    if not s.workers[a.owner].alive then return true end
+  end
+  return false
+end
+
 local function cluster(options)
   local c = weather.cluster(options or {})
   c:never("what somebody holds is freed", function(s)
     for o in s.objects { state = "FREED" } do
       for ref in o.refs do
-        if ref.kind ~= "borrowed" then return true end
+        if ref.kind ~= "borrowed" and not is_doomed(s, ref.holder) then return true end
       end
     end
   end)
