@@ -57,8 +57,9 @@ mob_worker_lost(MobStep *step, MobLost lost, const MobRef *ref, const MobTask *t
     else
         mob_lost_say(lost, ref, text);
     fault.message = text->str;
+    /* Where a dead owner was stands in the sentence; it is missed here. */
     return make_fault(step, fault, task,
-                      lost == MOB_LOST_OWNER_DEAD ? ref->owner : (MobAddress){0});
+                      lost == MOB_LOST_OWNER_DEAD ? step->worker->base.address : (MobAddress){0});
 }
 
 void

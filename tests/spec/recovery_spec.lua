@@ -571,7 +571,7 @@ describe("references survive a message that is", function()
     "BorrowerVerified", "GetStatus", "ObjectStatus", "SubscribeLocations",
     "UnsubscribeLocations", "Locations", "ObjectMoved", "FreeObjects", "StoreObject",
     "ObjectStored", "GetObject", "ObjectHere", "PushTask", "TaskReply", "PinObject",
-    "ObjectPinned", "FreeValues", "ValuesFreed",
+    "ObjectPinned", "FreeValues", "ValuesFreed", "Pull", "Chunk", "ChunkReceived",
   }
   local lateness = 0.03
   local ways = {
