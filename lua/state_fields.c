@@ -119,7 +119,20 @@ push_leases(lua_State *lua, MobScene *scene, const MobStateNode *node, bool wait
         lua_pushnil(lua);
 }
 
+static void
+push_disk(lua_State *lua, MobScene *scene, const MobStateNode *node, bool files)
+{
+    MobNodeStats stats;
+
+    if (get_stats(scene, node, &stats))
+        lua_pushinteger(lua, files ? (lua_Integer)stats.files : (lua_Integer)stats.disk_used);
+    else
+        lua_pushnil(lua);
+}
+
 NUMBER(node_used, MobStateNode, mob_store_used(scene, it))
+DEFINE(node_disk_used, MobStateNode, push_disk(lua, scene, it, false))
+DEFINE(node_files, MobStateNode, push_disk(lua, scene, it, true))
 DEFINE(node_cpus, MobStateNode, push_cpus(lua, scene, it, false))
 DEFINE(node_available, MobStateNode, push_cpus(lua, scene, it, true))
 DEFINE(node_leases, MobStateNode, push_leases(lua, scene, it, false))
@@ -134,6 +147,8 @@ static const MobViewField node_fields[] = {
     {"died_at", node_died_at},
     {"reason", node_reason},
     {"used", node_used},
+    {"disk_used", node_disk_used},
+    {"files", node_files},
     {"cpus", node_cpus},
     {"available", node_available},
     {"leases", node_leases},
@@ -348,6 +363,7 @@ copy_id(lua_State *lua, MobScene *scene, const void *entry)
 TEXT(copy_object, MobStateCopy, it->object->name)
 NODE(copy_node, MobStateCopy, it->node)
 FLAG(copy_primary, MobStateCopy, it->primary)
+TEXT(copy_place, MobStateCopy, it->on_disk ? "disk" : "memory")
 FLAG(copy_live, MobStateCopy, it->to == 0)
 NUMBER(copy_size, MobStateCopy, it->object->size)
 WHEN(copy_from_at, MobStateCopy, it->from, it->from_at)
@@ -355,11 +371,12 @@ WHEN(copy_to_at, MobStateCopy, it->to, it->to_at)
 TEXT(copy_end_why, MobStateCopy, it->end_why)
 
 static const MobViewField copy_fields[] = {
-    {"id", copy_id},           {"object", copy_object},
-    {"node", copy_node},       {"primary", copy_primary},
-    {"live", copy_live},       {"size", copy_size},
-    {"from_at", copy_from_at}, {"to_at", copy_to_at},
-    {"end_why", copy_end_why}, {NULL, NULL},
+    {"id", copy_id},       {"object", copy_object},
+    {"node", copy_node},   {"primary", copy_primary},
+    {"place", copy_place}, {"live", copy_live},
+    {"size", copy_size},   {"from_at", copy_from_at},
+    {"to_at", copy_to_at}, {"end_why", copy_end_why},
+    {NULL, NULL},
 };
 
 static void

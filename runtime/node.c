@@ -166,6 +166,8 @@ settle(MobNode *node, const MobInput *in, MobOutbox *out)
         mob_node_report(node, in, out);
     if (node->draining && !node->gone)
         mob_node_leave_if_done(node, out);
+    if (!node->gone)
+        mob_node_spill(node, in, out);
     if (mob_table_count(node->fetches.rows) == 0 && node->creates.length == 0)
         mob_node_still(node, MOB_TIMER_PULL, out);
 }
@@ -217,7 +219,9 @@ node_step(MobProcess *self, const MobInput *in, MobOutbox *out)
     case MOB_INPUT_PRINTED:
         mob_note(out, (MobNote){.kind = MOB_NOTE_OUTPUT, .worker = in->from, .text = in->reason});
         break;
-    case MOB_INPUT_DISK: /* it has given no order */
+    case MOB_INPUT_DISK:
+        mob_node_on_disk(node, in, out);
+        break;
     case MOB_INPUT_CALL:
     case MOB_INPUT_COUNT:
         break; /* node managers have no bodies */
@@ -249,6 +253,7 @@ node_free(MobProcess *self)
     mob_pushes_clear(&node->pushes);
     mob_fetches_clear(&node->fetches);
     g_queue_clear_full(&node->creates, free_create);
+    mob_spills_clear(&node->spills);
     mob_store_clear(&node->store);
     mob_workers_clear(&node->workers);
     mob_leases_clear(&node->leases);
@@ -291,9 +296,11 @@ mob_node_new(MobAddress address, const MobConfig *config, const MobNodeOptions *
     node->causes = mob_recent_new(MOB_NODE_CAUSES_MAX);
     node->spread = mob_recent_new(MOB_NODE_CAUSES_MAX);
     mob_store_init(&node->store, options->store_bytes);
+    mob_spills_init(&node->spills);
+    node->spill_above = options->store_bytes / 1000 * config->spill_threshold;
     g_queue_init(&node->creates);
     mob_fetches_init(&node->fetches, options->room);
-    mob_pushes_init(&node->pushes);
+    mob_pushes_init(&node->pushes, &node->spills);
     node->movers = g_array_new(false, false, sizeof(MobAddress));
     for (int i = 0; i < MOB_TIMER_COUNT; i++)
         node->alarms[i] = MOB_TIME_NEVER;

@@ -26,7 +26,10 @@ typedef struct {
     uint64_t store_used; /* bytes of sealed and created copies */
     uint64_t store_capacity;
     uint64_t store_pinned; /* bytes that must not be evicted */
-    uint32_t objects;      /* copies, unsealed ones included */
+    uint64_t disk_used;    /* bytes of files that are written */
+    uint32_t files;        /* those that are being written included */
+    uint32_t spilled;      /* copies that are on disk alone */
+    uint32_t objects;      /* copies, unsealed and spilled ones included */
     uint32_t leases_granted;
     uint32_t leases_waiting;
     uint32_t workers;       /* registered and not known dead, drivers included */
@@ -45,7 +48,10 @@ typedef struct {
     MobAddress owner;
     uint64_t size;
     uint64_t hash;
-    bool sealed;
+    bool sealed;   /* in memory or on disk */
+    bool held;     /* counts in the store: in memory, or room is made for it */
+    uint64_t file; /* that it is in; 0: none */
+    bool durable;  /* and that is written */
     bool primary;
     uint32_t pins; /* by leases and reads */
     uint32_t refs; /* references in its value */

@@ -54,7 +54,7 @@ measure(const MobNode *node, MobLease *lease)
         MobLeaseArg *arg = &lease->args[i];
         if (!arg->here) {
             const MobFetch *fetch = mob_fetches_get(&node->fetches, arg->ref.id);
-            if (fetch == NULL || fetch->sources->len == 0)
+            if (fetch == NULL || !mob_fetch_is_located(fetch))
                 return false;
             arg->bytes = fetch->size;
         }

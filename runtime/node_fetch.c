@@ -31,7 +31,12 @@ mob_node_fetch(MobNode *node, const MobRef *ref, MobOutbox *out)
     if (fetch != NULL)
         return fetch;
     fetch = mob_fetches_add(&node->fetches, ref);
-    ask_owner(fetch, out);
+    const MobCopy *copy = mob_store_kept(&node->store, ref->id);
+    fetch->disk = copy != NULL;
+    if (fetch->disk)
+        mob_fetches_set_size(&node->fetches, fetch, copy->size, copy->hash);
+    else
+        ask_owner(fetch, out);
     return fetch;
 }
 
@@ -42,7 +47,7 @@ unsubscribe(const MobNode *node, MobObjectId object, MobAddress owner, MobOutbox
         return;
     MobUnsubscribeLocations *stop = mob_unsubscribe_locations_new();
     stop->object = object;
-    stop->here = mob_store_sealed(&node->store, object) != NULL;
+    stop->here = mob_store_kept(&node->store, object) != NULL;
     mob_send(out, owner, stop);
 }
 
@@ -76,7 +81,9 @@ mob_node_drop_unfinished(MobNode *node, MobFetch *fetch, MobOutbox *out)
     MobCopy *copy = mob_store_get(&node->store, fetch->ref.id);
 
     mob_fetch_drop_pieces(fetch);
-    if (copy != NULL && copy->value == NULL)
+    if (fetch->disk && copy->held && copy->value == NULL)
+        mob_store_stop_load(&node->store, copy);
+    else if (!fetch->disk && copy != NULL && copy->value == NULL)
         mob_node_drop_copy(node, copy, MOB_DROP_UNFINISHED, out);
 }
 
@@ -89,14 +96,24 @@ mob_node_stop_fetch(MobNode *node, MobFetch *fetch, MobOutbox *out)
     mob_node_drop_unfinished(node, fetch, out);
     node->room_due |= fetch->stage == MOB_FETCH_QUEUED; /* the next one may be smaller */
     mob_fetches_set_stage(&node->fetches, fetch, MOB_FETCH_LOOKING);
-    fetch->push = 0;
+    fetch->push = fetch->read = 0;
     fetch->asking = false;
+}
+
+void
+mob_node_look_elsewhere(MobNode *node, MobFetch *fetch, MobOutbox *out)
+{
+    mob_node_stop_fetch(node, fetch, out);
+    fetch->disk = false;
+    if (!mob_cluster_is_dead(&node->cluster, fetch->ref.owner))
+        ask_owner(fetch, out);
 }
 
 static void
 remove_fetch(MobNode *node, MobFetch *fetch, MobOutbox *out)
 {
-    unsubscribe(node, fetch->ref.id, fetch->ref.owner, out);
+    if (!fetch->disk)
+        unsubscribe(node, fetch->ref.id, fetch->ref.owner, out);
     mob_fetches_remove(&node->fetches, fetch);
 }
 
@@ -199,8 +216,12 @@ mob_node_advance(MobNode *node, MobFetch *fetch, const MobInput *in, MobOutbox *
     MobNodeId source;
 
     if (mob_fetch_wish(fetch) == MOB_WISH_NONE || fetch->stage == MOB_FETCH_ACTIVE ||
-        !fetch->answered || fetch->asking)
+        !(fetch->answered || fetch->disk) || fetch->asking)
         return;
+    if (fetch->disk) {
+        mob_node_advance_restore(node, fetch, in, out);
+        return;
+    }
     if (fetch->size > node->store.capacity) {
         fail(node, fetch, MOB_FAULT_STORE_FULL, "the object is larger than the store of the node",
              in->now, out);
@@ -285,7 +306,7 @@ mob_node_on_locations(MobNode *node, const MobInput *in, MobOutbox *out)
     const MobLocations *locations = mob_locations(in->msg);
     MobFetch *fetch = mob_fetches_get(&node->fetches, locations->object);
 
-    if (fetch == NULL) {
+    if (fetch == NULL || fetch->disk) {
         unsubscribe(node, locations->object, in->from, out);
         return;
     }
@@ -306,8 +327,7 @@ mob_node_on_locations(MobNode *node, const MobInput *in, MobOutbox *out)
     fetch->depth = locations->depth;
     fetch->pending = locations->pending;
     if (fetch->got == NULL) {
-        fetch->size = locations->size;
-        fetch->hash = locations->hash;
+        mob_fetches_set_size(&node->fetches, fetch, locations->size, locations->hash);
     }
     if (had_none && fetch->sources->len > 0)
         fetch->lost_at = MOB_TIME_NEVER;
@@ -367,7 +387,9 @@ due_at(const MobNode *node, const MobFetch *fetch)
     MobTime due = fetch->progress_at + patience(config, fetch);
 
     if (fetch->stage == MOB_FETCH_QUEUED)
-        return MAX(fetch->progress_at, node->room_at) + config->store_full_grace;
+        return mob_node_grace_ends(node, MAX(fetch->progress_at, node->room_at));
+    if (fetch->disk)
+        return MOB_TIME_NEVER; /* the disk always answers */
     if (fetch->stage == MOB_FETCH_LOOKING &&
         ((fetch->sources->len == 0 && !fetch->asking) || !fetch->answered ||
          mob_fetch_wish(fetch) == MOB_WISH_NONE))
@@ -403,7 +425,9 @@ static void
 hurry(MobNode *node, MobFetch *fetch, const MobInput *in, MobOutbox *out)
 {
     if (fetch->stage == MOB_FETCH_QUEUED) {
-        fail(node, fetch, MOB_FAULT_STORE_FULL, "the object store of the node has no room for it",
+        if (mob_node_may_get_room(node, in->now))
+            return;
+        fail(node, fetch, mob_node_no_room(node), "the object store of the node has no room for it",
              in->now, out);
     } else if (is_lost_for_long(node, fetch, in->now)) {
         fail(node, fetch, MOB_FAULT_FETCH_TIMED_OUT, "no copy could be fetched in time", in->now,
@@ -424,7 +448,17 @@ mob_node_on_pull_timer(MobNode *node, const MobInput *in, MobOutbox *out)
     while ((fetch = mob_table_next(node->fetches.rows, &at)) != NULL)
         if (due_at(node, fetch) <= in->now)
             hurry(node, fetch, in, out);
-    at = 0;
+    mob_node_arm_graces(node, in, out);
+}
+
+void
+mob_node_arm_graces(MobNode *node, const MobInput *in, MobOutbox *out)
+{
+    MobFetch *fetch;
+    size_t at = 0;
+
+    if (node->creates.length > 0)
+        mob_node_expire_creates(node, in, out);
     while ((fetch = mob_table_next(node->fetches.rows, &at)) != NULL)
         if (due_at(node, fetch) != MOB_TIME_NEVER)
             mob_node_wake(node, MOB_TIMER_PULL, due_at(node, fetch), out);
@@ -442,6 +476,8 @@ mob_node_drop_dead_fetches(MobNode *node, const MobInput *in, MobOutbox *out)
             mob_node_fetched(node, fetch, NULL, fault, out);
             continue;
         }
+        if (fetch->disk)
+            continue;
         drop_dead_sources(node, fetch);
         if (fetch->stage != MOB_FETCH_ACTIVE && fetch->answered && !fetch->asking &&
             fetch->sources->len == 0)
@@ -460,6 +496,8 @@ mob_node_mark_broken_fetches(MobNode *node, MobAddress from)
     size_t at = 0;
 
     while ((fetch = mob_table_next(node->fetches.rows, &at)) != NULL) {
+        if (fetch->disk)
+            continue;
         if (mob_address_eq(fetch->ref.owner, from))
             fetch->ask_owner = any = true;
         if (fetch->stage == MOB_FETCH_ACTIVE && from.local == MOB_LOCAL_NODE &&

@@ -10,6 +10,9 @@ mob_node_stats(const MobProcess *process, MobNodeStats *stats)
         .store_used = node->store.used,
         .store_capacity = node->store.capacity,
         .store_pinned = mob_store_pinned(&node->store),
+        .disk_used = node->spills.bytes,
+        .files = (uint32_t)mob_table_count(node->spills.files),
+        .spilled = node->store.spilled,
         .objects = (uint32_t)mob_table_count(node->store.copies),
         .leases_granted = (uint32_t)node->leases.held.count,
         .leases_waiting = (uint32_t)(mob_table_count(node->leases.by_id) - node->leases.held.count),
@@ -37,7 +40,10 @@ mob_node_next_copy(const MobProcess *process, size_t *at, MobCopyInfo *info)
                           .owner = copy->ref.owner,
                           .size = copy->size,
                           .hash = copy->hash,
-                          .sealed = copy->value != NULL,
+                          .sealed = mob_copy_is_kept(copy),
+                          .held = copy->held,
+                          .file = copy->file != NULL ? copy->file->number : 0,
+                          .durable = copy->durable,
                           .primary = copy->primary,
                           .pins = copy->pins + copy->reads,
                           .refs = copy->value != NULL ? copy->value->ref_count : 0};
@@ -168,7 +174,9 @@ dump_objects(const MobNode *node, GString *into)
         g_string_append_printf(into, " size=%" G_GUINT64_FORMAT " pins=%" G_GUINT32_FORMAT "%s%s\n",
                                copy->size, copy->pins + copy->reads,
                                copy->primary ? " primary" : "",
-                               copy->value != NULL ? "" : " unsealed");
+                               copy->value != NULL ? copy->durable ? " in a file" : ""
+                               : copy->durable     ? " on disk"
+                                                   : " unsealed");
     }
     at = 0;
     while ((fetch = mob_table_next(node->fetches.rows, &at)) != NULL) {

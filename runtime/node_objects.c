@@ -24,6 +24,7 @@ send_stored(const MobNode *node, MobAddress worker, MobObjectId object, bool ok,
     stored->object = object;
     stored->ok = ok;
     if (!ok) {
+        stored->no_disk = mob_node_no_room(node) == MOB_FAULT_OUT_OF_DISK;
         stored->used = node->store.used;
         stored->capacity = node->store.capacity;
     }
@@ -84,6 +85,19 @@ mob_node_resync_owners(MobNode *node, MobOutbox *out)
     }
 }
 
+static const char *
+drop_reason(MobDrop why)
+{
+    switch (why) {
+    case MOB_DROP_FAULT:
+        return "evicted";
+    case MOB_DROP_FILE_LOST:
+        return "its spill file is gone";
+    default:
+        return "its owner died";
+    }
+}
+
 static void
 note_drop(MobNode *node, const MobCopy *copy, MobDrop why, MobOutbox *out)
 {
@@ -98,7 +112,7 @@ note_drop(MobNode *node, const MobCopy *copy, MobDrop why, MobOutbox *out)
         note.kind = MOB_NOTE_OBJECT_DELETED;
     } else {
         note.kind = MOB_NOTE_OBJECT_COPY_LOST;
-        note.reason = why == MOB_DROP_FAULT ? "evicted" : "its owner died";
+        note.reason = drop_reason(why);
     }
     mob_note(out, note);
 }
@@ -113,8 +127,9 @@ mob_node_drop_copy(MobNode *node, MobCopy *copy, MobDrop why, MobOutbox *out)
         return;
     }
     note_drop(node, copy, why, out);
-    if (why == MOB_DROP_ROOM || why == MOB_DROP_FAULT)
+    if (why == MOB_DROP_ROOM || why == MOB_DROP_FAULT || why == MOB_DROP_FILE_LOST)
         mob_node_moved(node, copy, false);
+    mob_node_leave_file(node, copy, out);
     mob_store_remove(&node->store, copy);
 }
 
@@ -131,7 +146,10 @@ mob_node_make_room(MobNode *node, uint64_t size, MobOutbox *out)
     MobCopy *victim;
 
     while ((victim = mob_store_victim(&node->store, size)) != NULL)
-        mob_node_drop_copy(node, victim, MOB_DROP_ROOM, out);
+        if (victim->durable)
+            mob_node_unload(node, victim, out);
+        else
+            mob_node_drop_copy(node, victim, MOB_DROP_ROOM, out);
 }
 
 /* --- creating --- */
@@ -147,7 +165,7 @@ store_primary(MobNode *node, const MobRef *ref, MobValue *value, MobAddress make
 
     if (worker != NULL && !mob_address_eq(ref->owner, maker))
         worker->stored_for = ref->owner;
-    if (copy != NULL && copy->value != NULL) {
+    if (copy != NULL && mob_copy_is_kept(copy)) {
         copy->maker = maker;
         copy->doomed = false;
         mob_store_make_primary(&node->store, copy);
@@ -174,6 +192,17 @@ free_create(MobCreate *create)
     g_free(create);
 }
 
+/* It has its room, or will not get it. */
+static void
+take_create(MobNode *node, GList *at)
+{
+    MobCreate *create = at->data;
+
+    node->create_bytes -= create->value->size;
+    g_queue_delete_link(&node->creates, at);
+    free_create(create);
+}
+
 static bool
 is_waiting(const MobNode *node, MobObjectId object, MobAddress worker)
 {
@@ -195,6 +224,7 @@ wait_for_room(MobNode *node, const MobStoreObject *request, const MobInput *in, 
     create->worker = in->from;
     create->since = in->now;
     g_queue_push_tail(&node->creates, create);
+    node->create_bytes += create->value->size;
     mob_node_wake(node, MOB_TIMER_PULL, in->now + node->config->store_full_grace, out);
 }
 
@@ -204,7 +234,7 @@ mob_node_on_store_object(MobNode *node, const MobInput *in, MobOutbox *out)
     const MobStoreObject *request = mob_store_object(in->msg);
     MobObjectId object = request->object.id;
     const MobCopy *copy = mob_store_get(&node->store, object);
-    bool known = copy != NULL && copy->value != NULL;
+    bool known = copy != NULL && mob_copy_is_kept(copy);
 
     if (in->from.node != node->self.v || request->value == NULL ||
         is_waiting(node, object, in->from))
@@ -235,10 +265,10 @@ mob_node_use_room(MobNode *node, const MobInput *in, MobOutbox *out)
     node->room_at = in->now;
     while ((create = g_queue_peek_head(&node->creates)) != NULL &&
            mob_store_has_room(&node->store, create->value->size)) {
-        g_queue_pop_head(&node->creates);
+        node->progress_at = in->now;
         store_primary(node, &create->ref, create->value, create->worker, out);
         send_stored(node, create->worker, create->ref.id, true, out);
-        free_create(create);
+        take_create(node, node->creates.head);
     }
     while ((fetch = mob_fetches_next_queued(&node->fetches)) != NULL &&
            mob_store_has_room(&node->store, fetch->size)) {
@@ -253,14 +283,15 @@ mob_node_expire_creates(MobNode *node, const MobInput *in, MobOutbox *out)
     MobCreate *create;
 
     while ((create = g_queue_peek_head(&node->creates)) != NULL) {
-        MobTime due = create->since + node->config->store_full_grace;
+        MobTime due = mob_node_grace_ends(node, create->since);
+        if (due <= in->now && mob_node_may_get_room(node, in->now))
+            due = mob_node_grace_ends(node, in->now);
         if (due > in->now) {
             mob_node_wake(node, MOB_TIMER_PULL, due, out);
             return;
         }
-        g_queue_pop_head(&node->creates);
         send_stored(node, create->worker, create->ref.id, false, out);
-        free_create(create);
+        take_create(node, node->creates.head);
         node->room_due = true; /* the next one may be smaller */
     }
 }
@@ -277,8 +308,7 @@ drop_creates(MobNode *node, const MobObjects *freed)
         for (uint32_t i = 0; freed != NULL && i < freed->count; i++)
             drop |= mob_object_eq(freed->items[i], create->ref.id);
         if (drop) {
-            g_queue_delete_link(&node->creates, at);
-            free_create(create);
+            take_create(node, at);
             node->room_due = true;
         }
         at = next;
@@ -293,7 +323,7 @@ mob_node_tell_of_orphans(MobNode *node, const MobLocalWorker *worker)
     const MobOwnerRow *row = mob_store_owner(&node->store, worker->stored_for, false);
 
     for (MobCopy *copy = row != NULL ? row->copies : NULL; copy != NULL; copy = copy->sibling_next)
-        if (copy->value != NULL && !copy->doomed && mob_address_eq(copy->maker, worker->address))
+        if (mob_copy_is_kept(copy) && !copy->doomed && mob_address_eq(copy->maker, worker->address))
             mob_node_moved(node, copy, true);
 }
 
@@ -337,7 +367,7 @@ void
 mob_node_on_pin_object(MobNode *node, const MobInput *in, MobOutbox *out)
 {
     const MobPinObject *pin = mob_pin_object(in->msg);
-    MobCopy *copy = mob_store_sealed(&node->store, pin->object.id);
+    MobCopy *copy = mob_store_kept(&node->store, pin->object.id);
     MobObjectPinned *pinned = mob_object_pinned_new();
 
     pinned->object = pin->object.id;
@@ -358,7 +388,7 @@ mob_node_on_free_objects(MobNode *node, const MobInput *in, MobOutbox *out)
         MobCopy *copy = mob_store_get(&node->store, objects->items[i]);
         if (copy == NULL || !mob_address_eq(copy->ref.owner, in->from))
             continue;
-        if (copy->value != NULL)
+        if (mob_copy_is_kept(copy))
             mob_node_drop_copy(node, copy, MOB_DROP_FREED, out);
         else
             mob_node_stop_fetch(node, mob_fetches_get(&node->fetches, objects->items[i]), out);
@@ -368,7 +398,7 @@ mob_node_on_free_objects(MobNode *node, const MobInput *in, MobOutbox *out)
 void
 mob_node_on_evict(MobNode *node, const MobInput *in, MobOutbox *out)
 {
-    MobCopy *copy = mob_store_sealed(&node->store, in->object);
+    MobCopy *copy = mob_store_kept(&node->store, in->object);
 
     if (copy != NULL)
         mob_node_drop_copy(node, copy, MOB_DROP_FAULT, out);
@@ -387,8 +417,9 @@ mob_node_drop_dead_objects(MobNode *node, MobOutbox *out)
             continue;
         for (MobCopy *copy = row->copies; copy != NULL; copy = next) {
             next = copy->sibling_next;
-            mob_node_drop_copy(
-                node, copy, copy->value != NULL ? MOB_DROP_OWNER_DIED : MOB_DROP_UNFINISHED, out);
+            mob_node_drop_copy(node, copy,
+                               mob_copy_is_kept(copy) ? MOB_DROP_OWNER_DIED : MOB_DROP_UNFINISHED,
+                               out);
         }
         if (row->copies == NULL)
             mob_store_forget_owner(&node->store, row);

@@ -10,6 +10,7 @@
  *     node_objects.c  the store, and those who ask for objects
  *     node_fetch.c    objects from other nodes: whom to ask for them, and when
  *     node_pieces.c   objects that travel, piece by piece
+ *     node_spill.c    objects on disk
  *
  * Whatever makes something else possible (room in the store, room for
  * arguments, resources) only says so in a flag; at the end of a step
@@ -24,6 +25,7 @@
 #include "runtime/policy.h"
 #include "runtime/pull.h"
 #include "runtime/push.h"
+#include "runtime/spill.h"
 #include "runtime/store.h"
 #include "runtime/workers.h"
 
@@ -73,7 +75,11 @@ typedef struct {
     MobWorkers workers;
     MobRecent *causes; /* worker -> why it died */
     MobStore store;
-    GQueue creates; /* of MobCreate, owned */
+    GQueue creates;        /* of MobCreate, owned */
+    uint64_t create_bytes; /* of all of them */
+    MobSpills spills;
+    uint64_t spill_above; /* bytes that stay in memory, from which on copies are spilled */
+    MobTime progress_at;  /* when anything last happened that makes room in the end */
     MobFetches fetches;
     MobPushes pushes;
     GArray *movers;     /* of MobAddress: owners with moves to be told */
@@ -95,6 +101,7 @@ typedef enum {
     MOB_DROP_FAULT, /* a fault took it */
     MOB_DROP_FREED, /* its owner has freed it */
     MOB_DROP_OWNER_DIED,
+    MOB_DROP_FILE_LOST,  /* it was on disk alone, and cannot be read any more */
     MOB_DROP_UNFINISHED, /* it was not sealed */
 } MobDrop;
 
@@ -223,6 +230,24 @@ void mob_node_expire_creates(MobNode *node, const MobInput *in, MobOutbox *out);
 void mob_node_drop_dead_objects(MobNode *node, MobOutbox *out);
 void mob_node_resync_owners(MobNode *node, MobOutbox *out);
 
+/* --- node_spill.c --- */
+
+void mob_node_on_disk(MobNode *node, const MobInput *in, MobOutbox *out);
+/* Writes copies to disk, if there is need. */
+void mob_node_spill(MobNode *node, const MobInput *in, MobOutbox *out);
+/* @copy is in a file and leaves memory. */
+void mob_node_unload(MobNode *node, MobCopy *copy, MobOutbox *out);
+/* Asks the disk for what is on it alone, if there is room. */
+void mob_node_advance_restore(MobNode *node, MobFetch *fetch, const MobInput *in, MobOutbox *out);
+/* @copy is about to go, and is in no file any more: who waits for it is to find another. */
+void mob_node_leave_file(MobNode *node, MobCopy *copy, MobOutbox *out);
+/* When what has waited for room since then has waited for too long. */
+MobTime mob_node_grace_ends(const MobNode *node, MobTime since);
+/* Whether there may be room soon, though there was no progress: then the wait begins anew. */
+bool mob_node_may_get_room(MobNode *node, MobTime now);
+/* What to call it that there is no room. */
+MobFaultKind mob_node_no_room(const MobNode *node);
+
 /* --- node_fetch.c --- */
 
 void mob_node_on_locations(MobNode *node, const MobInput *in, MobOutbox *out);
@@ -232,6 +257,12 @@ void mob_node_on_pull_timer(MobNode *node, const MobInput *in, MobOutbox *out);
 MobFetch *mob_node_fetch(MobNode *node, const MobRef *ref, MobOutbox *out);
 /* Goes on with @fetch as far as it can: the wishes, sources or room changed. */
 void mob_node_advance(MobNode *node, MobFetch *fetch, const MobInput *in, MobOutbox *out);
+/* It queues for room. */
+void mob_node_wait_for_room(MobNode *node, MobFetch *fetch, MobTime now, MobOutbox *out);
+/* It was on disk here, and is no more. */
+void mob_node_look_elsewhere(MobNode *node, MobFetch *fetch, MobOutbox *out);
+/* Sees to it that the waits for room end in time. */
+void mob_node_arm_graces(MobNode *node, const MobInput *in, MobOutbox *out);
 /* Somebody wants it less: stops or removes it if that was the last. */
 void mob_node_review(MobNode *node, MobFetch *fetch, MobOutbox *out);
 /* Nothing is asked for any more, and the room goes back; the row stays. */

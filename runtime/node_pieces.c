@@ -24,7 +24,7 @@ find_pushed(const MobNode *node, const MobPull *pull, MobPushed *what)
 {
     const MobFetch *fetch = mob_fetches_get(&node->fetches, pull->object.id);
     MobCopy *copy = mob_store_get(&node->store, pull->object.id);
-    bool sealed = copy != NULL && copy->value != NULL;
+    bool sealed = copy != NULL && mob_copy_is_kept(copy);
 
     if (copy == NULL || copy->doomed || !(sealed || may_hand_on(fetch, pull)))
         return false;
@@ -51,7 +51,7 @@ mob_node_on_pull(MobNode *node, const MobInput *in, MobOutbox *out)
     MobPullFailed *failed = mob_pull_failed_new();
     failed->object = pull->object.id;
     mob_send(out, in->from, failed);
-    if (pull->rank == 0 && mob_store_sealed(&node->store, pull->object.id) == NULL)
+    if (pull->rank == 0 && mob_store_kept(&node->store, pull->object.id) == NULL)
         mob_node_deny(node, &pull->object);
 }
 
@@ -60,6 +60,7 @@ mob_node_on_chunk_received(MobNode *node, const MobInput *in, MobOutbox *out)
 {
     if (in->from.local != MOB_LOCAL_NODE)
         return;
+    node->progress_at = in->now;
     mob_pushes_on_received(&node->pushes, &node->store, node->config, (MobNodeId){in->from.node},
                            mob_chunk_received(in->msg), out);
 }
@@ -145,7 +146,7 @@ mob_node_on_chunk(MobNode *node, const MobInput *in, MobOutbox *out)
         mob_node_try_another(node, fetch, in, out);
         return;
     }
-    fetch->progress_at = in->now;
+    fetch->progress_at = node->progress_at = in->now;
     if (piece == MOB_PIECE_NEW)
         fetch->lost_at = MOB_TIME_NEVER;
     if (fetch->received == fetch->size)

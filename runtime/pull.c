@@ -64,7 +64,18 @@ mob_fetches_set_stage(MobFetches *fetches, MobFetch *fetch, MobFetchStage stage)
 {
     fetches->active += (stage == MOB_FETCH_ACTIVE) - (fetch->stage == MOB_FETCH_ACTIVE);
     fetches->queued += (stage == MOB_FETCH_QUEUED) - (fetch->stage == MOB_FETCH_QUEUED);
+    fetches->queued_bytes -= fetch->stage == MOB_FETCH_QUEUED ? fetch->size : 0;
+    fetches->queued_bytes += stage == MOB_FETCH_QUEUED ? fetch->size : 0;
     fetch->stage = stage;
+}
+
+void
+mob_fetches_set_size(MobFetches *fetches, MobFetch *fetch, uint64_t size, uint64_t hash)
+{
+    if (fetch->stage == MOB_FETCH_QUEUED)
+        fetches->queued_bytes += size - fetch->size;
+    fetch->size = size;
+    fetch->hash = hash;
 }
 
 void
@@ -103,6 +114,12 @@ mob_fetch_wish(const MobFetch *fetch)
         if (((const MobLease *)g_ptr_array_index(fetch->leases, i))->admitted)
             wish = MOB_WISH_ARGS;
     return wish;
+}
+
+bool
+mob_fetch_is_located(const MobFetch *fetch)
+{
+    return fetch->disk || fetch->sources->len > 0;
 }
 
 bool

@@ -59,6 +59,8 @@ typedef struct {
     uint64_t rank;       /* among those that want a copy, as the owner counts them; 0: not known */
     MobNodeId failed;    /* LOOKING: the owner was asked for another than this one … */
     bool asking;         /* … and what has come is kept meanwhile */
+    bool disk;           /* it is on the disk of this machine; nobody else is asked */
+    uint64_t read;       /* ACTIVE, disk: the order to read it */
     MobNodeId source;    /* ACTIVE: who was asked */
     bool partial;        /* ACTIVE: the source collects it too */
     uint64_t push;       /* ACTIVE: whose pieces count; 0: the next that comes */
@@ -81,7 +83,8 @@ typedef struct {
     uint64_t orders;
     uint32_t active;
     uint32_t queued;
-    MobRoom room; /* where values are collected */
+    uint64_t queued_bytes; /* of those whose size is known */
+    MobRoom room;          /* where values are collected */
 } MobFetches;
 
 void mob_fetches_init(MobFetches *fetches, MobRoom room);
@@ -90,12 +93,15 @@ void mob_fetches_clear(MobFetches *fetches);
 MobFetch *mob_fetches_get(const MobFetches *fetches, MobObjectId object);
 MobFetch *mob_fetches_add(MobFetches *fetches, const MobRef *ref);
 void mob_fetches_remove(MobFetches *fetches, MobFetch *fetch);
+void mob_fetches_set_size(MobFetches *fetches, MobFetch *fetch, uint64_t size, uint64_t hash);
 void mob_fetches_set_stage(MobFetches *fetches, MobFetch *fetch, MobFetchStage stage);
 /* The QUEUED row whose turn it is: the dearest wish, then the oldest. */
 MobFetch *mob_fetches_next_queued(const MobFetches *fetches);
 
 MobWish mob_fetch_wish(const MobFetch *fetch);
 bool mob_fetch_is_wanted(const MobFetch *fetch);
+/* Whether a copy is known that could be had. */
+bool mob_fetch_is_located(const MobFetch *fetch);
 void mob_fetch_add_waiter(MobFetch *fetch, MobAddress worker, bool wait);
 bool mob_fetch_remove_waiter(MobFetch *fetch, MobAddress worker);
 void mob_fetch_add_lease(MobFetch *fetch, MobLease *lease);

@@ -2,13 +2,14 @@
 #include "runtime/push.h"
 
 struct MobPush {
-    MobCopy *copy;         /* borrowed: it is being read, so it stays */
+    MobCopy *copy;         /* borrowed */
     const MobFetch *fetch; /* borrowed: it collects the copy; NULL: it is sealed */
+    bool reads;            /* it is being read in memory, so it stays there */
     MobNodeId to;
     uint64_t number;
     uint64_t next;         /* where the next piece begins */
     uint64_t acknowledged; /* bytes */
-    uint64_t in_flight;    /* pieces */
+    uint64_t in_flight;    /* pieces that are read or sent */
 };
 
 static MobKey
@@ -21,9 +22,9 @@ key_of(MobObjectId object, MobNodeId to)
 }
 
 void
-mob_pushes_init(MobPushes *pushes)
+mob_pushes_init(MobPushes *pushes, MobSpills *spills)
 {
-    *pushes = (MobPushes){.rows = mob_table_new()};
+    *pushes = (MobPushes){.rows = mob_table_new(), .spills = spills};
 }
 
 void
@@ -38,6 +39,34 @@ static uint64_t
 window(const MobPushes *pushes, const MobConfig *config)
 {
     return MAX(1, config->chunks_in_flight / MAX(1, mob_table_count(pushes->rows)));
+}
+
+/* Takes @piece. */
+static void
+send_piece(const MobPush *push, MobSlice piece, MobOutbox *out)
+{
+    const MobCopy *copy = push->copy;
+    MobChunk *chunk = mob_chunk_new();
+
+    chunk->object = copy->ref.id;
+    chunk->size = copy->size;
+    chunk->hash = copy->hash;
+    chunk->offset = piece.offset;
+    chunk->push = push->number;
+    chunk->piece = piece;
+    mob_send(out, mob_node_address(push->to.v), chunk);
+}
+
+static void
+read_piece(const MobPushes *pushes, const MobPush *push, uint64_t length, MobOutbox *out)
+{
+    MobDiskJob job = {.verb = MOB_DISK_READ,
+                      .object = push->copy->ref.id,
+                      .push = push->number,
+                      .to = push->to,
+                      .offset = push->next};
+
+    mob_spills_read(pushes->spills, push->copy, &job, length, out);
 }
 
 static MobSlice
@@ -56,15 +85,10 @@ send_pieces(const MobPushes *pushes, MobPush *push, const MobConfig *config, Mob
 
     while (push->next < ready && push->in_flight < window(pushes, config)) {
         uint64_t length = MIN(config->chunk, copy->size - push->next);
-        MobChunk *chunk = mob_chunk_new();
-
-        chunk->object = copy->ref.id;
-        chunk->size = copy->size;
-        chunk->hash = copy->hash;
-        chunk->offset = push->next;
-        chunk->push = push->number;
-        chunk->piece = piece_of(push, length);
-        mob_send(out, mob_node_address(push->to.v), chunk);
+        if (push->fetch != NULL || copy->value != NULL)
+            send_piece(push, piece_of(push, length), out);
+        else
+            read_piece(pushes, push, length, out);
         push->next += length;
         push->in_flight++;
     }
@@ -74,7 +98,8 @@ static void
 end_push(MobPushes *pushes, MobStore *store, MobPush *push)
 {
     mob_table_take(pushes->rows, key_of(push->copy->ref.id, push->to));
-    mob_store_end_read(store, push->copy);
+    if (push->reads)
+        mob_store_end_read(store, push->copy);
     g_free(push);
 }
 
@@ -94,8 +119,10 @@ mob_pushes_start(MobPushes *pushes, MobStore *store, const MobConfig *config, co
     push->to = to;
     push->number = ++pushes->numbers;
     mob_table_add(pushes->rows, key, push);
+    push->reads = what->fetch != NULL || copy->value != NULL;
     mob_store_touch(store, copy);
-    mob_store_read(store, copy);
+    if (push->reads)
+        mob_store_read(store, copy);
     send_pieces(pushes, push, config, out);
 }
 
@@ -144,6 +171,20 @@ mob_pushes_on_received(MobPushes *pushes, MobStore *store, const MobConfig *conf
     } else {
         send_pieces(pushes, push, config, out);
     }
+}
+
+void
+mob_pushes_on_read(MobPushes *pushes, const MobCopy *copy, const MobDiskJob *job,
+                   const MobSlice *piece, MobOutbox *out)
+{
+    const MobPush *push = mob_table_get(pushes->rows, key_of(copy->ref.id, job->to));
+
+    if (push == NULL || push->number != job->push)
+        return; /* it has ended */
+    MobSlice sent = *piece;
+    sent.value = mob_value_ref(piece->value);
+    sent.bytes = piece->bytes != NULL ? g_bytes_ref(piece->bytes) : NULL;
+    send_piece(push, sent, out);
 }
 
 void

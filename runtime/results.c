@@ -289,9 +289,11 @@ store_full_fault(MobStep *step, const MobObjectStored *answer, const MobValue *v
         "the object store of %s is full: there is no room for %" G_GUINT64_FORMAT
         " bytes, %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " bytes are in use",
         mob_str(step->worker->node_name), value->size, answer->used, answer->capacity);
+    g_autofree char *more =
+        g_strconcat(text, answer->no_disk ? ", and its disk has no room for more" : "", NULL);
 
-    return mob_worker_fault(step, MOB_FAULT_STORE_FULL, NULL, step->worker->base.address, text,
-                            NULL);
+    return mob_worker_fault(step, answer->no_disk ? MOB_FAULT_OUT_OF_DISK : MOB_FAULT_STORE_FULL,
+                            NULL, step->worker->base.address, more, NULL);
 }
 
 static void

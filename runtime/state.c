@@ -159,7 +159,8 @@ on_output(State *state, const MobNote *note)
 #define WANT_OBJECTS                                                                               \
     (MOB_WANT(OBJECT_CREATED) | MOB_WANT(OBJECT_COPIED) | MOB_WANT(OBJECT_COPY_LOST) |             \
      MOB_WANT(OBJECT_LOST) | MOB_WANT(OBJECT_RECOVERED) | MOB_WANT(OBJECT_FAILED) |                \
-     MOB_WANT(OBJECT_EVICTED) | MOB_WANT(OBJECT_FREED) | MOB_WANT(OBJECT_DELETED))
+     MOB_WANT(OBJECT_EVICTED) | MOB_WANT(OBJECT_FREED) | MOB_WANT(OBJECT_DELETED) |                \
+     MOB_WANT(OBJECT_SPILLED) | MOB_WANT(OBJECT_RESTORED))
 #define WANT_REFS   (MOB_WANT(REF_ADDED) | MOB_WANT(REF_BORROWED) | MOB_WANT(REF_DROPPED))
 #define WANT_LEASES (MOB_WANT(LEASE_GRANTED) | MOB_WANT(LEASE_RETURNED))
 #define WANT_MACHINES                                                                              \

@@ -117,6 +117,7 @@ typedef struct {
     MobStateObject *object;
     MobNodeId node;
     bool primary;
+    bool on_disk; /* and not in memory */
     uint64_t from;
     uint64_t to;
     MobTime from_at;

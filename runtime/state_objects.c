@@ -313,6 +313,12 @@ mob_state_on_object(State *state, const MobNote *note)
         if (copy != NULL)
             close_copy(state, copy, why_copy_ended(note));
         break;
+    case MOB_NOTE_OBJECT_SPILLED:
+    case MOB_NOTE_OBJECT_RESTORED:
+        copy = mob_table_get(state->copies, copy_key(note->object, note->node));
+        if (copy != NULL)
+            copy->base.on_disk = note->kind == MOB_NOTE_OBJECT_SPILLED;
+        break;
     case MOB_NOTE_OBJECT_LOST:
         lose(state, object);
         break;

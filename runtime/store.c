@@ -1,8 +1,10 @@
 /* store.c: see store.h.
  *
- * The list of those that may make room holds exactly the copies that are
- * sealed, not primary, and read by nobody; it runs from the one that was used
- * longest ago. settle() is called after every change and keeps it so.
+ * Both lists hold copies that are sealed, in memory and read by nobody: those
+ * that may make room are not primary or have a file that is written, those
+ * that may be spilled are primary and in no file. A list runs from the one
+ * that was used longest ago. settle() is called after every change and keeps
+ * it so.
  */
 #include "runtime/store.h"
 
@@ -59,58 +61,79 @@ mob_store_sealed(const MobStore *store, MobObjectId object)
     return copy != NULL && copy->value != NULL ? copy : NULL;
 }
 
-static void
-unlist(MobStore *store, MobCopy *copy)
+MobCopy *
+mob_store_kept(const MobStore *store, MobObjectId object)
 {
-    if (copy->older != NULL)
-        copy->older->newer = copy->newer;
-    else
-        store->oldest = copy->newer;
-    if (copy->newer != NULL)
-        copy->newer->older = copy->older;
-    else
-        store->newest = copy->older;
-    copy->older = copy->newer = NULL;
-    copy->idle = false;
-    store->evictable -= copy->size;
+    MobCopy *copy = mob_store_get(store, object);
+
+    return copy != NULL && mob_copy_is_kept(copy) ? copy : NULL;
 }
 
 static void
-list(MobStore *store, MobCopy *copy)
+unlist(MobCopy *copy)
 {
-    copy->older = store->newest;
-    if (store->newest != NULL)
-        store->newest->newer = copy;
+    MobCopyList *list = copy->list;
+
+    if (copy->older != NULL)
+        copy->older->newer = copy->newer;
     else
-        store->oldest = copy;
-    store->newest = copy;
-    copy->idle = true;
-    store->evictable += copy->size;
+        list->oldest = copy->newer;
+    if (copy->newer != NULL)
+        copy->newer->older = copy->older;
+    else
+        list->newest = copy->older;
+    copy->older = copy->newer = NULL;
+    copy->list = NULL;
+    list->bytes -= copy->size;
+}
+
+static void
+enter(MobCopyList *list, MobCopy *copy)
+{
+    copy->older = list->newest;
+    if (list->newest != NULL)
+        list->newest->newer = copy;
+    else
+        list->oldest = copy;
+    list->newest = copy;
+    copy->list = list;
+    list->bytes += copy->size;
+}
+
+static MobCopyList *
+list_for(MobStore *store, const MobCopy *copy)
+{
+    if (copy->value == NULL || copy->pins > 0 || copy->reads > 0)
+        return NULL;
+    if (!copy->primary || copy->durable)
+        return &store->idle;
+    return copy->file == NULL ? &store->spillable : NULL;
 }
 
 static void
 settle(MobStore *store, MobCopy *copy)
 {
-    bool idle = copy->value != NULL && !copy->primary && copy->pins == 0 && copy->reads == 0;
+    MobCopyList *list = list_for(store, copy);
 
-    if (copy->idle && !idle) {
-        unlist(store, copy);
-    } else if (!copy->idle && idle) {
-        list(store, copy);
-        store->roomier = true;
-    }
+    if (list == copy->list)
+        return;
+    if (copy->list != NULL)
+        unlist(copy);
+    if (list != NULL)
+        enter(list, copy);
+    store->roomier |= list == &store->idle;
 }
 
 bool
 mob_store_has_room(const MobStore *store, uint64_t size)
 {
-    return size <= store->capacity - store->used + store->evictable;
+    return size <= store->capacity - store->used + store->idle.bytes;
 }
 
 MobCopy *
 mob_store_victim(const MobStore *store, uint64_t size)
 {
-    return size > store->capacity - store->used ? store->oldest : NULL;
+    return size > store->capacity - store->used ? store->idle.oldest : NULL;
 }
 
 static void
@@ -145,6 +168,7 @@ mob_store_create(MobStore *store, const MobRef *ref, uint64_t size, uint64_t has
     copy->ref = mob_ref_copy(ref);
     copy->size = size;
     copy->hash = hash;
+    copy->held = true;
     store->used += size;
     mob_table_add(store->copies, mob_key_object(ref->id), copy);
     join_owner(store, copy);
@@ -172,10 +196,12 @@ mob_store_make_primary(MobStore *store, MobCopy *copy)
 void
 mob_store_touch(MobStore *store, MobCopy *copy)
 {
-    if (!copy->idle)
+    MobCopyList *list = copy->list;
+
+    if (list == NULL)
         return;
-    unlist(store, copy);
-    list(store, copy);
+    unlist(copy);
+    enter(list, copy);
 }
 
 void
@@ -210,13 +236,71 @@ mob_store_end_read(MobStore *store, MobCopy *copy)
 }
 
 void
+mob_store_set_file(MobStore *store, MobCopy *copy, MobSpillFile *file, uint32_t slot, uint64_t at)
+{
+    g_assert(copy->value != NULL || file == NULL);
+    store->spilled -= copy->durable && copy->value == NULL;
+    copy->file = file;
+    copy->slot = slot;
+    copy->at = at;
+    copy->durable = false;
+    settle(store, copy);
+}
+
+void
+mob_store_set_durable(MobStore *store, MobCopy *copy)
+{
+    g_assert(copy->value != NULL && copy->primary && copy->file != NULL);
+    copy->durable = true;
+    settle(store, copy);
+}
+
+void
+mob_store_unload(MobStore *store, MobCopy *copy)
+{
+    g_assert(copy->durable && copy->value != NULL && copy->pins == 0 && copy->reads == 0);
+    g_clear_pointer(&copy->value, mob_value_unref);
+    settle(store, copy);
+    store->spilled++;
+    copy->held = false;
+    store->used -= copy->size;
+    store->roomier = true;
+}
+
+void
+mob_store_begin_load(MobStore *store, MobCopy *copy)
+{
+    g_assert(copy->durable && !copy->held && copy->size <= store->capacity - store->used);
+    copy->held = true;
+    store->used += copy->size;
+}
+
+void
+mob_store_stop_load(MobStore *store, MobCopy *copy)
+{
+    g_assert(copy->durable && copy->held && copy->value == NULL);
+    copy->held = false;
+    store->used -= copy->size;
+    store->roomier = true;
+}
+
+void
+mob_store_load(MobStore *store, MobCopy *copy, MobValue *value)
+{
+    g_assert(copy->held && copy->value == NULL && copy->size == value->size);
+    store->spilled--;
+    copy->value = mob_value_ref(value);
+    settle(store, copy);
+}
+
+void
 mob_store_remove(MobStore *store, MobCopy *copy)
 {
-    g_assert(copy->pins == 0 && copy->reads == 0);
-    if (copy->idle)
-        unlist(store, copy);
+    g_assert(copy->pins == 0 && copy->reads == 0 && copy->file == NULL);
+    if (copy->list != NULL)
+        unlist(copy);
     leave_owner(copy);
-    store->used -= copy->size;
+    store->used -= copy->held ? copy->size : 0;
     store->roomier = true;
     mob_table_take(store->copies, mob_key_object(copy->ref.id));
     free_copy(copy);
@@ -225,7 +309,7 @@ mob_store_remove(MobStore *store, MobCopy *copy)
 uint64_t
 mob_store_pinned(const MobStore *store)
 {
-    return store->used - store->evictable;
+    return store->used - store->idle.bytes;
 }
 
 MobOwnerRow *
@@ -312,11 +396,11 @@ mob_store_tell_again(MobStore *store, MobOwnerRow *row)
         g_array_set_size(row->moves, 0);
     for (uint32_t i = 0; row->gone != NULL && i < row->gone->len; i++) {
         MobObjectId object = g_array_index(row->gone, MobObjectId, i);
-        if (mob_store_sealed(store, object) == NULL)
+        if (mob_store_kept(store, object) == NULL)
             add_move(row, object, 0, false);
     }
     for (const MobCopy *copy = row->copies; copy != NULL; copy = copy->sibling_next)
-        if (copy->value != NULL && !copy->doomed)
+        if (mob_copy_is_kept(copy) && !copy->doomed)
             add_move(row, copy->ref.id, copy->hash, true);
 }
 

@@ -1,9 +1,15 @@
 /* store.h: the object store of one machine (Ray: plasma).
  *
  * Copies are immutable once sealed, and the first sealed value wins. Bytes are
- * counted from the moment a copy is created. The primary copy, and any copy
- * that somebody is reading, stays; of the others, the one that was used
- * longest ago makes room. So used never exceeds capacity.
+ * counted from the moment a copy is created, and as long as they are in memory.
+ * A primary copy that is nowhere else, and any copy that somebody is reading,
+ * stays; of the others, the one that was used longest ago makes room. So used
+ * never exceeds capacity.
+ *
+ * A primary copy may be in a file too (spill.h), and then it may leave memory:
+ * it is on disk alone until it is loaded again. It counts as a copy all the
+ * while. Primary copies that are in memory alone and that nobody reads are
+ * those that may be spilled.
  *
  * A copy that is to go while a running task reads it is doomed: it goes with
  * the last reader. The store tells nobody anything; see node_objects.c.
@@ -15,20 +21,33 @@
 
 typedef struct MobCopy MobCopy;
 typedef struct MobOwnerRow MobOwnerRow;
+typedef struct MobSpillFile MobSpillFile;
+
+/* Copies from the one that was used longest ago on. */
+typedef struct {
+    MobCopy *oldest;
+    MobCopy *newest;
+    uint64_t bytes;
+} MobCopyList;
 
 struct MobCopy {
     MobRef ref;      /* owned */
-    MobValue *value; /* owned; NULL until it is sealed */
+    MobValue *value; /* owned; NULL until it is sealed, and while it is on disk alone */
     uint64_t size;
     uint64_t hash;
     bool primary;
-    MobAddress maker; /* the worker that stored it; nobody: it came from another node */
-    uint32_t why;     /* doomed: MobDrop, see node_parts.h */
+    bool held;          /* its bytes are in memory, or room is made for them */
+    bool durable;       /* its file is written */
+    MobSpillFile *file; /* borrowed; NULL: it is in none */
+    uint32_t slot;      /* in that file */
+    uint64_t at;        /* where in it */
+    MobAddress maker;   /* the worker that stored it; nobody: it came from another node */
+    uint32_t why;       /* doomed: MobDrop, see node_parts.h */
     bool doomed;
-    uint32_t pins;  /* by leases */
-    uint32_t reads; /* by pushes to other nodes */
-    bool idle;      /* in the list of those that may make room */
-    MobCopy *older; /* in that list */
+    uint32_t pins;     /* by leases */
+    uint32_t reads;    /* by pushes to other nodes */
+    MobCopyList *list; /* that it is in; NULL: none */
+    MobCopy *older;    /* in that list */
     MobCopy *newer;
     MobOwnerRow *owner;
     MobCopy *sibling_next; /* copies of one owner */
@@ -47,14 +66,14 @@ struct MobOwnerRow {
 };
 
 typedef struct {
-    MobTable *copies; /* object -> MobCopy, owned */
-    MobTable *owners; /* address -> MobOwnerRow, owned */
-    MobCopy *oldest;  /* of those that may make room */
-    MobCopy *newest;
+    MobTable *copies;      /* object -> MobCopy, owned */
+    MobTable *owners;      /* address -> MobOwnerRow, owned */
+    MobCopyList idle;      /* those that may make room */
+    MobCopyList spillable; /* those that may be spilled */
     uint64_t capacity;
     uint64_t used;
-    uint64_t evictable;
-    bool roomier; /* something went or may go: set here, taken back by who looks */
+    uint32_t spilled; /* copies that are on disk alone */
+    bool roomier;     /* something went or may go: set here, taken back by who looks */
 } MobStore;
 
 void mob_store_init(MobStore *store, uint64_t capacity);
@@ -62,8 +81,15 @@ void mob_store_clear(MobStore *store);
 
 /* NULL where there is none. */
 MobCopy *mob_store_get(const MobStore *store, MobObjectId object);
-/* The sealed copy; NULL where there is none. */
+/* The sealed copy in memory; NULL where there is none. */
 MobCopy *mob_store_sealed(const MobStore *store, MobObjectId object);
+/* The sealed copy in memory or on disk; NULL where there is none. */
+MobCopy *mob_store_kept(const MobStore *store, MobObjectId object);
+static inline bool
+mob_copy_is_kept(const MobCopy *copy)
+{
+    return copy->value != NULL || copy->durable;
+}
 
 /* Whether @size bytes can be had, if need be by evicting. */
 bool mob_store_has_room(const MobStore *store, uint64_t size);
@@ -82,6 +108,18 @@ void mob_store_pin(MobStore *store, MobCopy *copy);
 bool mob_store_unpin(MobStore *store, MobCopy *copy);
 void mob_store_read(MobStore *store, MobCopy *copy);
 void mob_store_end_read(MobStore *store, MobCopy *copy);
+/* It begins to be written, as @slot of @file, at @at in it; or is not in a file any more. */
+void mob_store_set_file(MobStore *store, MobCopy *copy, MobSpillFile *file, uint32_t slot,
+                        uint64_t at);
+/* Its file is written. */
+void mob_store_set_durable(MobStore *store, MobCopy *copy);
+/* Leaves memory; its file stays. */
+void mob_store_unload(MobStore *store, MobCopy *copy);
+/* Makes room for a copy that is on disk alone, for which there must be some. */
+void mob_store_begin_load(MobStore *store, MobCopy *copy);
+void mob_store_stop_load(MobStore *store, MobCopy *copy);
+/* It is in memory again (a new reference to @value). */
+void mob_store_load(MobStore *store, MobCopy *copy, MobValue *value);
 /* Nobody may be reading it. */
 void mob_store_remove(MobStore *store, MobCopy *copy);
 

@@ -404,7 +404,7 @@ free_partial_results(MobStep *step, const MobTask *task)
 static void
 body_failed(MobStep *step, MobTask *task, const MobValue *fault)
 {
-    if (fault->fault == MOB_FAULT_STORE_FULL)
+    if (fault->fault == MOB_FAULT_STORE_FULL || fault->fault == MOB_FAULT_OUT_OF_DISK)
         free_partial_results(step, task);
     if (!error_is_retried(task, fault)) {
         mob_submit_fail(step, task, mob_value_ref((MobValue *)fault));

@@ -105,6 +105,9 @@ on_note(MobCheck *check, const MobEvent *event, const MobNote *note)
     case MOB_NOTE_OBJECT_COPY_LOST:
         mob_check_move_note(check, event, note);
         break;
+    case MOB_NOTE_OBJECT_SPILLED:
+        mob_check_spill_note(check, event, note);
+        break;
     case MOB_NOTE_LEASE_GRANTED:
     case MOB_NOTE_LEASE_SPILLED:
     case MOB_NOTE_LEASE_RETURNED:
@@ -223,11 +226,11 @@ mob_check_new(MobWorld *world, const MobState *state, const MobConfig *config)
                   MOB_WANT(TASK_FINISHED) | MOB_WANT(TASK_FAILED) | MOB_WANT(TASK_RETRIED) |
                   MOB_WANT(TASK_HANDED_BACK) | MOB_WANT(DECIDE) | MOB_WANT(OBJECT_CREATED) |
                   MOB_WANT(OBJECT_RECOVERED) | MOB_WANT(OBJECT_LOST) | MOB_WANT(OBJECT_FAILED) |
-                  MOB_WANT(OBJECT_FREED) | MOB_WANT(OBJECT_COPIED) | MOB_WANT(OBJECT_EVICTED) |
-                  MOB_WANT(OBJECT_DELETED) | MOB_WANT(OBJECT_COPY_LOST) | MOB_WANT(REF_ADDED) |
-                  MOB_WANT(LEASE_GRANTED) | MOB_WANT(LEASE_SPILLED) | MOB_WANT(LEASE_RETURNED) |
-                  MOB_WANT(NODE_DECLARED_DEAD) | MOB_WANT(NODE_LEFT) | MOB_WANT(WORKER_DIED) |
-                  MOB_WANT(FAULT),
+                  MOB_WANT(OBJECT_FREED) | MOB_WANT(OBJECT_COPIED) | MOB_WANT(OBJECT_SPILLED) |
+                  MOB_WANT(OBJECT_EVICTED) | MOB_WANT(OBJECT_DELETED) | MOB_WANT(OBJECT_COPY_LOST) |
+                  MOB_WANT(REF_ADDED) | MOB_WANT(LEASE_GRANTED) | MOB_WANT(LEASE_SPILLED) |
+                  MOB_WANT(LEASE_RETURNED) | MOB_WANT(NODE_DECLARED_DEAD) | MOB_WANT(NODE_LEFT) |
+                  MOB_WANT(WORKER_DIED) | MOB_WANT(FAULT),
         .event = on_event,
         .died = mob_check_proc_died};
     check->world = world;

@@ -14,6 +14,7 @@ mob_check_fault_note(MobCheck *check, const MobNote *note)
 
     check->disturbed = check->disturbed || g_strcmp0(note->reason, "join") != 0;
     bool gone = g_strcmp0(note->reason, "disk") == 0 && g_str_has_suffix(note->text, " gone");
+    check->files_lost = check->files_lost || gone;
     check->evictions += gone || g_strcmp0(note->reason, "evict") == 0;
     for (size_t i = 0; i < G_N_ELEMENTS(harmless); i++)
         if (g_strcmp0(note->reason, harmless[i]) == 0)

@@ -163,8 +163,9 @@ check_store(MobCheck *check, const MobProcess *node, const MobNodeStats *stats)
     uint64_t used = 0;
 
     while (mob_node_next_copy(node, &at, &copy)) {
-        used += copy.size;
+        used += copy.held ? copy.size : 0;
         check_copy(check, node, &copy);
+        mob_check_spilled(check, node, &copy);
     }
     if (stats->store_used > stats->store_capacity)
         mob_check_fail(check, "I33", "capacity",

@@ -5,6 +5,7 @@
  *     check_objects.c  objects: when they come, when they go, and what is in them
  *     check_moves.c    copies on their way from node to node
  *     check_nodes.c    node managers: leases, resources, stores
+ *     check_disk.c     spilled copies and the files they are in
  *     check_owners.c   workers: counts, rows, and whom they must not believe
  *     check_deaths.c   who is dead, who knows it, and what that forbids
  *     check_rest.c     a cluster at rest; answers
@@ -98,6 +99,7 @@ struct MobCheck {
     bool errors_seen;        /* a program may have taken another way since */
     bool network_faults;     /* living nodes may look dead */
     bool disturbed;          /* there was a fault of any kind */
+    bool files_lost;         /* a fault took files from a disk */
     bool sampled;            /* something was too large to be judged: not all is known */
     uint32_t kills;
     uint32_t evictions;
@@ -176,6 +178,12 @@ void mob_check_lease_message(MobCheck *check, const MobEvent *event);
 void mob_check_lease_note(MobCheck *check, const MobEvent *event, const MobNote *note);
 /* Whether a node that lives and takes leases could run @spec. */
 bool mob_check_some_node_fits(MobCheck *check, const MobTaskSpec *spec);
+
+/* --- check_disk.c --- */
+
+void mob_check_spilled(MobCheck *check, const MobProcess *node, const MobCopyInfo *copy);
+void mob_check_spill_note(MobCheck *check, const MobEvent *event, const MobNote *note);
+void mob_check_disk_at_rest(MobCheck *check, const MobProcess *node, const char *name);
 
 /* --- check_owners.c --- */
 

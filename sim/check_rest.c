@@ -97,6 +97,7 @@ check_node_at_rest(MobCheck *check, const MobProcess *node, const char *name, bo
             mob_check_fail(check, "I6", "no leak", "%s still has a lease of %s", name,
                            mob_state_proc_name(check->state, lease.lease.owner));
     }
+    mob_check_disk_at_rest(check, node, name);
     if (drained && stats.pulls > 0)
         mob_check_fail(check, "I6", "no leak", "%s still pulls %u objects", name, stats.pulls);
 }

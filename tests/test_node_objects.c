@@ -1,6 +1,6 @@
 /* test_node_objects.c: the objects of a node: its store, what it fetches, what
  * it sends, and the arguments of leases. */
-#include "tests/node_rig.h"
+#include "tests/disk_rig.h"
 
 #define N2 (mob_node_address(2))
 #define N3 (mob_node_address(3))
@@ -47,6 +47,8 @@ Test(node_objects, the_first_sealed_value_wins)
 Test(node_objects, a_full_store_evicts_copies_and_then_makes_creates_wait_in_turn)
 {
     g_auto(Rig) rig;
+    g_auto(RigDisk) disk;
+    rig_disk_init(&disk);
     rig_init(&rig, 2, 1000, 2);
     rig_register(&rig, DRIVER, true);
     fetch(&rig, 1, 300);
@@ -60,6 +62,8 @@ Test(node_objects, a_full_store_evicts_copies_and_then_makes_creates_wait_in_tur
 
     cr_assert(!rig_store(&rig, DRIVER, 4, DRIVER, 500));
     cr_assert_eq(rig_count(&rig, MOB_MSG_OBJECT_STORED), 0, "it waits");
+    rig_disk_take(&rig, &disk);
+    rig_disk_end(&rig, &disk, 0, MOB_DISK_FULL); /* nothing can be spilled */
     cr_assert(!rig_store(&rig, DRIVER, 5, DRIVER, 10), "behind the other");
     cr_assert_eq(rig_count(&rig, MOB_MSG_OBJECT_STORED), 0);
     MobFreeObjects *freed = mob_free_objects_new();
@@ -70,10 +74,11 @@ Test(node_objects, a_full_store_evicts_copies_and_then_makes_creates_wait_in_tur
     cr_assert_eq(rig_count(&rig, MOB_MSG_OBJECT_STORED), 2);
 
     cr_assert(!rig_store(&rig, DRIVER, 6, DRIVER, 900));
+    cr_assert_eq(disk.orders->len, 0, "it has just been found to be full");
     rig_timer(&rig, MOB_TIMER_PULL, rig.now + rig.config.store_full_grace);
     const MobObjectStored *stored =
         mob_object_stored(rig_sent(&rig, DRIVER, MOB_MSG_OBJECT_STORED, 0));
-    cr_assert(!stored->ok && stored->capacity == 1000);
+    cr_assert(!stored->ok && stored->no_disk && stored->capacity == 1000);
     cr_assert(!rig_store(&rig, DRIVER, 7, DRIVER, 1001));
     cr_assert_eq(rig_count(&rig, MOB_MSG_OBJECT_STORED), 1, "never: no waiting");
 }
@@ -366,14 +371,18 @@ Test(node_objects, owners_pin_and_are_told_again_after_a_reset)
 Test(node_objects, a_get_that_finds_no_room_is_an_error_in_the_end)
 {
     g_auto(Rig) rig;
+    g_auto(RigDisk) disk;
+    rig_disk_init(&disk);
     rig_init(&rig, 2, 1000, 2);
     rig_register(&rig, DRIVER, true);
     cr_assert(rig_store(&rig, DRIVER, 1, DRIVER, 900));
+    rig_disk_take(&rig, &disk); /* it is written ahead, see test_node_spill.c */
     rig_get(&rig, DRIVER, 2, OTHER);
     rig_locations(&rig, OTHER, 2, 300, hash_of(300, 2), 2);
     cr_assert_eq(rig_count(&rig, MOB_MSG_PULL), 0, "it waits for room");
+    rig_disk_end(&rig, &disk, 0, MOB_DISK_FULL);
     rig_timer(&rig, MOB_TIMER_PULL, rig.now + rig.config.store_full_grace);
-    cr_assert_eq(here_to(&rig, DRIVER)->value->fault, MOB_FAULT_STORE_FULL);
+    cr_assert_eq(here_to(&rig, DRIVER)->value->fault, MOB_FAULT_OUT_OF_DISK);
 }
 
 Test(node_objects, what_waits_for_room_takes_that_of_a_copy_that_has_just_come)

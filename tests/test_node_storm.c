@@ -1,7 +1,7 @@
 /* test_node_storm.c: a node manager in a storm: everything that can arrive,
  * twice, late and in any order, from a fixed set of processes. After every
  * step its sums must be right; when all is given back nothing may be left. */
-#include "tests/node_rig.h"
+#include "tests/disk_rig.h"
 
 enum {
     STEPS = 4000,
@@ -12,6 +12,7 @@ enum {
 
 typedef struct {
     Rig rig;
+    RigDisk disk;
     uint64_t state;
     GArray *spawned; /* of MobAddress: processes that live */
     bool gone;
@@ -226,6 +227,29 @@ work(Storm *storm)
     }
 }
 
+/* What is in @file cannot be read any more. */
+static void
+lose(MobDiskOrder *file)
+{
+    g_ptr_array_set_size(file->values, 0);
+}
+
+/* An order to the disk ends, now and then badly; or the disk loses a file. */
+static void
+use_disk(Storm *storm)
+{
+    RigDisk *disk = &storm->disk;
+    uint64_t luck = below(storm, 10);
+
+    if (luck == 0 && disk->files->len > 0)
+        lose(g_ptr_array_index(disk->files, below(storm, disk->files->len)));
+    if (disk->orders->len > 0)
+        rig_disk_end(&storm->rig, disk, (uint32_t)below(storm, disk->orders->len),
+                     luck == 1   ? MOB_DISK_FULL
+                     : luck == 2 ? MOB_DISK_FAILED
+                                 : MOB_DISK_OK);
+}
+
 /* Takes note of processes that the node started or ended. */
 static void
 carry_out(Storm *storm)
@@ -236,6 +260,7 @@ carry_out(Storm *storm)
             break;
         g_array_append_val(storm->spawned, spawn->address);
     }
+    rig_disk_take(&storm->rig, &storm->disk);
     storm->gone |= rig_effect(&storm->rig, MOB_EFFECT_EXIT, 0) != NULL;
 }
 
@@ -250,7 +275,7 @@ check(const Storm *storm)
     size_t at = 0;
 
     while (mob_node_next_copy(storm->rig.process, &at, &copy))
-        used += copy.size;
+        used += copy.held ? copy.size : 0;
     cr_assert_eq(stats.store_used, used);
     cr_assert_leq(used, STORE);
     at = 0;
@@ -274,13 +299,22 @@ end_all(Storm *storm)
         carry_out(storm);
     }
     rig_give(rig, GCS, rig_changed(rig_view(2, 0, false)));
+    carry_out(storm);
     rig_give(rig, GCS, rig_changed(rig_view(3, 0, false)));
+    carry_out(storm);
     rig_register(rig, DRIVER, true);
+    carry_out(storm);
     rig_child(rig, DRIVER, "killed");
+    carry_out(storm);
+    while (storm->disk.orders->len > 0)
+        rig_disk_end(rig, &storm->disk, 0, MOB_DISK_OK);
     check(storm);
+    cr_assert_eq(storm->disk.files->len, 0);
     MobNodeStats stats = rig_stats(rig);
     cr_assert_eq(stats.objects, 0);
     cr_assert_eq(stats.store_used, 0);
+    cr_assert_eq(stats.files + stats.spilled, 0);
+    cr_assert_eq(stats.disk_used, 0);
     cr_assert_eq(stats.leases_granted + stats.leases_waiting, 0);
     cr_assert_eq(stats.available.cpu, stats.total.cpu);
     cr_assert_eq(stats.workers, 0);
@@ -290,12 +324,14 @@ end_all(Storm *storm)
 static void
 blow(uint64_t seed)
 {
-    static void (*const acts[])(Storm *) = {request, request, end_lease, end_lease,  locations,
-                                            chunk,   chunk,   from_peer, use_object, use_object,
-                                            work,    work,    misfortune};
+    static void (*const acts[])(Storm *) = {request, request, end_lease,  end_lease,  locations,
+                                            chunk,   chunk,   from_peer,  use_object, use_object,
+                                            work,    work,    misfortune, use_disk,   use_disk};
     Storm storm = {.state = seed, .spawned = g_array_new(false, false, sizeof(MobAddress))};
 
     rig_init(&storm.rig, 4, STORE, 2);
+    rig_disk_init(&storm.disk);
+    storm.rig.config.min_spilling_size = seed % 2 == 0 ? 100 : 1000000;
     storm.rig.config.chunk = 100;
     storm.rig.config.chunks_in_flight = 2;
     storm.rig.config.gcs_reconnect = 1000 * MOB_SECOND;
@@ -308,6 +344,7 @@ blow(uint64_t seed)
     cr_assert(!storm.gone);
     end_all(&storm);
     rig_clear(&storm.rig);
+    rig_disk_clear(&storm.disk);
     g_array_unref(storm.spawned);
 }
 

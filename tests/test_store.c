@@ -44,7 +44,7 @@ Test(store, makes_room_from_the_copy_that_was_used_longest_ago)
     mob_store_remove(&store, old);
     mob_store_make_primary(&store, young);
     cr_assert_eq(store.used, 60);
-    cr_assert_eq(store.evictable, 0);
+    cr_assert_eq(store.idle.bytes, 0);
     mob_store_touch(&store, primary);
     cr_assert_null(mob_store_victim(&store, 100));
     mob_store_clear(&store);

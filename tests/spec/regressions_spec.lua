@@ -81,7 +81,7 @@ describe("what an attempt leaves behind", function()
   end)
 
   it("goes when one of its results did not fit into the store", function()
-    local c = cluster { nodes = { head = { cpus = 0 }, n1 = { store = "400KB" } },
+    local c = cluster { nodes = { head = { cpus = 0 }, n1 = { store = "400KB", disk = "1KB" } },
                         config = { store_full_grace = "10ms" } }
     local job = c:submit(function(m)
       local map = m.remote("map", function(bytes) return m.bytes(bytes, 1), m.bytes(bytes, 2) end,
@@ -97,7 +97,7 @@ describe("what an attempt leaves behind", function()
     run_until_quiet(c)
     nothing_is_left(c)
     c:run { until_done = job, drain = true }
-    assert.are.equal("ObjectStoreFullError", job:result())
+    assert.are.equal("OutOfDiskError", job:result())
   end)
 
   it("goes when who registered a borrower died before it could say so", function()
@@ -265,12 +265,12 @@ end)
 
 describe("a process that is busy with a probe", function()
   it("is not at rest when something else waits behind it", function()
-    local c = cluster { nodes = { head = { cpus = 0 }, n1 = { store = "400KB" } },
+    local c = cluster { nodes = { head = { cpus = 0 }, n1 = { store = "400KB", disk = "1KB" } },
                         config = { cost_node = "5ms", health_misses = 4,
                                    store_full_grace = "1502ms" } }
     local job = program(c, "overfull", B)
     c:run { until_done = job, limit = "10s", drain = true }
-    assert.are.equal("ObjectStoreFullError", job:result())
+    assert.are.equal("OutOfDiskError", job:result())
   end)
 end)
 

@@ -204,7 +204,7 @@ function P.remade(bytes)
   return n
 end
 
--- The store has room for one of them.
+-- The store has room for one of them, and the disk for none.
 function P.overfull(bytes)
   local x = make.remote(bytes, 1)
   m.wait { x }

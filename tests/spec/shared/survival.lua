@@ -49,7 +49,7 @@ S.messages = {
 -- they have, and a store may be too small for what waits.
 local licensed = {
   OwnerDiedError = true, ObjectLostError = true, ObjectReconstructionFailedError = true,
-  TaskUnschedulableError = true, ObjectStoreFullError = true,
+  TaskUnschedulableError = true, ObjectStoreFullError = true, OutOfDiskError = true,
 }
 
 local function root_name(err)
@@ -74,6 +74,7 @@ function S.nothing_is_left(c)
   for n in c.state.nodes { alive = true } do
     if n.leases then -- its manager is there to be asked
       assert.are.equal(0, n.used, "bytes in the store of " .. n.name)
+      assert.are.equal(0, n.files, "files on the disk of " .. n.name)
       assert.are.equal(0, n.leases, "leases of " .. n.name)
       assert.are.equal(0, n.waiting, "leases that wait at " .. n.name)
     end
