@@ -50,7 +50,7 @@ end
 
 local c, job = run(3)
 assert.error_is(job, "ObjectReconstructionFailedError")
-assert.matches("retries of its task are used up", job:error():report())
+assert.are.equal("retries_used_up", job:error().cause.reason)
 assert.are.equal(4, c:attempts "T1")
 assert.are.equal(2, c.state.objects.O1.times_lost)
 print("three retries: " .. job:error():report())

@@ -52,7 +52,7 @@ local function run(title, how, lose)
   while err and err.cause do err = err.cause end
   print(string.format("%-42s again: %-8s %s", title, #again > 0 and table.concat(again, " ") or "-",
     err and err.message or job:result() .. " bytes"))
-  return c, job, again
+  return c, job, again, err and err.reason
 end
 
 local c, job, again = run("returned, and its machine is lost", "returned", function(c)
@@ -70,10 +70,12 @@ end)
 assert.are.equal(BYTES, job:result())
 assert.are.same({ "T1" }, again)
 
-c, job, again = run("put, and its copy is lost as well", "put", function(c)
+local reason
+c, job, again, reason = run("put, and its copy is lost as well", "put", function(c)
   c:evict("P1", "head")
   c:kill "n1"
 end)
 assert.error_is(job, "ObjectReconstructionFailedError")
+assert.are.equal("put", reason)
 assert.matches("P1 is a put", job:error():report())
 assert.are.same({}, again, "there is nothing to make it from")
