@@ -123,6 +123,12 @@ mob_free_on_call(MobStep *step, const MobCall *call)
         else if (!mob_worker_is_dead(worker, ref->owner) && is_first_of_owner(call->refs, i))
             free_borrowed(step, call->refs, i, call->ref_count);
     }
+    for (uint32_t i = 0; i < call->ref_count;
+         i++) { /* a program in C may name what it has dropped */
+        MobRow *row = mob_row_find(worker, call->refs[i].id);
+        if (row != NULL)
+            mob_row_settle(step, row);
+    }
     mob_calls_resume(step, (MobAnswer){0});
 }
 

@@ -94,7 +94,10 @@ mob_pin_on_call(MobStep *step, const MobCall *call)
     MobExec *exec = &worker->exec;
     MobRow *row = mob_row_received(step, &call->refs[0]);
 
-    if (mob_worker_is_dead(worker, row->ref.owner)) {
+    if (row->local == 0) { /* a program in C may name what it has dropped */
+        mob_calls_resume(step, (MobAnswer){.fault = mob_object_freed_fault(step, row)});
+        mob_row_settle(step, row);
+    } else if (mob_worker_is_dead(worker, row->ref.owner)) {
         mob_calls_resume(step, (MobAnswer){.fault = mob_worker_lost(step, MOB_LOST_OWNER_DEAD,
                                                                     &row->ref, NULL)});
     } else if (worker->driver) {

@@ -392,6 +392,28 @@ Test(worker_lost, a_reference_that_was_written_down_stays_when_the_body_drops_it
     cr_assert_eq(rig_stats(&rig).tasks_pending, 1, "it is made again like any other");
 }
 
+Test(worker_lost, what_a_program_has_dropped_can_be_freed_or_pinned_and_leaves_nothing_behind)
+{
+    for (int borrowed = 0; borrowed < 2; borrowed++) {
+        g_auto(Rig) rig;
+        MobRef ref = A;
+        if (borrowed) {
+            rig_work(&rig);
+            rig_begin(&rig, DRIVER, ARGS(by_value(HOLDING(10, ref))));
+        } else {
+            rig_drive(&rig);
+            ref = load(&rig, "f", 3, NO_ARGS, W2);
+        }
+        rig_drop(&rig, ref);
+        cr_counts(&rig, ref, "gone");
+        free_by_hand(&rig, ref);
+        cr_counts(&rig, ref, "gone");
+        rig_call(&rig, (MobCall){.kind = MOB_CALL_PIN, .refs = &ref, .ref_count = 1});
+        rig_is_error(rig_answer(&rig)->fault, MOB_FAULT_OBJECT_LOST, "nobody held a reference");
+        cr_counts(&rig, ref, "gone");
+    }
+}
+
 Test(worker_lost, a_task_pins_with_the_driver_and_goes_on_when_that_has_answered)
 {
     for (int dies = 0; dies < 2; dies++) {
