@@ -92,8 +92,9 @@ recover_arg(MobStep *step, const MobRef *ref)
 {
     MobRow *row = mob_object_is(ref->id) ? mob_row_find(step->worker, ref->id) : NULL;
 
-    if (row == NULL || !row->owned || (mob_row_is_available(row) && !mob_free_take_back(step, row)))
-        return;
+    if (row == NULL || !row->owned || row->state == MOB_ROW_PENDING ||
+        (mob_row_is_available(row) && !mob_free_take_back(step, row)))
+        return; /* what a task was lent may not have been made yet */
     if (row->lost == 0)
         row->lost = step->input->event; /* it was freed, and is wanted again */
     mob_recover_later(step, row);

@@ -85,12 +85,26 @@ comes_again(MobCheck *check, const MobEvent *event, const Moved *moved)
 {
     const MobChunk *chunk = mob_chunk(event->input->msg);
 
-    if (check->disturbed || moved->slow || !mob_address_eq(moved->source, event->input->from))
+    if (check->disturbed || moved->slow || moved->late ||
+        !mob_address_eq(moved->source, event->input->from))
         return;
     mob_check_fail(check, "I35", "a copy is sent once",
                    "%s is sent the piece at %" G_GUINT64_FORMAT " of %s twice",
                    mob_check_process_name(check, event->process), chunk->offset,
                    mob_check_object_name(check, chunk->object));
+}
+
+/* Who gives a get up and begins anew may be sent what was on its way meanwhile;
+ * whoever sends it learns of both a moment later. */
+static void
+on_chunk_received(MobCheck *check, const MobEvent *event)
+{
+    const MobChunkReceived *answer = mob_chunk_received(event->input->msg);
+    Moved *moved =
+        mob_check_moved(check, answer->object, (MobNodeId){event->input->from.node}, false);
+
+    if (moved != NULL && answer->enough && moved->received < moved->size)
+        moved->stopped = answer->push;
 }
 
 /* Every piece that comes is counted, wanted or not: it may have been asked for
@@ -109,6 +123,7 @@ on_chunk(MobCheck *check, const MobEvent *event)
     bool wanted = mob_node_find_fetch(node, chunk->object, &fetch) && fetch.active;
     if (moved->got == NULL || moved->size != chunk->size || moved->hash != chunk->hash)
         begin(moved, chunk->size, chunk->hash);
+    moved->late = moved->late || (moved->stopped != 0 && chunk->push == moved->stopped);
     if (moved->copied || (wanted && has_piece(moved, index) && fetch.received == moved->taken))
         comes_again(check, event, moved);
     if (fetch.received > moved->taken)
@@ -185,6 +200,9 @@ mob_check_moves_message(MobCheck *check, const MobEvent *event)
     case MOB_MSG_CHUNK:
         on_chunk(check, event);
         break;
+    case MOB_MSG_CHUNK_RECEIVED:
+        on_chunk_received(check, event);
+        break;
     case MOB_MSG_OBJECT_MOVED:
         on_object_moved(check, event);
         break;
@@ -252,5 +270,5 @@ mob_check_move_note(MobCheck *check, const MobEvent *event, const MobNote *note)
     if (note->kind == MOB_NOTE_OBJECT_EVICTED)
         on_evicted(check, event, note, moved);
     if (moved != NULL)
-        moved->copied = moved->primary = moved->slow = false;
+        moved->copied = moved->primary = moved->slow = moved->late = false;
 }

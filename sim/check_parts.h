@@ -67,6 +67,8 @@ typedef struct {
     MobAddress source; /* the node that was asked for it last */
     MobTime last_at;   /* it was asked for, or a piece of it came */
     bool slow;         /* it was asked for again, because nothing came for long */
+    uint64_t stopped;  /* the push that the node has said is enough, as its sender knows; 0: none */
+    bool late;         /* a piece of that push came after all, and it is asked for again */
     bool copied;       /* it has come whole and is there still */
     bool primary;      /* as of the event before */
     uint64_t told;     /* the event at which its owner heard of this copy; 0: it has not */

@@ -332,6 +332,16 @@ describe("a task", function()
     assert.are.equal(2, c:attempts("T2"))
   end)
 
+  it("runs again though what it was lent is not there yet", function()
+    local c = cluster()
+    local job = program(c, "lent_early", B)
+    c:once("output", { text = "kill\n" }, function() c:evict("O2", "n1") end)
+    c:run { until_done = job, limit = "10s" }
+    assert.are.equal(7, job:result())
+    assert.are.equal(1, c:attempts("T1"))
+    assert.are.equal(2, c:attempts("T2"))
+  end)
+
   it("borrows no longer than it needs to", function()
     local c = cluster()
     local job = program(c, "handed_on")

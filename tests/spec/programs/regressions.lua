@@ -267,6 +267,19 @@ function P.lent_again(bytes)
   return m.get(y).n
 end
 
+-- What it was lent is being made, when it has to run again.
+local ignore = m.remote("ignore", function(_, bytes) return { n = 1, data = m.bytes(bytes) } end,
+  { max_retries = -1 })
+local slow = m.remote("slow", function(n) m.compute("30ms") return { n = n } end)
+
+function P.lent_early(bytes)
+  local x = slow.remote(6)
+  local y = ignore.options(on "n1").remote({ x }, bytes)
+  m.wait { y }
+  print "kill"
+  return m.get(x).n + m.get(y).n
+end
+
 -- It ends while a task of its own still looks for what it has handed on; the
 -- value comes before the owner says that it knows of the new borrower.
 local say = m.remote("say", function(v) return v.n end)
