@@ -337,7 +337,7 @@ describe("a task", function()
     local job = program(c, "lent_early", B)
     c:once("output", { text = "kill\n" }, function() c:evict("O2", "n1") end)
     c:run { until_done = job, limit = "10s" }
-    assert.are.equal(7, job:result())
+    assert.are.equal(8, job:result())
     assert.are.equal(1, c:attempts("T1"))
     assert.are.equal(2, c:attempts("T2"))
   end)

@@ -275,9 +275,10 @@ local slow = m.remote("slow", function(n) m.compute("30ms") return { n = n } end
 function P.lent_early(bytes)
   local x = slow.remote(6)
   local y = ignore.options(on "n1").remote({ x }, bytes)
+  local z = take.options(near "n2").remote({ x }, 10)
   m.wait { y }
   print "kill"
-  return m.get(x).n + m.get(y).n
+  return m.get(y).n + m.get(z).n
 end
 
 -- It ends while a task of its own still looks for what it has handed on; the
