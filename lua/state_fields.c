@@ -78,21 +78,28 @@ get_stats(MobScene *scene, const MobStateNode *node, MobNodeStats *stats)
     return process != NULL;
 }
 
+/* Bytes of copies in memory or on the disk of a node, as far as was heard. */
+static uint64_t
+heard_of(const MobScene *scene, const MobStateNode *node, bool on_disk)
+{
+    uint64_t bytes = 0;
+
+    for (guint i = 0; i < scene->state->copies->len; i++) {
+        const MobStateCopy *copy = scene->state->copies->pdata[i];
+        if (node->alive && copy->to == 0 && copy->node.v == node->node.v &&
+            copy->on_disk == on_disk)
+            bytes += copy->object->size;
+    }
+    return bytes;
+}
+
 /* Bytes in the store: what the node says, else what was heard of its copies. */
 uint64_t
 mob_store_used(MobScene *scene, const MobStateNode *node)
 {
     MobNodeStats stats;
-    uint64_t used = 0;
 
-    if (get_stats(scene, node, &stats))
-        return stats.store_used;
-    for (guint i = 0; i < scene->state->copies->len; i++) {
-        const MobStateCopy *copy = scene->state->copies->pdata[i];
-        if (node->alive && copy->to == 0 && copy->node.v == node->node.v)
-            used += copy->object->size;
-    }
-    return used;
+    return get_stats(scene, node, &stats) ? stats.store_used : heard_of(scene, node, false);
 }
 
 static void
@@ -126,6 +133,8 @@ push_disk(lua_State *lua, MobScene *scene, const MobStateNode *node, bool files)
 
     if (get_stats(scene, node, &stats))
         lua_pushinteger(lua, files ? (lua_Integer)stats.files : (lua_Integer)stats.disk_used);
+    else if (!files)
+        lua_pushinteger(lua, (lua_Integer)heard_of(scene, node, true));
     else
         lua_pushnil(lua);
 }
