@@ -202,6 +202,8 @@ on_event(MobWatcher *watcher, const MobEvent *event)
         mob_check_node(check, process);
     else if (event->role == MOB_ROLE_WORKER || event->role == MOB_ROLE_DRIVER)
         mob_check_worker(check, process);
+    if (event->role == MOB_ROLE_WORKER || event->role == MOB_ROLE_DRIVER)
+        mob_check_refs_event(check, event, process);
 }
 
 /* --- life --- */
@@ -219,7 +221,7 @@ mob_check_new(MobWorld *world, const MobState *state, const MobConfig *config)
     MobTable **tables[] = {&check->known,   &check->tasks,   &check->functions, &check->runs,
                            &check->pending, &check->brought, &check->outers,    &check->inners,
                            &check->moved,   &check->leases,  &check->conns,     &check->deaths,
-                           &check->by_hand};
+                           &check->by_hand, &check->told};
 
     check->watcher = (MobWatcher){
         .wanted = MOB_WANT(TASK_SUBMITTED) | MOB_WANT(TASK_LEASED) | MOB_WANT(TASK_RUNNING) |
@@ -228,9 +230,10 @@ mob_check_new(MobWorld *world, const MobState *state, const MobConfig *config)
                   MOB_WANT(OBJECT_RECOVERED) | MOB_WANT(OBJECT_LOST) | MOB_WANT(OBJECT_FAILED) |
                   MOB_WANT(OBJECT_FREED) | MOB_WANT(OBJECT_COPIED) | MOB_WANT(OBJECT_SPILLED) |
                   MOB_WANT(OBJECT_EVICTED) | MOB_WANT(OBJECT_DELETED) | MOB_WANT(OBJECT_COPY_LOST) |
-                  MOB_WANT(REF_ADDED) | MOB_WANT(LEASE_GRANTED) | MOB_WANT(LEASE_SPILLED) |
-                  MOB_WANT(LEASE_RETURNED) | MOB_WANT(NODE_DECLARED_DEAD) | MOB_WANT(NODE_LEFT) |
-                  MOB_WANT(WORKER_DIED) | MOB_WANT(FAULT),
+                  MOB_WANT(REF_ADDED) | MOB_WANT(REF_BORROWED) | MOB_WANT(REF_DROPPED) |
+                  MOB_WANT(LEASE_GRANTED) | MOB_WANT(LEASE_SPILLED) | MOB_WANT(LEASE_RETURNED) |
+                  MOB_WANT(NODE_DECLARED_DEAD) | MOB_WANT(NODE_LEFT) | MOB_WANT(WORKER_DIED) |
+                  MOB_WANT(FAULT),
         .event = on_event,
         .died = mob_check_proc_died};
     check->world = world;
@@ -248,8 +251,8 @@ mob_check_free(MobCheck *check)
 {
     if (check == NULL)
         return;
-    MobTable *plain[] = {check->known,  check->tasks,  check->pending,
-                         check->outers, check->leases, check->conns};
+    MobTable *plain[] = {check->known,  check->tasks, check->pending, check->outers,
+                         check->leases, check->conns, check->told};
     for (size_t i = 0; i < G_N_ELEMENTS(plain); i++)
         mob_table_free_full(plain[i], g_free);
     mob_table_free_full(check->functions, unref_text);

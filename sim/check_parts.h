@@ -8,6 +8,7 @@
  *     check_disk.c     spilled copies and the files they are in
  *     check_owners.c   workers: counts, rows, and whom they must not believe
  *     check_deaths.c   who is dead, who knows it, and what that forbids
+ *     check_refs.c     references: what holders tell of them is what they count
  *     check_rest.c     a cluster at rest; answers
  *
  * Each keeps its own tables here. All of them see an event after the step and
@@ -111,6 +112,7 @@ struct MobCheck {
     MobTable *runs;      /* worker -> RunSeen, owned */
     MobTable *pending;   /* owner -> uint32_t, owned: its tasks that have not ended */
     MobTable *brought;   /* process and object -> itself: references that came by message */
+    MobTable *told;      /* process and object -> Told in check_refs.c, owned */
     MobTable *outers;    /* object -> Outer, owned */
     MobTable *inners;    /* object -> GArray of Inner in check_objects.c, owned */
     MobTable *moved;     /* object and node -> Moved, owned */
@@ -192,6 +194,10 @@ void mob_check_disk_at_rest(MobCheck *check, const MobProcess *node, const char 
 void mob_check_worker(MobCheck *check, const MobProcess *worker);
 /* A task of @owner has come to be (1) or ended (-1). */
 void mob_check_pending(MobCheck *check, MobAddress owner, int by);
+
+/* --- check_refs.c --- */
+
+void mob_check_refs_event(MobCheck *check, const MobEvent *event, const MobProcess *process);
 
 /* --- check_deaths.c --- */
 

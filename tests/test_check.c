@@ -429,6 +429,11 @@ forgets_nested(MobProcess *self, const MobInput *input, MobOutbox *out)
             MobRow *inner = mob_row_find(step.worker, row->more->nested.items[0].id);
             mob_ref_clear(&row->more->nested.items[--row->more->nested.count]);
             inner->contained--;
+            lie(out, (MobNote){.kind = MOB_NOTE_REF_DROPPED,
+                               .object = inner->ref.id,
+                               .owner = inner->ref.owner,
+                               .to = self->address,
+                               .reason = "nested"});
             mob_row_settle(&step, inner);
             return;
         }
@@ -457,8 +462,38 @@ knows_too_much(MobProcess *self, const MobInput *input, MobOutbox *out)
                            .reason = "local"});
 }
 
+/* It holds the object, but not for what it says. */
+static void
+tells_of_another(MobProcess *self, const MobInput *input, MobOutbox *out)
+{
+    go_on(self, input, out);
+    const MobNote *note = find_note(out, MOB_NOTE_TASK_SUBMITTED);
+    if (note != NULL)
+        lie(out, (MobNote){.kind = MOB_NOTE_REF_ADDED,
+                           .object = mob_object_return(note->spec->id, 1),
+                           .path = note->spec->path,
+                           .owner = note->spec->owner,
+                           .to = self->address,
+                           .reason = "argument"});
+}
+
+static void
+tells_of_an_end(MobProcess *self, const MobInput *input, MobOutbox *out)
+{
+    go_on(self, input, out);
+    const MobNote *note = find_note(out, MOB_NOTE_TASK_SUBMITTED);
+    if (note != NULL)
+        lie(out, (MobNote){.kind = MOB_NOTE_REF_DROPPED,
+                           .object = mob_object_return(note->spec->id, 1),
+                           .owner = note->spec->owner,
+                           .to = self->address,
+                           .reason = "borrowed"});
+}
+
 Test(check, a_reference_counts_and_is_never_made_up)
 {
+    expect("S1", "that it does not count", &(Plot){main_small, .worker = tells_of_another});
+    expect("S1", "of which it has not told", &(Plot){main_small, .worker = tells_of_an_end});
     expect("I5", "still holds it", &(Plot){main_lends, .worker = forgets_borrowed});
     expect("I17", "O1 mentions it", &(Plot){main_holds_outer, .worker = forgets_nested});
     expect("I16", "which nobody has given to it", &(Plot){main_small, .worker = knows_too_much});
