@@ -361,6 +361,7 @@ body_free(MobBody *base)
     free_array(body->asked);
     g_queue_clear_full(&body->outputs, (GDestroyNotify)mob_str_unref);
     g_free(body->results);
+    mob_lua_env_leave(body->env);
     g_free(body);
 }
 
@@ -376,6 +377,7 @@ mob_lua_body_new(MobLuaEnv *env, const MobBodyContext *context, const MobArgs *a
     body->context = *context;
     body->args = mob_args_ref((MobArgs *)args);
     body->number = ++env->bodies;
+    env->living++;
     body->now = context->now;
     body->call.timeout = MOB_TIME_NEVER;
     if (env->broken == NULL)

@@ -307,3 +307,19 @@ mob_lua_env_free(MobLuaEnv *env)
     g_free(env->broken);
     g_free(env);
 }
+
+void
+mob_lua_env_drop(MobLuaEnv *env)
+{
+    env->dropped = true;
+    if (env->living == 0)
+        mob_lua_env_free(env);
+}
+
+void
+mob_lua_env_leave(MobLuaEnv *env)
+{
+    g_assert(env->living > 0);
+    if (--env->living == 0 && env->dropped)
+        mob_lua_env_free(env);
+}

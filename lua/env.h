@@ -52,6 +52,8 @@ struct MobLuaEnv {
     char *broken;      /* why the program cannot be loaded */
     MobLuaBody *body;  /* the one that runs now, or NULL */
     uint32_t bodies;   /* so far */
+    uint32_t living;   /* of those: not freed yet */
+    bool dropped;      /* its worker has ended: it goes with its last body */
     GArray *idle;      /* of MobLuaThread: coroutines to be used again */
     uint64_t chance;   /* what m.random mixes in, drawn once */
     bool has_chance;
@@ -139,6 +141,11 @@ const char *mob_lua_env_text(const MobLuaEnv *env, const char *path, size_t *len
 MobLuaEnv *mob_lua_env_new(const MobLuaLoaderOptions *options, MobStr *bundle_id, MobValue *bundle,
                            const MobLuaReader *files, const char *path);
 void mob_lua_env_free(MobLuaEnv *env);
+/* Frees it as soon as it has no bodies: workers of two clusters that one scenario makes have
+ * the same addresses, and one of them may end while the other's body is in the middle. */
+void mob_lua_env_drop(MobLuaEnv *env);
+/* A body of it is freed. */
+void mob_lua_env_leave(MobLuaEnv *env);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MobLuaEnv, mob_lua_env_free)
 
 /* --- assigned.c --- */

@@ -20,7 +20,7 @@ free_envs(void *data)
 static void
 free_env(void *data)
 {
-    mob_lua_env_free(data);
+    mob_lua_env_drop(data);
 }
 
 static GPtrArray *

@@ -63,6 +63,24 @@ LC_ALL=C "$mobula" run good.lua >out 2>err
 ! LC_ALL=C grep -q '[^ -~	]' err || problem "not ASCII in an ASCII locale"
 ends "glyphs and colours follow the terminal"
 
+cat >two.lua <<'END'
+local sim = require "mobula.sim"
+local function program(m) m.sleep("1s") return 1 end
+local a, b = sim.cluster { nodes = 2 }, sim.cluster { nodes = 2 }
+a:submit(program)
+b:submit(program)
+a:run { until_time = "50ms" }
+b:run { until_time = "50ms" }
+a:kill "driver"
+a:run { until_time = "60ms" }
+b:run { until_time = "60ms" }
+assert.are.equal(1, 2)
+END
+run 1 run two.lua
+says "two.lua:11: expected 1, got 2"
+says_no_nonsense
+ends "of two clusters one may end while programs of the other run"
+
 mkdir quiet && cd quiet || exit 1
 run 0 run ../good.lua -q
 leaves_no runs
