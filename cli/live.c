@@ -171,7 +171,9 @@ places_cell(const Writer *writer, const MobStateObject *object)
             continue;
         g_string_append_printf(text, "%s%s%s", text->len > 0 ? ", " : "",
                                mob_state_node_name(writer->live->state, copy->node),
-                               copy->primary ? " (primary)" : "");
+                               !copy->primary  ? ""
+                               : copy->on_disk ? " (primary, on disk)"
+                                               : " (primary)");
     }
     mob_rows_text(writer->rows, text->str);
 }
@@ -234,7 +236,7 @@ copy_row(const Writer *writer, const void *item)
     mob_rows_text(writer->rows, copy->object->name);
     mob_rows_text(writer->rows, mob_state_node_name(writer->live->state, copy->node));
     mob_rows_text(writer->rows, copy->primary ? "primary" : "copy");
-    mob_rows_text(writer->rows, "store");
+    mob_rows_text(writer->rows, copy->on_disk ? "disk" : "memory");
     mob_rows_number(writer->rows, copy->from_at);
     mob_rows_maybe(writer->rows, copy->to != 0, copy->to_at);
     mob_rows_text(writer->rows, copy->end_why);

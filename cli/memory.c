@@ -115,8 +115,9 @@ add_row(MobRows *into, const Held *held, const Objects *objects)
     const MobRows *rows = held->rows;
     bool pin = strcmp(rows->noun->name, "copies") == 0;
     guint object = find_object(objects, mob_rows_get(rows, held->row, "object"));
+    bool on_disk = pin && strcmp(mob_rows_get(rows, held->row, "place"), "disk") == 0;
     g_autofree char *store = pin ? g_strdup_printf("%s %s", mob_rows_get(rows, held->row, "node"),
-                                                   mob_rows_get(rows, held->row, "place"))
+                                                   on_disk ? "disk" : "store")
                                  : NULL;
 
     copy_cell(into, rows, held->row, "object");

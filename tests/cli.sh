@@ -372,7 +372,7 @@ prints "on          head (primary), n1"
 prints "made at     held.lua:10"
 prints "lineage     O1 ← T1"
 prints "rebuildable yes, T1 runs again (retries: 3 of 3 left)"
-grep -q "^O1      head  primary  store" out || problem "no primary copy"
+grep -q "^O1      head  primary  memory" out || problem "no primary copy"
 grep -q "^O1      driver   argument  T2" out || problem "T2 does not use it"
 run 0 get objects P1 --at 8ms
 prints "rebuildable no, P1 is a put, no task makes it"

@@ -98,7 +98,7 @@ ends "the numbers of memory, list and summary agree with each other"
 run 0 get objects P1
 prints "made at     holds.lua:12"
 prints "rebuildable no, P1 is a put, no task makes it"
-grep -q "^P1 .*  primary  store" out || problem "no primary copy"
+grep -q "^P1 .*  primary  memory" out || problem "no primary copy"
 grep -q "^P1      driver  *nested  *P2" out || problem "P2 does not mention it"
 run 0 get objects O1
 prints "lineage     O1 ← T1"
