@@ -94,7 +94,8 @@
     " FROM objects b LEFT JOIN procs o ON o.proc = b.owner" \
     " LEFT JOIN events e ON e.run = ?1 AND (e.seq, e.n) = (SELECT l.seq, l.n FROM events l" \
     "  WHERE l.run = ?1 AND l.obj = b.obj AND l.seq <= ?2 AND l.kind IN ('object.created'," \
-    "  'object.recovered', 'object.failed', 'object.freed') ORDER BY l.seq DESC, l.n DESC LIMIT 1)" \
+    "  'object.recovered', 'object.failed', 'object.freed')" \
+    "  ORDER BY l.seq DESC, l.n DESC LIMIT 1)" \
     " WHERE b.run = ?1 AND (?4 OR EXISTS (SELECT 1 FROM events k WHERE k.run = ?1" \
     "  AND k.obj = b.obj AND k.seq <= ?2)) ORDER BY b.n"
 

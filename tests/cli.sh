@@ -366,7 +366,7 @@ cmp -s sorted out || problem "not what c.state.refs had: $(diff sorted out | hea
 [ "$(wc -l <sorted)" -gt 30 ] || problem "too few references to compare"
 ends "at a moment a run's references are those that c.state.refs had then"
 
-run 0 get objects O1 --at 8ms
+run 0 get objects O1 --at 8ms --run runs/held
 prints "state       SEALED"
 prints "on          head (primary), n1"
 prints "made at     held.lua:10"
@@ -374,16 +374,16 @@ prints "lineage     O1 ← T1"
 prints "rebuildable yes, T1 runs again (retries: 3 of 3 left)"
 grep -q "^O1      head  primary  memory" out || problem "no primary copy"
 grep -q "^O1      driver   argument  T2" out || problem "T2 does not use it"
-run 0 get objects P1 --at 8ms
+run 0 get objects P1 --at 8ms --run runs/held
 prints "rebuildable no, P1 is a put, no task makes it"
-run 0 get objects O3 --at 8ms
+run 0 get objects O3 --at 8ms --run runs/held
 prints "rebuildable no, its value is kept by its owner, driver, and goes with it alone"
-run 0 get objects O2 --at 8ms --json
+run 0 get objects O2 --at 8ms --run runs/held --json
 prints '{"type":"rebuildable","object":"O2","ok":true,"why":"T2 is to make it"}'
 run 0 get objects O1 --run runs/held
 prints "rebuildable no"
 prints "freed"
-run 2 get objects O9 --at 8ms
+run 2 get objects O9 --at 8ms --run runs/held
 says "there is no object O9 among 6; mobula list objects names them"
 run 0 run "$source/scenarios/kill-task-2.lua"
 run 0 get objects O1 --at 20ms
@@ -399,6 +399,29 @@ grep -q "^n1    DEAD" out || problem "n1 is dead"
 run 0 list workers --at 9ms
 grep -q "^n1/w[01]  *worker  RUNNING  *T2" out || problem "T2 runs"
 ends "get objects tells who holds an object and whether it can be made again"
+
+cat >spills.lua <<'END'
+local sim = require "mobula.sim"
+local c = sim.cluster { nodes = { head = { cpus = 1, store = "10MiB" } } }
+local job = c:submit(function(m)
+  local a, b, c = m.put(m.bytes("4MiB")), m.put(m.bytes("4MiB")), m.put(m.bytes("4MiB"))
+  m.sleep("300ms")
+  local n = #m.get(a)
+  m.sleep("300ms")
+  return n
+end)
+c:run { until_done = job }
+END
+run 0 run spills.lua
+run 0 memory --at 200ms -f kind=primary
+grep -q "^P1      4.0 MiB  primary  head disk  " out || problem "P1 is not on disk"
+grep -q "^P3      4.0 MiB  primary  head store  " out || problem "P3 is not in the store"
+run 0 get objects P1 --at 200ms
+prints "on          head (primary, on disk)"
+grep -q "^P1      head  primary  disk  " out || problem "its copy is not on disk"
+run 0 list copies --at 600ms
+grep -q "^P1      head  primary  memory  " out || problem "P1 has not come back"
+ends "a copy that was spilled is shown on disk until it is restored"
 
 mkdir fresh && cd fresh || exit 1
 run 0 new program p
