@@ -63,6 +63,20 @@ measure(const MobNode *node, MobLease *lease)
     return true;
 }
 
+/* Whether it is known that one of them is nowhere at present. Who comes when that
+ * is known already is told of it by nobody else. */
+static bool
+is_nowhere(const MobNode *node, const MobLease *lease)
+{
+    for (uint32_t i = 0; i < lease->arg_count; i++) {
+        const MobFetch *fetch = mob_fetches_get(&node->fetches, lease->args[i].ref.id);
+        if (!lease->args[i].here && fetch != NULL && fetch->answered &&
+            fetch->stage == MOB_FETCH_LOOKING && !mob_fetch_is_located(fetch))
+            return true;
+    }
+    return false;
+}
+
 static void
 pin(MobNode *node, MobLeaseArg *arg)
 {
@@ -119,8 +133,11 @@ mob_node_admit(MobNode *node, const MobInput *in, MobOutbox *out)
         if (lease->admitted)
             continue;
         look_again(node, lease, out);
-        if (!measure(node, lease))
+        if (!measure(node, lease)) {
+            if (is_nowhere(node, lease))
+                mob_node_stall(node, lease, out);
             continue;
+        }
         mob_leases_stall(&node->leases, lease, false);
         if (!is_within_share(node, lease))
             break; /* in turn, or a large one would never come to it */

@@ -136,7 +136,7 @@ dump_leases(const MobNode *node, GString *into)
                                    lease->missing, lease->arg_count);
         if (lease->worker != NULL)
             dump_address(lease->worker->address, into);
-        g_string_append(into, lease->blocked ? " blocked\n" : "\n");
+        g_string_append(into, lease->blocked ? " blocked\n" : lease->stalled ? " stalled\n" : "\n");
     }
 }
 

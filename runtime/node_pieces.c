@@ -18,6 +18,15 @@ may_hand_on(const MobFetch *fetch, const MobPull *pull)
            fetch->rank != 0 && fetch->rank < pull->rank && fetch->hash == pull->hash;
 }
 
+/* It is to go, and nobody may want it. What a fault takes away while somebody has
+ * it pinned is here as long as that lasts, and others may wait for it who hold
+ * what that one waits for. */
+static bool
+is_unwanted(const MobCopy *copy)
+{
+    return copy->doomed && copy->why != MOB_DROP_FAULT;
+}
+
 /* Whether what @pull asks for is here or comes, and what is to be sent of it. */
 static bool
 find_pushed(const MobNode *node, const MobPull *pull, MobPushed *what)
@@ -26,7 +35,7 @@ find_pushed(const MobNode *node, const MobPull *pull, MobPushed *what)
     MobCopy *copy = mob_store_get(&node->store, pull->object.id);
     bool sealed = copy != NULL && mob_copy_is_kept(copy);
 
-    if (copy == NULL || copy->doomed || !(sealed || may_hand_on(fetch, pull)))
+    if (copy == NULL || is_unwanted(copy) || !(sealed || may_hand_on(fetch, pull)))
         return false;
     *what = (MobPushed){.copy = copy, .fetch = sealed ? NULL : fetch};
     if (copy->hash == pull->hash && pull->offset < copy->size &&

@@ -341,6 +341,18 @@ Test(node_objects, leases_whose_arguments_are_to_be_made_keep_nobody_back)
     cr_assert_eq(reply->lease.number, 2);
 }
 
+/* Its news came before it, and nobody tells them again. */
+Test(node_objects, a_lease_that_comes_when_its_argument_is_known_to_be_nowhere_keeps_nobody_back)
+{
+    g_auto(Rig) rig;
+    rig_init(&rig, 1, 1000, 0);
+    rig_give(&rig, DRIVER, request_with_arg(1, 1));
+    rig_locations(&rig, OTHER, 1, 0, 0, 0);
+    rig_give(&rig, DRIVER, request_with_arg(2, 1));
+    rig_give(&rig, DRIVER, rig_request(DRIVER, 3, MOB_UNIT));
+    cr_assert_not_null(rig_effect(&rig, MOB_EFFECT_SPAWN, 0));
+}
+
 Test(node_objects, owners_pin_and_are_told_again_after_a_reset)
 {
     g_auto(Rig) rig;
