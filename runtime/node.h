@@ -54,7 +54,7 @@ typedef struct {
     bool durable;  /* and that is written */
     bool primary;
     uint32_t pins; /* by leases and reads */
-    uint32_t refs; /* references in its value */
+    uint32_t refs; /* references in its value; UINT32_MAX: it is on disk alone, nobody can say */
 } MobCopyInfo;
 
 /* Walks the copies in the store in a fixed order; *at starts at 0. */

@@ -46,7 +46,7 @@ mob_node_next_copy(const MobProcess *process, size_t *at, MobCopyInfo *info)
                           .durable = copy->durable,
                           .primary = copy->primary,
                           .pins = copy->pins + copy->reads,
-                          .refs = copy->value != NULL ? copy->value->ref_count : 0};
+                          .refs = copy->value != NULL ? copy->value->ref_count : UINT32_MAX};
     return true;
 }
 

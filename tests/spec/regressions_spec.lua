@@ -123,6 +123,16 @@ describe("recovery", function()
     assert.are.equal(7, job:result())
   end)
 
+  it("may make a value with other references, which goes to the disk", function()
+    local c = cluster { nodes = { head = { cpus = 0 }, n1 = {}, n2 = { store = "400KB" } } }
+    local job = program(c, "boxed_and_spilled", B)
+    c:once("output", { text = "kill\n" }, function() c:kill "n1" end)
+    run_until_quiet(c)
+    nothing_is_left(c)
+    c:run { until_done = job, drain = true }
+    assert.are.equal(10, job:result())
+  end)
+
   it("pins another copy when the one that was being pinned is lost too", function()
     local c = cluster { nodes = { head = { cpus = 0 }, n1 = {}, n2 = {}, n3 = { store = "700KB" } } }
     local job = program(c, "pinned", B)

@@ -40,6 +40,23 @@ function P.boxed_again(bytes)
   return n
 end
 
+-- It is made again where there is room for nothing else.
+function P.boxed_and_spilled(bytes)
+  local b = box.options(near "n1").remote(bytes)
+  m.wait { b }
+  print "kill"
+  m.sleep("100ms")
+  local more = { make.options(near "n2").remote(bytes, 1), make.options(near "n2").remote(bytes, 2) }
+  m.wait(more, { num_returns = 2 })
+  local r = m.get(b).r
+  local n = m.get(r).n + m.get(more[1]).n + m.get(more[2]).n
+  b:drop()
+  r:drop()
+  for i = 1, 2 do more[i]:drop() end
+  quiet()
+  return n
+end
+
 -- Three copies, and nothing that could make it again.
 local once = m.remote("once", function(bytes) return { n = 5, data = m.bytes(bytes) } end,
   { max_retries = 0 })
