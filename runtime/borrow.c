@@ -37,25 +37,6 @@ mob_borrow_token(MobWorker *worker, uint32_t count)
     return first;
 }
 
-static GArray *
-token_array(GArray **where)
-{
-    if (*where == NULL)
-        *where = g_array_new(FALSE, FALSE, sizeof(MobToken));
-    return *where;
-}
-
-static int
-find_token(const GArray *tokens, MobAddress registrar, uint64_t token)
-{
-    for (guint i = 0; tokens != NULL && i < tokens->len; i++) {
-        const MobToken *it = &g_array_index(tokens, MobToken, i);
-        if (it->token == token && mob_address_eq(it->registrar, registrar))
-            return (int)i;
-    }
-    return -1;
-}
-
 static void look_at_unverified(MobStep *step);
 
 /* --- the owner's side --- */
@@ -67,22 +48,20 @@ mob_borrow_add(MobStep *step, MobRow *row, MobAddress borrower, MobAddress regis
     if (mob_worker_is_dead(step->worker, borrower) ||
         mob_spans_has(step->worker->removed, mob_address_word(registrar), token))
         return; /* in the second case it was removed already, and this comes late */
-    GArray *tokens = token_array(&mob_row_more(row)->borrowers);
-    if (find_token(tokens, registrar, token) >= 0)
+    if (mob_tokens_find(step->worker, row, registrar, token) >= 0)
         return;
-    g_array_append_vals(
-        tokens, &(MobToken){.borrower = borrower, .registrar = registrar, .token = token}, 1);
+    mob_tokens_add(step->worker, row,
+                   (MobToken){.borrower = borrower, .registrar = registrar, .token = token});
     NOTE(step->out, REF_BORROWED, .object = row->ref.id, .path = row->ref.path,
          .owner = row->ref.owner, .to = borrower);
 }
 
 static void
-remove_at(MobStep *step, MobRow *row, guint at)
+remove_at(MobStep *step, MobRow *row, uint32_t at)
 {
-    GArray *tokens = row->more->borrowers;
-    MobToken gone = g_array_index(tokens, MobToken, at);
+    MobToken gone = mob_tokens_at(step->worker, row, at);
 
-    g_array_remove_index(tokens, at);
+    mob_tokens_remove(row, at);
     step->worker->doubts -= gone.doubtful;
     NOTE(step->out, REF_DROPPED, .object = row->ref.id, .owner = row->ref.owner,
          .to = gone.borrower, .reason = "borrowed");
@@ -91,10 +70,10 @@ remove_at(MobStep *step, MobRow *row, guint at)
 void
 mob_borrow_remove(MobStep *step, MobRow *row, MobAddress registrar, uint64_t token)
 {
-    int at = row->more != NULL ? find_token(row->more->borrowers, registrar, token) : -1;
+    int at = mob_tokens_find(step->worker, row, registrar, token);
 
     if (at >= 0)
-        remove_at(step, row, (guint)at);
+        remove_at(step, row, (uint32_t)at);
 }
 
 static void
@@ -121,14 +100,14 @@ static void
 end_borrow(MobStep *step, const MobBorrow *borrow)
 {
     MobRow *row = mob_row_find(step->worker, borrow->object);
-    int at = row != NULL && row->more != NULL
-                 ? find_token(row->more->borrowers, borrow->registrar, borrow->token)
+    int at = row != NULL && row->owned
+                 ? mob_tokens_find(step->worker, row, borrow->registrar, borrow->token)
                  : -1;
 
     mob_spans_add(step->worker->removed, mob_address_word(borrow->registrar), borrow->token);
     if (at < 0)
         return;
-    remove_at(step, row, (guint)at);
+    remove_at(step, row, (uint32_t)at);
     mob_row_settle(step, row);
 }
 
@@ -162,11 +141,13 @@ verify(MobStep *step, const MobRow *row, const MobToken *token)
 }
 
 static void
-doubt(MobStep *step, const MobRow *row, MobToken *token)
+doubt(MobStep *step, MobRow *row, uint32_t at)
 {
-    step->worker->doubts += !token->doubtful;
-    token->doubtful = true;
-    verify(step, row, token);
+    MobToken token = mob_tokens_at(step->worker, row, at);
+
+    step->worker->doubts += !token.doubtful;
+    mob_tokens_doubt(row, at, true);
+    verify(step, row, &token);
 }
 
 static void
@@ -174,12 +155,13 @@ on_borrower_verified(MobStep *step)
 {
     const MobBorrowerVerified *answer = mob_borrower_verified(step->input->msg);
     MobRow *row = mob_row_find(step->worker, answer->object);
-    GArray *tokens = row != NULL && row->more != NULL ? row->more->borrowers : NULL;
-    int at = find_token(tokens, answer->registrar, answer->token);
+    int at = row != NULL && row->owned
+                 ? mob_tokens_find(step->worker, row, answer->registrar, answer->token)
+                 : -1;
 
-    if (at < 0 || !g_array_index(tokens, MobToken, at).doubtful)
+    if (at < 0 || !mob_tokens_at(step->worker, row, (uint32_t)at).doubtful)
         return;
-    g_array_index(tokens, MobToken, at).doubtful = false;
+    mob_tokens_doubt(row, (uint32_t)at, false);
     step->worker->doubts--;
 }
 
@@ -192,11 +174,11 @@ verify_again(MobStep *step, MobAddress peer)
     if (step->worker->doubts == 0)
         return;
     while ((row = mob_table_next(step->worker->rows, &at))) {
-        GArray *tokens = row->more != NULL ? row->more->borrowers : NULL;
-        for (guint i = 0; tokens != NULL && i < tokens->len; i++) {
-            const MobToken *token = &g_array_index(tokens, MobToken, i);
-            if (token->doubtful && mob_address_eq(token->borrower, peer))
-                verify(step, row, token);
+        uint32_t count = row->owned ? mob_tokens_count(row) : 0;
+        for (uint32_t i = 0; i < count; i++) {
+            MobToken token = mob_tokens_at(step->worker, row, i);
+            if (token.doubtful && mob_address_eq(token.borrower, peer))
+                verify(step, row, &token);
         }
     }
 }
@@ -208,16 +190,15 @@ mob_borrow_on_dead(MobStep *step, MobAddress worker, MobNodeId node)
     MobRow *row;
 
     while ((row = mob_table_next(step->worker->rows, &at))) {
-        GArray *tokens = row->more != NULL ? row->more->borrowers : NULL;
-        guint before = tokens != NULL ? tokens->len : 0;
-        for (guint i = before; i > 0; i--) {
-            MobToken *token = &g_array_index(tokens, MobToken, i - 1);
-            if (is_one_of(token->borrower, worker, node))
+        uint32_t before = row->owned ? mob_tokens_count(row) : 0;
+        for (uint32_t i = before; i > 0; i--) {
+            MobToken token = mob_tokens_at(step->worker, row, i - 1);
+            if (is_one_of(token.borrower, worker, node))
                 remove_at(step, row, i - 1);
-            else if (is_one_of(token->registrar, worker, node))
-                doubt(step, row, token);
+            else if (is_one_of(token.registrar, worker, node))
+                doubt(step, row, i - 1);
         }
-        if (tokens != NULL && tokens->len < before)
+        if (before > 0 && mob_tokens_count(row) < before)
             mob_row_settle(step, row);
     }
     look_at_unverified(step);
@@ -226,13 +207,12 @@ mob_borrow_on_dead(MobStep *step, MobAddress worker, MobNodeId node)
 /* --- the borrower's side --- */
 
 void
-mob_borrow_remember(MobRow *row, MobAddress self, MobAddress registrar, uint64_t token)
+mob_borrow_remember(MobWorker *worker, MobRow *row, MobAddress registrar, uint64_t token)
 {
-    GArray *tokens = token_array(&mob_row_more(row)->tokens);
-
-    if (find_token(tokens, registrar, token) < 0)
-        g_array_append_vals(
-            tokens, &(MobToken){.borrower = self, .registrar = registrar, .token = token}, 1);
+    if (mob_tokens_find(worker, row, registrar, token) < 0)
+        mob_tokens_add(
+            worker, row,
+            (MobToken){.borrower = worker->base.address, .registrar = registrar, .token = token});
 }
 
 /* --- what is said to owners: one message each in a step --- */
@@ -348,29 +328,32 @@ end_token(MobStep *step, const MobRef *ref, const MobToken *token)
 void
 mob_borrow_end(MobStep *step, MobRow *row)
 {
-    GArray *tokens = row->more != NULL ? row->more->tokens : NULL;
+    uint32_t count = mob_tokens_count(row);
 
-    for (guint i = 0; tokens != NULL && i < tokens->len; i++)
-        end_token(step, &row->ref, &g_array_index(tokens, MobToken, i));
-    if (tokens != NULL)
-        g_array_set_size(tokens, 0);
+    for (uint32_t i = 0; i < count; i++) {
+        MobToken token = mob_tokens_at(step->worker, row, i);
+        end_token(step, &row->ref, &token);
+    }
+    for (uint32_t i = count; i > 0; i--)
+        mob_tokens_remove(row, i - 1);
 }
 
-/* The registrar of @token is dead and does not speak any more: what we do not
- * know by now we will never know. */
+/* The registrar is dead and does not speak any more: what we do not know by now
+ * we will never know. */
 static void
-answer_verify(MobStep *step, const MobToken *token)
+answer_verify(MobStep *step, const MobUnverified *asked)
 {
-    const MobRow *row = mob_row_find(step->worker, token->object);
-    MobRef ref = {token->object, token->borrower, NULL};
+    const MobToken *token = &asked->token;
+    const MobRow *row = mob_row_find(step->worker, asked->object);
+    MobRef ref = {asked->object, token->borrower, NULL};
 
-    if (find_token(row != NULL && row->more != NULL ? row->more->tokens : NULL, token->registrar,
-                   token->token) < 0) {
+    if (row == NULL || row->owned ||
+        mob_tokens_find(step->worker, row, token->registrar, token->token) < 0) {
         end_token(step, &ref, token);
         return;
     }
     MobBorrowerVerified *answer = mob_borrower_verified_new();
-    answer->object = token->object;
+    answer->object = asked->object;
     answer->registrar = token->registrar;
     answer->token = token->token;
     mob_send(step->out, token->borrower, answer);
@@ -382,11 +365,11 @@ look_at_unverified(MobStep *step)
     GArray *unverified = step->worker->unverified;
 
     for (guint i = unverified->len; i > 0; i--) {
-        MobToken token = g_array_index(unverified, MobToken, i - 1);
-        if (!mob_worker_is_dead(step->worker, token.registrar))
+        MobUnverified asked = g_array_index(unverified, MobUnverified, i - 1);
+        if (!mob_worker_is_dead(step->worker, asked.token.registrar))
             continue;
         g_array_remove_index(unverified, i - 1);
-        answer_verify(step, &token);
+        answer_verify(step, &asked);
     }
 }
 
@@ -394,12 +377,11 @@ static void
 on_verify(MobStep *step)
 {
     const MobVerifyBorrower *ask = mob_verify_borrower(step->input->msg);
-    MobToken token = {.borrower = step->input->from,
-                      .registrar = ask->registrar,
-                      .token = ask->token,
-                      .object = ask->object};
+    MobUnverified asked = {
+        .token = {.borrower = step->input->from, .registrar = ask->registrar, .token = ask->token},
+        .object = ask->object};
 
-    g_array_append_val(step->worker->unverified, token);
+    g_array_append_val(step->worker->unverified, asked);
     look_at_unverified(step);
 }
 

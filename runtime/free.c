@@ -48,7 +48,8 @@ free_owned(MobStep *step, MobRow *row)
          .owner = row->ref.owner, .reason = "by hand");
     mob_row_free_copies(step, row);
     row->pinning = false;
-    row->lost = 0;
+    if (row->more != NULL)
+        row->more->lost = 0;
     mob_object_set_inline(step, row, freed_fault(step, row));
 }
 
@@ -62,7 +63,8 @@ mob_free_take_back(MobStep *step, MobRow *row)
     step->worker->inline_bytes -= row->value->size;
     g_clear_pointer(&row->value, mob_value_unref);
     row->state = MOB_ROW_LOST;
-    row->lost = step->input->event;
+    mob_row_more(row)->lost = step->input->event;
+    row->more->hash = 0; /* no copy of before counts */
     return true;
 }
 

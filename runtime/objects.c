@@ -100,7 +100,7 @@ send_status(MobStep *step, const MobRow *row, MobObjectId object, MobAddress to)
         status->value = mob_object_freed_fault(step, row);
     } else {
         status->value = mob_value_ref(row->value);
-        status->size = row->size;
+        status->size = mob_object_size(row);
         status->nodes = mob_object_nodes(row);
     }
     mob_send(step->out, to, status);
@@ -140,6 +140,36 @@ wake(MobStep *step, MobRow *row)
     g_ptr_array_unref(waiters);
 }
 
+/* --- what is known of the value --- */
+
+uint64_t
+mob_object_size(const MobRow *row)
+{
+    if (row->value != NULL)
+        return row->value->size;
+    return row->more != NULL ? row->more->size : 0;
+}
+
+uint64_t
+mob_object_hash(const MobRow *row)
+{
+    if (row->value != NULL)
+        return row->value->hash;
+    return row->more != NULL ? row->more->hash : 0;
+}
+
+MobNodeId
+mob_object_primary(const MobRow *row)
+{
+    return row->more != NULL ? row->more->primary : (MobNodeId){0};
+}
+
+static bool
+was_lost(const MobRow *row)
+{
+    return row->more != NULL && row->more->lost != 0;
+}
+
 static void
 note_available(MobStep *step, const MobRow *row, bool again)
 {
@@ -151,24 +181,24 @@ note_available(MobStep *step, const MobRow *row, bool again)
              .reason = mob_fault_name((MobFaultKind)value->fault));
     else if (again)
         NOTE(step->out, OBJECT_RECOVERED, .object = row->ref.id, .path = row->ref.path,
-             .owner = row->ref.owner, .node = row->primary, .bytes = row->size);
+             .owner = row->ref.owner, .node = mob_object_primary(row),
+             .bytes = mob_object_size(row));
     else
         NOTE(step->out, OBJECT_CREATED, .object = row->ref.id, .path = row->ref.path,
-             .owner = row->ref.owner, .node = row->primary, .bytes = row->size, .value = value);
+             .owner = row->ref.owner, .node = mob_object_primary(row),
+             .bytes = mob_object_size(row), .value = value);
 }
 
 void
 mob_object_set_inline(MobStep *step, MobRow *row, MobValue *value)
 {
-    bool again = row->lost != 0;
+    bool again = was_lost(row);
 
     step->worker->inline_bytes += value->size;
     if (row->value != NULL)
         step->worker->inline_bytes -= row->value->size;
     mob_value_unref(row->value);
     row->value = value;
-    row->size = value->size;
-    row->hash = value->hash;
     row->state = MOB_ROW_INLINE;
     row->asked = false;
     mob_row_free_strays(step, row);
@@ -180,18 +210,19 @@ mob_object_set_inline(MobStep *step, MobRow *row, MobValue *value)
 void
 mob_object_set_stored(MobStep *step, MobRow *row, uint64_t size, uint64_t hash, MobNodeId node)
 {
-    bool again = row->lost != 0;
+    bool again = was_lost(row);
     bool news = row->state != MOB_ROW_STORED;
+    MobRowMore *more = mob_row_more(row);
 
     row->state = MOB_ROW_STORED;
-    row->size = size;
-    row->hash = hash;
+    more->size = size;
+    more->hash = hash;
     row->asked = false;
     if (find_node(row, node) < 0)
         add_copy(row, node);
     remove_stray(row, node);
-    if (row->primary.v == 0)
-        row->primary = node;
+    if (more->primary.v == 0)
+        more->primary = node;
     if (row->owned && news)
         note_available(step, row, again);
     wake(step, row);
@@ -209,9 +240,9 @@ mob_object_lose_copy(MobStep *step, MobRow *row, MobNodeId node, const char *why
         return;
     g_array_remove_index(row->more->nodes, (guint)at);
     mob_places_set(row, node, false);
-    bool was_primary = row->primary.v == node.v || (row->pinning && at == 0);
+    bool was_primary = row->more->primary.v == node.v || (row->pinning && at == 0);
     if (was_primary) {
-        row->primary = (MobNodeId){0};
+        row->more->primary = (MobNodeId){0};
         row->pinning = false;
     }
     if (!row->owned || row->state != MOB_ROW_STORED)
@@ -225,7 +256,7 @@ mob_object_lose_copy(MobStep *step, MobRow *row, MobNodeId node, const char *why
         return;
     }
     row->state = MOB_ROW_LOST;
-    row->lost = step->input->event;
+    row->more->lost = step->input->event;
     NOTE(step->out, OBJECT_LOST, .object = row->ref.id, .path = row->ref.path,
          .owner = row->ref.owner, .node = node, .reason = why);
     mob_object_tell(step, row);
@@ -345,7 +376,7 @@ on_object_status(MobStep *step)
     GArray *nodes = nodes_of(row);
     g_array_set_size(nodes, 0);
     g_array_append_vals(nodes, status->nodes.items, status->nodes.count);
-    row->size = status->size;
+    row->more->size = status->size;
     row->state = MOB_ROW_STORED;
     row->asked = false;
     wake(step, row);
@@ -357,7 +388,8 @@ static bool
 is_refused(const MobRow *row, uint64_t hash)
 {
     return row == NULL || !row->owned || row->state == MOB_ROW_FREED ||
-           row->state == MOB_ROW_INLINE || (row->state == MOB_ROW_STORED && row->hash != hash);
+           row->state == MOB_ROW_INLINE ||
+           (row->state == MOB_ROW_STORED && mob_object_hash(row) != hash);
 }
 
 static void
@@ -369,9 +401,10 @@ on_copy_made(MobStep *step, MobObjectId object, MobNodeId node, uint64_t hash)
         return;
     if (is_refused(row, hash)) {
         mob_row_free_on(step, object, node);
-    } else if (row->state == MOB_ROW_LOST && row->hash == hash) {
-        mob_object_set_stored(step, row, row->size, row->hash, node);
-        row->primary = (MobNodeId){0}; /* the node does not know that it is the primary one now */
+    } else if (row->state == MOB_ROW_LOST && mob_object_hash(row) == hash) {
+        mob_object_set_stored(step, row, row->more->size, hash, node);
+        row->more->primary =
+            (MobNodeId){0}; /* the node does not know that it is the primary one now */
         mob_recover_later(step, row);
     } else if (row->state == MOB_ROW_STORED) {
         add_copy(row, node);

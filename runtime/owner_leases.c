@@ -207,7 +207,7 @@ nearest_node(MobWorker *worker, const MobShape *shape)
         MobRow *row = mob_row_find(worker, shape->deps.items[i].id);
         GArray *nodes = row != NULL && row->more != NULL ? row->more->nodes : NULL;
         for (guint k = 0; nodes != NULL && k < nodes->len; k++)
-            add_place(&places, g_array_index(nodes, MobNodeId, k).v, row->size);
+            add_place(&places, g_array_index(nodes, MobNodeId, k).v, mob_object_size(row));
     }
     for (uint32_t i = 0; i < places.count; i++) {
         const MobPeerNode *peer = mob_worker_peer(worker, (MobNodeId){places.node[i]});

@@ -33,8 +33,8 @@ send_locations(MobStep *step, const MobRow *row, MobObjectId object, const MobSp
         news->value = mob_object_freed_fault(step, row);
     } else {
         news->nodes = mob_object_nodes(row);
-        news->size = row->size;
-        news->hash = row->hash;
+        news->size = mob_object_size(row);
+        news->hash = mob_object_hash(row);
         news->pending = !mob_row_is_available(row);
         news->value = mob_value_ref(row->value);
         news->source = follower->source;
@@ -49,7 +49,7 @@ find_source(MobStep *step, const MobRow *row, MobSpreadNode *follower, MobNodeId
 {
     const MobConfig *config = step->worker->config;
     MobSpreadWish wish = {
-        .pieces = MAX(1, (row->size + config->chunk - 1) / config->chunk),
+        .pieces = MAX(1, (mob_object_size(row) + config->chunk - 1) / config->chunk),
         .most = config->receivers_max,
         .failed = failed,
         .picks = step->input->picks,

@@ -48,9 +48,9 @@ mob_recover_on_pinned(MobStep *step)
     row->pinning = false;
     if (row->state != MOB_ROW_STORED)
         return;
-    row->primary = node;
+    row->more->primary = node;
     NOTE(step->out, OBJECT_RECOVERED, .object = row->ref.id, .path = row->ref.path,
-         .owner = row->ref.owner, .node = node, .bytes = row->size);
+         .owner = row->ref.owner, .node = node, .bytes = mob_object_size(row));
 }
 
 void
@@ -95,8 +95,9 @@ recover_arg(MobStep *step, const MobRef *ref)
     if (row == NULL || !row->owned || row->state == MOB_ROW_PENDING ||
         (mob_row_is_available(row) && !mob_free_take_back(step, row)))
         return; /* what a task was lent may not have been made yet */
-    if (row->lost == 0)
-        row->lost = step->input->event; /* it was freed, and is wanted again */
+    MobRowMore *more = mob_row_more(row);
+    if (more->lost == 0)
+        more->lost = step->input->event; /* it was freed, and is wanted again */
     mob_recover_later(step, row);
 }
 
@@ -137,7 +138,7 @@ static void
 recover(MobStep *step, MobRow *row)
 {
     if (row->state == MOB_ROW_STORED) {
-        if (row->primary.v == 0 && !row->pinning && row->more->nodes->len > 0)
+        if (row->more->primary.v == 0 && !row->pinning && row->more->nodes->len > 0)
             pin_first_copy(step, row);
         return;
     }

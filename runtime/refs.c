@@ -15,6 +15,12 @@
  */
 #include "runtime/worker_parts.h"
 
+MobKey
+mob_row_key(const void *row)
+{
+    return mob_key_object(((const MobRow *)row)->ref.id);
+}
+
 MobRow *
 mob_row_find(const MobWorker *worker, MobObjectId object)
 {
@@ -22,18 +28,23 @@ mob_row_find(const MobWorker *worker, MobObjectId object)
 }
 
 MobRow *
-mob_row_of(MobWorker *worker, const MobRef *ref)
+mob_row_add(MobWorker *worker, const MobRef *ref)
 {
-    MobRow *row = mob_row_find(worker, ref->id);
+    MobRow *row = mob_new0(MobRow, 1);
 
-    if (row != NULL)
-        return row;
-    row = mob_new0(MobRow, 1);
     row->ref = mob_ref_copy(ref);
     row->owned = mob_address_eq(ref->owner, worker->base.address);
     worker->borrowed_rows += !row->owned;
     mob_table_add(worker->rows, mob_key_object(ref->id), row);
     return row;
+}
+
+MobRow *
+mob_row_of(MobWorker *worker, const MobRef *ref)
+{
+    MobRow *row = mob_row_find(worker, ref->id);
+
+    return row != NULL ? row : mob_row_add(worker, ref);
 }
 
 MobRow *
@@ -66,7 +77,7 @@ mob_row_is_available(const MobRow *row)
 static bool
 has_borrowers(const MobRow *row)
 {
-    return row->more != NULL && row->more->borrowers != NULL && row->more->borrowers->len > 0;
+    return row->owned && mob_tokens_count(row) > 0;
 }
 
 bool
@@ -90,7 +101,7 @@ free_more(MobRowMore *more)
     if (more == NULL)
         return;
     clear_refs(&more->nested);
-    GArray *arrays[] = {more->borrowers, more->tokens, more->askers, more->nodes, more->strays};
+    GArray *arrays[] = {more->tokens, more->askers, more->nodes, more->strays};
     for (size_t i = 0; i < G_N_ELEMENTS(arrays); i++)
         if (arrays[i] != NULL)
             g_array_unref(arrays[i]);
@@ -356,7 +367,8 @@ mob_row_free_copies(MobStep *step, MobRow *row)
         free_on_all(step, row, row->more->nodes);
         free_on_all(step, row, row->more->strays);
     }
-    row->primary = (MobNodeId){0};
+    if (row->more != NULL)
+        row->more->primary = (MobNodeId){0};
 }
 
 static void
@@ -431,10 +443,12 @@ mob_row_settle(MobStep *step, MobRow *row)
 
     if (mob_row_in_scope(row))
         return;
-    g_array_append_vals(worker->settling, &row->ref.id, 1);
-    if (worker->is_settling)
+    if (worker->is_settling) {
+        g_array_append_vals(worker->settling, &row->ref.id, 1);
         return;
+    }
     worker->is_settling = true;
+    settle_one(step, row);
     for (guint i = 0; i < worker->settling->len; i++) {
         row = mob_row_find(worker, g_array_index(worker->settling, MobObjectId, i));
         if (row != NULL)

@@ -61,7 +61,7 @@ static bool
 must_be_registered(const MobRow *row)
 {
     return row != NULL && !row->owned && row->submitted + row->lineage + row->contained > 0 &&
-           (row->more == NULL || row->more->tokens == NULL || row->more->tokens->len == 0);
+           mob_tokens_count(row) == 0;
 }
 
 /* The rows that the body leaves behind and that have to be registered. */
@@ -90,12 +90,12 @@ register_kept(MobStep *step, const GPtrArray *kept, uint64_t token)
     for (guint i = 0; i < kept->len; i++) {
         MobRow *row = g_ptr_array_index(kept, i);
         if (mob_address_eq(row->ref.owner, worker->exec.spec->owner)) {
-            mob_borrow_remember(row, self, self, token++);
+            mob_borrow_remember(worker, row, self, token++);
             reply->borrowed.items[reply->borrowed.count++] = mob_ref_copy(&row->ref);
             continue;
         }
         uint64_t own = mob_borrow_token(worker, 1);
-        mob_borrow_remember(row, self, self, own);
+        mob_borrow_remember(worker, row, self, own);
         if (!mob_worker_is_dead(worker, row->ref.owner))
             register_for_reply(step, &row->ref, self, own);
     }

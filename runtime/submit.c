@@ -316,7 +316,7 @@ remember_tokens(MobStep *step, const MobTaskReply *reply, GArray **inner)
             if (ours)
                 mob_borrow_remove(step, row, self, token++);
             else
-                mob_borrow_remember(row, self, step->input->from, token++);
+                mob_borrow_remember(step->worker, row, step->input->from, token++);
             if (*inner == NULL)
                 *inner = g_array_new(FALSE, FALSE, sizeof(MobObjectId));
             g_array_append_vals(*inner, &refs[k].id, 1);
@@ -342,8 +342,8 @@ take_spare_result(MobStep *step, const MobTask *task, uint32_t index, const MobR
 
     if (result->value != NULL || mob_object_is_on(row, result->node))
         return;
-    if (row != NULL && row->state == MOB_ROW_STORED && row->hash == result->hash)
-        mob_object_set_stored(step, row, row->size, row->hash, result->node);
+    if (row != NULL && row->state == MOB_ROW_STORED && mob_object_hash(row) == result->hash)
+        mob_object_set_stored(step, row, row->more->size, result->hash, result->node);
     else
         mob_row_free_on(step, mob_object_return(task->spec->id, index), result->node);
 }

@@ -15,6 +15,9 @@
 typedef struct MobTable MobTable;
 
 MobTable *mob_table_new(void);
+/* One whose values know their keys, for where there are very many: @key_of_value
+ * says which was added with @value. */
+MobTable *mob_table_new_of(MobKey (*key_of_value)(const void *value));
 /* Frees the table alone. */
 void mob_table_free(MobTable *table);
 /* Frees the table and, with @free_value, everything in it. */

@@ -51,12 +51,12 @@ first_missing(const MobExec *exec)
 void
 mob_waits_release(MobStep *step)
 {
-    GArray *rows = exec_of(step)->registering;
+    GPtrArray *rows = g_steal_pointer(&exec_of(step)->registering);
 
-    for (guint i = 0; i < rows->len; i++)
-        mob_row_end_containing(step,
-                               mob_row_find(step->worker, g_array_index(rows, MobObjectId, i)));
-    g_array_set_size(rows, 0);
+    for (guint i = 0; rows != NULL && i < rows->len; i++)
+        mob_row_end_containing(step, g_ptr_array_index(rows, i));
+    if (rows != NULL)
+        g_ptr_array_unref(rows); /* it may be long, and mostly is not needed */
 }
 
 static void
@@ -125,32 +125,35 @@ finish_get(MobStep *step)
     mob_calls_resume(step, answer);
 }
 
-static bool
-needs_registration(const MobWorker *worker, const MobRef *ref)
+static void
+register_row(MobStep *step, MobRow *row)
 {
-    if (mob_address_eq(ref->owner, worker->base.address) || mob_worker_is_dead(worker, ref->owner))
-        return false;
-    MobRow *row = mob_row_find(worker, ref->id);
-    return row == NULL || !mob_row_in_scope(row);
+    MobWorker *worker = step->worker;
+    MobExec *exec = exec_of(step);
+    uint64_t token = mob_borrow_token(worker, 1);
+
+    mob_borrow_remember(worker, row, worker->base.address, token);
+    /* until the body holds it; the next of the same name sees it */
+    mob_row_begin_containing(row);
+    if (exec->registering == NULL)
+        exec->registering = g_ptr_array_new();
+    g_ptr_array_add(exec->registering, row);
+    exec->unregistered += mob_borrow_register(step, &row->ref, worker->base.address, token, false);
 }
 
 void
 mob_waits_register(MobStep *step, const MobValue *value)
 {
     MobWorker *worker = step->worker;
-    MobExec *exec = exec_of(step);
 
     for (uint32_t k = 0; k < value->ref_count; k++) {
         const MobRef *ref = &value->refs[k];
-        if (!needs_registration(worker, ref))
+        if (mob_address_eq(ref->owner, worker->base.address) ||
+            mob_worker_is_dead(worker, ref->owner))
             continue;
-        MobRow *row = mob_row_of(worker, ref);
-        uint64_t token = mob_borrow_token(worker, 1);
-        mob_borrow_remember(row, worker->base.address, worker->base.address, token);
-        /* until the body holds it; the next of the same name sees it */
-        mob_row_begin_containing(row);
-        g_array_append_vals(exec->registering, &ref->id, 1);
-        exec->unregistered += mob_borrow_register(step, ref, worker->base.address, token, false);
+        MobRow *row = mob_row_find(worker, ref->id);
+        if (row == NULL || !mob_row_in_scope(row))
+            register_row(step, row != NULL ? row : mob_row_add(worker, ref));
     }
 }
 

@@ -392,7 +392,7 @@ worker_free(MobProcess *self)
     mob_exec_clear(&worker->exec);
     g_queue_clear_full(&worker->ahead, (GDestroyNotify)mob_msg_unref);
     g_clear_pointer(&worker->exec.held, g_ptr_array_unref);
-    g_array_unref(worker->exec.registering);
+    g_clear_pointer(&worker->exec.registering, g_ptr_array_unref);
     mob_table_free_full(worker->shapes, (GDestroyNotify)mob_shape_free);
     mob_table_free_full(worker->leases, g_free);
     mob_table_free_full(worker->tasks, (GDestroyNotify)mob_task_free);
@@ -411,6 +411,8 @@ worker_free(MobProcess *self)
     g_array_unref(worker->lost);
     g_array_unref(worker->settling);
     g_array_unref(worker->unverified);
+    g_array_unref(worker->registrars);
+    mob_table_free(worker->registrar_numbers);
     g_ptr_array_unref(worker->doomed);
     mob_str_unref(worker->node_name);
     mob_str_unref(worker->root_path);
@@ -436,19 +438,21 @@ mob_worker_new(MobAddress address, const MobConfig *config, const MobWorkerOptio
     worker->manager = options->node_manager;
     worker->node_name = mob_str_ref(options->node_name);
     worker->driver = options->driver;
-    MobTable **tables[] = {
-        &worker->rows, &worker->tasks,         &worker->shapes,  &worker->leases,  &worker->nodes,
-        &worker->dead, &worker->registrations, &worker->bundles, &worker->freeing, &worker->pins};
+    MobTable **tables[] = {&worker->tasks,   &worker->shapes,  &worker->leases,
+                           &worker->nodes,   &worker->dead,    &worker->registrations,
+                           &worker->bundles, &worker->freeing, &worker->pins};
     for (size_t i = 0; i < G_N_ELEMENTS(tables); i++)
         *tables[i] = mob_table_new();
+    worker->rows = mob_table_new_of(mob_row_key);
     worker->removed = mob_spans_new(REMOVED_MAX);
     worker->open = g_ptr_array_new();
     worker->broken = g_array_new(FALSE, FALSE, sizeof(MobBroken));
     worker->lost = g_array_new(FALSE, FALSE, sizeof(MobObjectId));
-    worker->unverified = g_array_new(FALSE, FALSE, sizeof(MobToken));
+    worker->unverified = g_array_new(FALSE, FALSE, sizeof(MobUnverified));
+    worker->registrars = g_array_new(FALSE, FALSE, sizeof(MobAddress));
+    worker->registrar_numbers = mob_table_new();
     worker->settling = g_array_new(FALSE, FALSE, sizeof(MobObjectId));
     worker->doomed = g_ptr_array_new();
-    worker->exec.registering = g_array_new(FALSE, FALSE, sizeof(MobObjectId));
     if (options->driver) {
         worker->root = options->root;
         worker->root_path = mob_str_ref(options->root_path);

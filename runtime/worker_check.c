@@ -66,8 +66,9 @@ recount_all(const MobWorker *worker)
     at = 0;
     while ((row = mob_table_next(worker->pins, &at)))
         recount(counts, row->ref.id, (Counts){0, 0, 1});
-    for (guint i = 0; i < worker->exec.registering->len; i++)
-        recount(counts, g_array_index(worker->exec.registering, MobObjectId, i), (Counts){0, 0, 1});
+    const GPtrArray *registering = worker->exec.registering;
+    for (guint i = 0; registering != NULL && i < registering->len; i++)
+        recount(counts, ((MobRow *)g_ptr_array_index(registering, i))->ref.id, (Counts){0, 0, 1});
     return counts;
 }
 

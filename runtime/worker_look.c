@@ -40,11 +40,10 @@ describe_row(const MobRow *row, MobRefInfo *ref)
         .submitted = row->submitted,
         .lineage = row->lineage,
         .contained = row->contained,
-        .borrowers =
-            row->more != NULL && row->more->borrowers != NULL ? row->more->borrowers->len : 0,
+        .borrowers = row->owned ? mob_tokens_count(row) : 0,
         .pending = row->task != NULL && row->task->place != MOB_TASK_DONE,
         .available = mob_row_is_available(row),
-        .primary = row->primary,
+        .primary = mob_object_primary(row),
         .value = row->unsealed ? NULL : row->value,
         .freed = row->state == MOB_ROW_FREED,
         .unsealed = row->unsealed,
@@ -69,12 +68,12 @@ bool
 mob_worker_next_borrower(const MobProcess *process, MobObjectId object, size_t *at,
                          MobAddress *borrower)
 {
-    const MobRow *row = mob_row_find((const MobWorker *)process, object);
-    const GArray *tokens = row != NULL && row->more != NULL ? row->more->borrowers : NULL;
+    const MobWorker *worker = (const MobWorker *)process;
+    const MobRow *row = mob_row_find(worker, object);
 
-    if (tokens == NULL || *at >= tokens->len)
+    if (row == NULL || !row->owned || *at >= mob_tokens_count(row))
         return false;
-    *borrower = g_array_index(tokens, MobToken, (*at)++).borrower;
+    *borrower = mob_tokens_at(worker, row, (uint32_t)(*at)++).borrower;
     return true;
 }
 

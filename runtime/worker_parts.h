@@ -35,12 +35,10 @@
 #include "runtime/call_site.h"
 #include "runtime/lost.h"
 #include "runtime/spans.h"
-#include "runtime/spread.h"
 #include "runtime/worker.h"
+#include "runtime/worker_rows.h"
 
 typedef struct MobWorker MobWorker;
-typedef struct MobRow MobRow;
-typedef struct MobTask MobTask;
 typedef struct MobShape MobShape;
 typedef struct MobOwnLease MobOwnLease;
 typedef struct MobFreeing MobFreeing;
@@ -50,59 +48,6 @@ typedef struct MobFreeing MobFreeing;
         if (mob_wants(out, MOB_NOTE_##KIND))                                                       \
             mob_note(out, (MobNote){.kind = MOB_NOTE_##KIND, __VA_ARGS__});                        \
     } while (0)
-
-/* --- rows: one per object that this process owns or holds --- */
-
-typedef enum {
-    MOB_ROW_PENDING, /* owned: no value yet; borrowed: not known, asked or not */
-    MOB_ROW_INLINE,  /* the value or error is here */
-    MOB_ROW_STORED,  /* in at least one store (borrowed: as its owner said) */
-    MOB_ROW_LOST,    /* owned: no copy is left, recovery has begun */
-    MOB_ROW_FREED,   /* owned: out of scope, only lineage keeps the row */
-} MobRowState;
-
-/* One registration of a borrower; the registrar and its number are the key. */
-typedef struct {
-    MobAddress borrower;
-    MobAddress registrar;
-    uint64_t token;
-    MobObjectId object; /* of those that are to be verified */
-    bool doubtful;      /* the registrar has died; the borrower is asked whether it knows */
-} MobToken;
-
-/* What few rows have. */
-typedef struct {
-    MobRefs nested;     /* owned: references inside the value, each counted in contained */
-    GArray *borrowers;  /* of MobToken: who else holds it (we own it) */
-    GArray *tokens;     /* of MobToken: how we are registered with its owner */
-    MobSpread *spread;  /* node managers that want a copy, and where each gets it; NULL: none */
-    GArray *askers;     /* of MobAddress: borrowers that wait for it to exist */
-    GPtrArray *waiters; /* of MobTask: tasks that take it as an argument */
-    GArray *nodes;      /* of MobNodeId: where sealed copies are, oldest first */
-    GArray *strays;     /* of MobNodeId: copies of attempts that did not count, to be freed */
-} MobRowMore;
-
-struct MobRow {
-    MobRef ref;
-    MobRowState state;
-    bool owned;
-    bool asked;    /* borrowed: GetStatus is under way */
-    bool unsealed; /* put: the store has not answered yet */
-    bool pinning;  /* PinObject is under way at nodes[0] */
-    uint32_t local;
-    uint32_t submitted;
-    uint32_t lineage;
-    uint32_t contained;
-    uint32_t waits; /* position + 1 in the body's present get or wait, or 0 */
-    uint32_t held;  /* position + 1 in exec.held, or 0 */
-    MobNodeId primary;
-    MobValue *value; /* inline value or error, owned */
-    uint64_t size;
-    uint64_t hash;
-    uint64_t lost;    /* event: when the last copy was gone */
-    MobTask *task;    /* makes it; NULL: a put, or its lineage is gone */
-    MobRowMore *more; /* NULL until needed */
-};
 
 /* --- tasks: what this process has submitted --- */
 
@@ -209,16 +154,16 @@ typedef struct {
     bool blocked; /* the node manager was told */
     MobRef *refs; /* owned copies */
     uint32_t ref_count;
-    uint32_t *same;        /* next position + 1 of the same object, or 0 */
-    MobValue **values;     /* by position, owned; NULL: not there yet */
-    uint8_t *ready;        /* by position, for wait */
-    uint32_t enough;       /* wait: how many */
-    uint32_t have;         /* positions that are ready */
-    uint32_t prefix;       /* get: all before it are ready and no errors */
-    uint32_t unregistered; /* get, start: answers to AddBorrower that are to come, plus one */
-    GArray *registering;   /* of MobObjectId: rows kept while they are being registered */
-    bool noted;            /* the trace was told that the body waits */
-    MobTime deadline;      /* MOB_TIME_NEVER: none */
+    uint32_t *same;         /* next position + 1 of the same object, or 0 */
+    MobValue **values;      /* by position, owned; NULL: not there yet */
+    uint8_t *ready;         /* by position, for wait */
+    uint32_t enough;        /* wait: how many */
+    uint32_t have;          /* positions that are ready */
+    uint32_t prefix;        /* get: all before it are ready and no errors */
+    uint32_t unregistered;  /* get, start: answers to AddBorrower that are to come, plus one */
+    GPtrArray *registering; /* of MobRow: kept while they are being registered; NULL: none */
+    bool noted;             /* the trace was told that the body waits */
+    MobTime deadline;       /* MOB_TIME_NEVER: none */
     MobTime asked_at;
     MobCallSite site;    /* get: what is nested in the values is received there; the body's */
     MobObjectId putting; /* put, pin: the object that is being stored or pinned */
@@ -287,10 +232,12 @@ struct MobWorker {
     MobTable *freeing;       /* token -> MobFreeing, owned: FreeValues that were not answered */
     MobTable *pins;          /* object -> MobRow: references to it were written down; each counts
                               * in contained */
-    GArray *unverified;      /* of MobToken: VerifyBorrower (borrower: who asks) that came before
-                              * the news of the registrar's death */
-    uint32_t doubts;         /* doubtful borrowers of what we own */
-    GArray *settling;        /* of MobObjectId: rows to look at again; see mob_row_settle() */
+    GArray *registrars;      /* of MobAddress: who has counted tokens; the first has number 1 */
+    MobTable *registrar_numbers; /* address -> its number */
+    uint32_t registrar_last;     /* number of the one that was asked for last, or 0 */
+    GArray *unverified;          /* of MobUnverified */
+    uint32_t doubts;             /* doubtful borrowers of what we own */
+    GArray *settling;            /* of MobObjectId: rows to look at again; see mob_row_settle() */
     bool is_settling;
     GPtrArray *doomed;      /* of MobTask: an argument is an error; failed at the end of the step */
     MobTable *bundles;      /* hash of id -> MobValue, owned */
@@ -342,9 +289,12 @@ typedef struct {
 MobRow *mob_row_find(const MobWorker *worker, MobObjectId object);
 /* Finds the row of @ref or adds one (owned by whoever @ref says). */
 MobRow *mob_row_of(MobWorker *worker, const MobRef *ref);
+/* Adds one: there is none. */
+MobRow *mob_row_add(MobWorker *worker, const MobRef *ref);
 /* The same for a reference that came out of a value: one of ours that is gone
  * already stands for an error. */
 MobRow *mob_row_received(MobStep *step, const MobRef *ref);
+MobKey mob_row_key(const void *row); /* in the table of rows */
 MobRowMore *mob_row_more(MobRow *row);
 bool mob_row_is_available(const MobRow *row);
 /* Whether anything but lineage counts on it. */
@@ -380,7 +330,24 @@ void mob_places_node_dead(MobStep *step, const MobRow *row, MobNodeId node);
 void mob_places_on_subscribe(MobStep *step);
 void mob_places_on_unsubscribe(MobStep *step);
 
+/* --- tokens.c: the registrations of a row, by position --- */
+
+uint32_t mob_tokens_count(const MobRow *row);
+MobToken mob_tokens_at(const MobWorker *worker, const MobRow *row, uint32_t at);
+/* -1: there is none. */
+int mob_tokens_find(const MobWorker *worker, const MobRow *row, MobAddress registrar,
+                    uint64_t token);
+void mob_tokens_add(MobWorker *worker, MobRow *row, MobToken token);
+void mob_tokens_remove(MobRow *row, uint32_t at);
+void mob_tokens_doubt(MobRow *row, uint32_t at, bool doubtful);
+
 /* --- objects.c --- */
+
+/* Of a value that is here or in stores; 0 before there is one. */
+uint64_t mob_object_size(const MobRow *row);
+uint64_t mob_object_hash(const MobRow *row);
+/* Zero: none, or it is not known. */
+MobNodeId mob_object_primary(const MobRow *row);
 
 void mob_object_set_inline(MobStep *step, MobRow *row, MobValue *value); /* takes value */
 void mob_object_set_stored(MobStep *step, MobRow *row, uint64_t size, uint64_t hash,
@@ -489,7 +456,7 @@ void mob_borrow_add(MobStep *step, MobRow *row, MobAddress borrower, MobAddress 
                     uint64_t token);
 /* That registration is over; whoever asks for it counts the row or settles it. */
 void mob_borrow_remove(MobStep *step, MobRow *row, MobAddress registrar, uint64_t token);
-void mob_borrow_remember(MobRow *row, MobAddress self, MobAddress registrar, uint64_t token);
+void mob_borrow_remember(MobWorker *worker, MobRow *row, MobAddress registrar, uint64_t token);
 void mob_borrow_end(MobStep *step, MobRow *row); /* the last reference went: tell the owner */
 void mob_borrow_on_message(MobStep *step);       /* AddBorrower, BorrowerAdded, RemoveBorrower */
 void mob_borrow_on_dead(MobStep *step, MobAddress worker, MobNodeId node);

@@ -464,9 +464,7 @@ counts_the_dead(MobProcess *self, const MobInput *input, MobOutbox *out)
     if (row == NULL || !is_message(input, MOB_MSG_WORKER_DIED))
         return;
     MobToken token = {.borrower = mob_worker_died(input->msg)->worker, .token = 1};
-    if (mob_row_more(row)->borrowers == NULL)
-        row->more->borrowers = g_array_new(FALSE, FALSE, sizeof(MobToken));
-    g_array_append_val(row->more->borrowers, token);
+    mob_tokens_add((MobWorker *)self, row, token);
 }
 
 /* It takes a task for that of somebody who never was. */

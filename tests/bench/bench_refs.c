@@ -17,6 +17,12 @@
 
 /* --- nested --- */
 
+/* An object of the owner's in a store, and its value. */
+typedef struct {
+    MobRef ref;
+    MobValue *value;
+} Outer;
+
 /* A value with @count references to puts of @owner in it. */
 static MobValue *
 value_of_refs(Hand *owner, uint32_t count)
@@ -62,13 +68,20 @@ begin_task(Hand *borrower, Hand *owner, const MobRef *ref)
 }
 
 static void
-get(Hand *borrower, Hand *owner, const MobRef *ref, MobObjectId *objects, uint32_t count)
+get(Hand *borrower, Hand *owner, const Outer *outer, MobObjectId *objects, uint32_t count)
 {
-    hand_call(
-        borrower,
-        (MobCall){.kind = MOB_CALL_GET, .refs = ref, .ref_count = 1, .timeout = MOB_TIME_NEVER});
+    hand_call(borrower, (MobCall){.kind = MOB_CALL_GET,
+                                  .refs = &outer->ref,
+                                  .ref_count = 1,
+                                  .timeout = MOB_TIME_NEVER});
     MobAnswer answer = hand_talk(borrower, owner);
+    MobObjectHere *here = mob_object_here_new(); /* it is in a store, where it is parsed */
 
+    g_assert(answer.value_count == 0);
+    here->object = outer->ref.id;
+    here->value = mob_value_parse(outer->value->bytes, outer->value->length, NULL);
+    hand_give(borrower, HAND_NODE, here);
+    answer = hand_talk(borrower, owner);
     g_assert(answer.value_count == 1 && answer.values[0]->ref_count == count);
     for (uint32_t i = 0; i < count; i++)
         objects[i] = answer.values[0]->refs[i].id;
@@ -99,16 +112,16 @@ weigh(Hand *hand)
 
 /* What the borrower has allocated for each of the references it holds. */
 static double
-bytes_each(Hand *owner, const MobRef *ref, MobObjectId *objects, uint32_t count)
+bytes_each(Hand *owner, const Outer *outer, MobObjectId *objects, uint32_t count)
 {
     Hand idle;
     Hand borrower;
 
     hand_init(&idle, false);
-    begin_task(&idle, owner, ref);
+    begin_task(&idle, owner, &outer->ref);
     hand_init(&borrower, false);
-    begin_task(&borrower, owner, ref);
-    get(&borrower, owner, ref, objects, count);
+    begin_task(&borrower, owner, &outer->ref);
+    get(&borrower, owner, outer, objects, count);
     int64_t full = weigh(&borrower);
     return (double)(full - weigh(&idle)) / count;
 }
@@ -121,17 +134,19 @@ nested(uint32_t count, uint32_t rounds)
     g_autofree MobObjectId *objects = g_new(MobObjectId, count);
 
     hand_init(&owner, true);
-    owner.config.put_inline_max = UINT32_MAX;
     hand_init(&borrower, false);
-    MobRef ref = hand_put(&owner, value_of_refs(&owner, count));
-    begin_task(&borrower, &owner, &ref);
-    get(&borrower, &owner, &ref, objects, count); /* the first asks its owner for the value */
+    Outer outer = {.value = value_of_refs(&owner, count)};
+    owner.config.put_inline_max = 0;
+    MobRef ref = hand_put(&owner, mob_value_ref(outer.value));
+    outer.ref = mob_ref_copy(&ref);
+    begin_task(&borrower, &owner, &outer.ref);
+    get(&borrower, &owner, &outer, objects, count); /* the first asks its owner for the value */
     drop(&borrower, &owner, objects, count);
     owner.busy_us = 0;
     borrower.sent = owner.sent = borrower.bytes = owner.bytes = 0;
     BenchClock begun = bench_now();
     for (uint32_t i = 0; i < rounds; i++) {
-        get(&borrower, &owner, &ref, objects, count);
+        get(&borrower, &owner, &outer, objects, count);
         drop(&borrower, &owner, objects, count);
     }
     BenchClock took = bench_since(begun);
@@ -140,7 +155,9 @@ nested(uint32_t count, uint32_t rounds)
            count, rounds / took.cpu, (double)owner.busy_us / 1e6 / took.wall,
            (double)(borrower.sent + owner.sent) / rounds,
            (double)(borrower.bytes + owner.bytes) / rounds,
-           bytes_each(&owner, &ref, objects, count));
+           bytes_each(&owner, &outer, objects, count));
+    mob_ref_clear(&outer.ref);
+    mob_value_unref(outer.value);
     return 0;
 }
 
