@@ -28,4 +28,4 @@ while IFS= read -r line; do
     fi
 done <"$work/named"
 echo "1..$count"
-[ "$count" -gt 100 ] && [ "$bad" = 0 ]
+[ "$count" -gt 150 ] && [ "$bad" = 0 ]
