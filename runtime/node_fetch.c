@@ -172,17 +172,17 @@ wait_for_news(MobNode *node, MobFetch *fetch, MobTime now, MobOutbox *out)
 
     mob_node_stop_fetch(node, fetch, out);
     fetch->progress_at = now;
-    if (fetch->sources->len > 0 || !fetch->pending) {
+    if (mob_fetch_is_located(fetch) || !fetch->pending) {
         if (fetch->lost_at == MOB_TIME_NEVER && fetch->answered)
             fetch->lost_at = now;
     } else {
         fetch->lost_at = MOB_TIME_NEVER;
     }
-    if (fetch->sources->len > 0)
+    if (mob_fetch_is_located(fetch))
         mob_node_wake(node, MOB_TIMER_PULL, now + config->pull_retry, out);
     if (fetch->lost_at != MOB_TIME_NEVER)
         mob_node_wake(node, MOB_TIMER_PULL, fetch->lost_at + config->fetch_timeout, out);
-    if (fetch->sources->len > 0)
+    if (mob_fetch_is_located(fetch))
         return;
     for (uint32_t i = 0; i < fetch->leases->len; i++)
         mob_node_stall(node, g_ptr_array_index(fetch->leases, i), out);
@@ -316,7 +316,7 @@ mob_node_on_locations(MobNode *node, const MobInput *in, MobOutbox *out)
         mob_node_fetched(node, fetch, NULL, locations->value, out);
         return;
     }
-    bool had_none = fetch->sources->len == 0;
+    bool had_none = !mob_fetch_is_located(fetch);
     if (mob_fetch_set_sources(fetch, locations, node->self))
         mob_node_deny(node, &fetch->ref);
     drop_dead_sources(node, fetch);
@@ -329,9 +329,9 @@ mob_node_on_locations(MobNode *node, const MobInput *in, MobOutbox *out)
     if (fetch->got == NULL) {
         mob_fetches_set_size(&node->fetches, fetch, locations->size, locations->hash);
     }
-    if (had_none && fetch->sources->len > 0)
+    if (had_none && mob_fetch_is_located(fetch))
         fetch->lost_at = MOB_TIME_NEVER;
-    if (fetch->sources->len == 0 && fetch->stage != MOB_FETCH_ACTIVE)
+    if (!mob_fetch_is_located(fetch) && fetch->stage != MOB_FETCH_ACTIVE)
         wait_for_news(node, fetch, in->now, out);
     else if (fetch->stage == MOB_FETCH_ACTIVE && names_another(fetch))
         change_source(node, fetch, in, out);
@@ -391,7 +391,7 @@ due_at(const MobNode *node, const MobFetch *fetch)
     if (fetch->disk)
         return MOB_TIME_NEVER; /* the disk always answers */
     if (fetch->stage == MOB_FETCH_LOOKING &&
-        ((fetch->sources->len == 0 && !fetch->asking) || !fetch->answered ||
+        ((!mob_fetch_is_located(fetch) && !fetch->asking) || !fetch->answered ||
          mob_fetch_wish(fetch) == MOB_WISH_NONE))
         due = MOB_TIME_NEVER;
     if (fetch->lost_at != MOB_TIME_NEVER)
@@ -480,7 +480,7 @@ mob_node_drop_dead_fetches(MobNode *node, const MobInput *in, MobOutbox *out)
             continue;
         drop_dead_sources(node, fetch);
         if (fetch->stage != MOB_FETCH_ACTIVE && fetch->answered && !fetch->asking &&
-            fetch->sources->len == 0)
+            !mob_fetch_is_located(fetch))
             wait_for_news(node, fetch, in->now, out);
         if (fetch->stage == MOB_FETCH_ACTIVE &&
             mob_cluster_is_dead_node(&node->cluster, fetch->source))

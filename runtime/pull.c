@@ -119,7 +119,7 @@ mob_fetch_wish(const MobFetch *fetch)
 bool
 mob_fetch_is_located(const MobFetch *fetch)
 {
-    return fetch->disk || fetch->sources->len > 0;
+    return fetch->disk || fetch->sources->len > 0 || fetch->named.node.v != 0;
 }
 
 bool

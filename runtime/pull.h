@@ -100,7 +100,7 @@ MobFetch *mob_fetches_next_queued(const MobFetches *fetches);
 
 MobWish mob_fetch_wish(const MobFetch *fetch);
 bool mob_fetch_is_wanted(const MobFetch *fetch);
-/* Whether a copy is known that could be had. */
+/* Whether anybody is known who could be asked: it has a copy, or collects one. */
 bool mob_fetch_is_located(const MobFetch *fetch);
 void mob_fetch_add_waiter(MobFetch *fetch, MobAddress worker, bool wait);
 bool mob_fetch_remove_waiter(MobFetch *fetch, MobAddress worker);

@@ -341,6 +341,31 @@ Test(node_objects, leases_whose_arguments_are_to_be_made_keep_nobody_back)
     cr_assert_eq(reply->lease.number, 2);
 }
 
+/* The owner names one who collects it; those with a copy die before it is asked. */
+Test(node_objects, whom_the_owner_names_is_asked_though_all_with_a_copy_have_died)
+{
+    g_auto(Rig) rig;
+    rig_init(&rig, 4, 1000, 0);
+    rig_give(&rig, DRIVER, request_with_arg(1, 1));
+    rig_locations(&rig, OTHER, 1, 800, hash_of(800, 1), 2);
+    rig_give(&rig, DRIVER, request_with_arg(2, 2));
+    MobLocations *locations = mob_locations_new();
+    locations->object = (MobObjectId){{7, 2}, 1, 0};
+    locations->size = 300;
+    locations->hash = hash_of(300, 2);
+    locations->nodes = (MobNodes){g_new(MobNodeId, 1), 1};
+    locations->nodes.items[0].v = 3;
+    locations->source.v = 2;
+    locations->rank = 2;
+    rig_give(&rig, OTHER, locations);
+    cr_assert_eq(rig_count(&rig, MOB_MSG_PULL), 0, "there is no room for both");
+    rig_give(&rig, GCS, rig_changed(rig_view(3, 0, false)));
+    MobCancelLease *cancel = mob_cancel_lease_new();
+    cancel->lease = (MobLeaseId){DRIVER, 1};
+    rig_give(&rig, DRIVER, cancel);
+    cr_assert_not_null(rig_sent(&rig, N2, MOB_MSG_PULL, 0));
+}
+
 /* Its news came before it, and nobody tells them again. */
 Test(node_objects, a_lease_that_comes_when_its_argument_is_known_to_be_nowhere_keeps_nobody_back)
 {
