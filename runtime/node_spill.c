@@ -153,18 +153,31 @@ file_is_lost(MobNode *node, MobCopy *copy, MobOutbox *out)
         mob_node_drop_copy(node, copy, MOB_DROP_FILE_LOST, out);
 }
 
-/* A piece that is all of it comes as the value itself. */
+/* A piece that is all of it comes as the value itself. One that could not be read
+ * is sent from wherever the copy is now. */
 static void
-on_piece(MobNode *node, MobCopy *copy, const MobDiskJob *job, const MobDiskAnswer *answer,
+on_piece(MobNode *node, const MobCopy *copy, const MobDiskJob *job, const MobDiskAnswer *answer,
          MobOutbox *out)
 {
-    MobSlice whole = {answer->value, NULL, 0, copy->size};
-    const MobSlice *piece = answer->value != NULL ? &whole : &answer->piece;
+    uint64_t length = MIN(node->config->chunk, copy->size - job->offset);
+    MobValue *whole = answer->value != NULL ? answer->value : copy->value;
+    MobSlice piece = {whole, NULL, job->offset, length};
 
-    if (piece->value == NULL && piece->bytes == NULL)
-        file_is_lost(node, copy, out);
+    if (answer->piece.value != NULL || answer->piece.bytes != NULL)
+        piece = answer->piece;
+    if (piece.value != NULL || piece.bytes != NULL)
+        mob_pushes_on_read(&node->pushes, copy, job, &piece, out);
     else
-        mob_pushes_on_read(&node->pushes, copy, job, piece, out);
+        mob_spills_read(&node->spills, copy, job, length, out);
+}
+
+static bool
+is_good(const MobCopy *copy, const MobDiskAnswer *answer)
+{
+    if (answer->end != MOB_DISK_OK)
+        return false;
+    return answer->value != NULL ? is_right(copy, answer->value)
+                                 : answer->piece.value != NULL || answer->piece.bytes != NULL;
 }
 
 static void
@@ -172,20 +185,20 @@ on_read(MobNode *node, const MobInput *in, const MobDiskJob *job, MobOutbox *out
 {
     MobCopy *copy = mob_store_kept(&node->store, job->object);
     MobFetch *fetch = mob_fetches_get(&node->fetches, job->object);
-    bool awaited = fetch != NULL && fetch->disk && fetch->stage == MOB_FETCH_ACTIVE &&
-                   fetch->read == in->disk->number;
+    bool good = copy != NULL && is_good(copy, in->disk);
+    MobDiskAnswer nothing = {0};
 
-    if (copy == NULL || !copy->durable)
-        return; /* it has gone meanwhile, and who waited for it knows */
-    if (in->disk->end != MOB_DISK_OK) {
+    if (copy != NULL && copy->durable && copy->file->number == job->from && !good) {
         file_is_lost(node, copy, out);
-    } else if (job->push != 0) {
-        on_piece(node, copy, job, in->disk, out);
-    } else if (awaited && !is_right(copy, in->disk->value)) {
-        file_is_lost(node, copy, out);
-    } else if (awaited) {
-        restored(node, fetch, copy, in, out);
+        copy = mob_store_kept(&node->store, job->object);
     }
+    if (copy == NULL)
+        return; /* it has gone, and who waited for it knows */
+    if (job->push != 0)
+        on_piece(node, copy, job, good ? in->disk : &nothing, out);
+    else if (good && fetch != NULL && fetch->disk && fetch->stage == MOB_FETCH_ACTIVE &&
+             fetch->read == in->disk->number)
+        restored(node, fetch, copy, in, out);
 }
 
 void

@@ -179,7 +179,9 @@ mob_spills_read(MobSpills *spills, const MobCopy *copy, const MobDiskJob *what, 
     order->hash = copy->hash;
     order->offset = what->offset;
     order->length = length;
-    keep_job(spills, order->number, what);
+    MobDiskJob job = *what;
+    job.from = order->file;
+    keep_job(spills, order->number, &job);
     mob_disk(out, order);
     return order->number;
 }

@@ -32,6 +32,7 @@ typedef struct {
     MobDiskVerb verb;
     MobSpillFile *file; /* WRITE: borrowed */
     MobObjectId object; /* READ … */
+    uint64_t from;      /* … from that file … */
     uint64_t push;      /* … for this push; 0: to have it in memory … */
     MobNodeId to;       /* … to that node … */
     uint64_t offset;    /* … from here on */

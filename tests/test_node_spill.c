@@ -502,6 +502,23 @@ Test(node_spill, a_piece_that_cannot_be_read_tells_the_other_node_so)
     cr_assert_eq(rig_count(&rig, MOB_MSG_CHUNK), 0, "what comes late is for nobody");
 }
 
+Test(node_spill, a_piece_that_cannot_be_read_is_sent_from_memory_if_the_copy_has_come_back)
+{
+    g_auto(Rig) rig;
+    g_auto(RigDisk) disk;
+    spill_one(&rig, &disk, 250);
+    rig.config.chunk = 100;
+    rig.config.chunks_in_flight = 1;
+    pull(&rig, &disk, 1);
+    get(&rig, &disk, 1);
+    rig_disk_end(&rig, &disk, 1, MOB_DISK_OK);
+    cr_assert(copy_of(&rig, 1).held);
+    rig_disk_end(&rig, &disk, 0, MOB_DISK_FAILED);
+    const MobChunk *chunk = mob_chunk(rig_sent(&rig, N2, MOB_MSG_CHUNK, 0));
+    cr_assert(chunk->offset == 0 && chunk->piece.length == 100);
+    cr_assert(copy_of(&rig, 1).held && !copy_of(&rig, 1).durable, "it may be spilled anew");
+}
+
 Test(node_spill, a_wish_that_is_cancelled_gives_the_room_back)
 {
     g_auto(Rig) rig;
