@@ -26,12 +26,28 @@ enum {
 
 /* --- status --- */
 
+/* What the stores of the machine @name have no room for. */
+static uint64_t
+spilled_on(const MobState *state, const char *name)
+{
+    const MobStateNode *node = mob_state_node(state, name);
+    uint64_t bytes = 0;
+
+    for (guint i = 0; node != NULL && node->alive && i < state->copies->len; i++) {
+        const MobStateCopy *copy = g_ptr_array_index(state->copies, i);
+        if (copy->on_disk && copy->to == 0 && copy->node.v == node->node.v)
+            bytes += copy->object->size;
+    }
+    return bytes;
+}
+
 static void
-status_node(const MobRows *nodes, guint row, GString *out)
+status_node(const MobObserver *observer, const MobRows *nodes, guint row, GString *out)
 {
     g_autoptr(GString) load = g_string_new(NULL);
     uint64_t running = mob_rows_cell(nodes, row, "running")->number;
     uint64_t workers = mob_rows_cell(nodes, row, "workers")->number;
+    uint64_t spilled = spilled_on(observer->state, mob_rows_get(nodes, row, "node"));
 
     mob_term_pad(out, mob_rows_get(nodes, row, "node"), 7, 2);
     if (strcmp(mob_rows_get(nodes, row, "state"), "ALIVE") != 0) {
@@ -45,7 +61,13 @@ status_node(const MobRows *nodes, guint row, GString *out)
                            mob_rows_cell(nodes, row, "cpus")->number, workers,
                            workers == 1 ? "" : "s");
     mob_term_bytes(out, mob_rows_cell(nodes, row, "store")->number);
-    g_string_append_printf(out, " store   pid %" G_GUINT64_FORMAT "\n",
+    g_string_append(out, " store");
+    if (spilled > 0) {
+        g_string_append(out, ", ");
+        mob_term_bytes(out, spilled);
+        g_string_append(out, " on disk");
+    }
+    g_string_append_printf(out, "   pid %" G_GUINT64_FORMAT "\n",
                            mob_rows_cell(nodes, row, "pid")->number);
 }
 
@@ -105,7 +127,7 @@ mob_observer_status(MobObserver *observer, const MobSink *sink)
     }
     status_head(observer, nodes, out);
     for (guint row = 0; row < mob_rows_count(nodes); row++)
-        status_node(nodes, row, out);
+        status_node(observer, nodes, row, out);
     status_jobs(jobs, out);
     mob_sink_table(sink, out->str);
     mob_observer_say_stopped(observer, sink);

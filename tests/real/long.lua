@@ -8,7 +8,8 @@ local sim = require "mobula.sim"
 local SECONDS = 1 -- of the cluster, which is ten times as slow as ours
 local LEAVES = 64
 
-local c = sim.cluster { nodes = { "head", "n1", "n2", "n3" }, cpus = 2 }
+-- A round makes 25 MB: much of it goes to disk, and is read from there.
+local c = sim.cluster { nodes = { "head", "n1", "n2", "n3" }, cpus = 2, store = "4MiB" }
 local job = c:submit(function(m, seconds, leaves)
   local for_ever = { max_retries = -1 }
   local leaf = m.remote("leaf", function(i)
@@ -48,6 +49,7 @@ end, SECONDS, LEAVES)
 c:chaos {
   kill = { every = "300ms", restart = "50ms", of = { "worker", "node", "gcs" } },
   pause = { every = "300ms", lasts = "20ms", of = { "worker", "node" } },
+  disk = { every = "300ms", lasts = "30ms", trouble = "full" },
   cut = { every = "300ms", lasts = "30ms", shape = "pair" },
   spare = { driver_node = true, max_down = 2 },
 }
