@@ -9,6 +9,7 @@
 
 #include "cli/cli.h"
 #include "cli/json.h"
+#include "runtime/lost.h"
 
 enum {
     DEPTH_MAX = 12, /* tasks of a lineage that are shown, or looked at */
@@ -20,6 +21,7 @@ typedef struct {
     const MobRows *workers;
     GString *text;
     int depth;
+    MobLost lost; /* why not; MOB_LOST_COUNT: for no reason that an error would name */
 } Lineage;
 
 static const char *
@@ -80,12 +82,14 @@ append_object(Lineage *lineage, const char *name)
 
 /* --- whether it can be made again --- */
 
-static bool no(Lineage *lineage, const char *format, ...) G_GNUC_PRINTF(2, 3);
+static bool no(Lineage *lineage, MobLost lost, const char *format, ...) G_GNUC_PRINTF(3, 4);
+
 static bool
-no(Lineage *lineage, const char *format, ...)
+no(Lineage *lineage, MobLost lost, const char *format, ...)
 {
     va_list args;
 
+    lineage->lost = lost;
     va_start(args, format);
     g_string_vprintf(lineage->text, format, args);
     va_end(args);
@@ -111,11 +115,12 @@ can_run(Lineage *lineage, guint task)
     GString *text = lineage->text;
 
     if (mob_rows_cell(lineage->tasks, task, "evicted")->is)
-        return no(lineage, "the lineage of %s was evicted", name);
+        return no(lineage, MOB_LOST_LINEAGE_EVICTED, "the lineage of %s was evicted", name);
     if (strcmp(retries, "0 of 0 left") == 0)
-        return no(lineage, "%s may not run again: its max_retries is 0", name);
+        return no(lineage, MOB_LOST_RETRIES_OFF, "%s may not run again: its max_retries is 0",
+                  name);
     if (g_str_has_prefix(retries, "0 of "))
-        return no(lineage, "the retries of %s are used up", name);
+        return no(lineage, MOB_LOST_RETRIES_USED_UP, "the retries of %s are used up", name);
     for (char **arg = args; *arg != NULL && lineage->depth < DEPTH_MAX; arg++) {
         guint object = mob_rows_find(lineage->objects, *arg);
         if (object == G_MAXUINT || is_there(lineage, object))
@@ -150,17 +155,20 @@ can_be_made(Lineage *lineage, const char *name, bool here)
     guint task = mob_rows_find(lineage->tasks, get(objects, row, "maker"));
 
     if (is(lineage->workers, mob_rows_find(lineage->workers, owner), "state", "DEAD"))
-        return no(lineage, "its owner, %s, is dead", owner);
+        return no(lineage, MOB_LOST_OWNER_DEAD, "its owner, %s, is dead", owner);
     if (here && is(objects, row, "state", "FREED"))
-        return no(lineage, "%s was freed: nobody holds a reference to it any more", name);
+        return no(lineage, MOB_LOST_OUT_OF_SCOPE,
+                  "%s was freed: nobody holds a reference to it any more", name);
     if (is(objects, row, "state", "FAILED"))
-        return no(lineage, "an error stands in the place of %s", name);
+        return no(lineage, MOB_LOST_COUNT, "an error stands in the place of %s", name);
     if (is(objects, row, "state", "INLINE"))
-        return no(lineage, "its value is kept by its owner, %s, and goes with it alone", owner);
+        return no(lineage, MOB_LOST_COUNT,
+                  "its value is kept by its owner, %s, and goes with it alone", owner);
     if (is(objects, row, "put", "yes"))
-        return no(lineage, "%s is a put, no task makes it", name);
+        return no(lineage, MOB_LOST_PUT, "%s is a put, no task makes it", name);
     if (task == G_MAXUINT)
-        return no(lineage, "nothing is known any more of the task that made %s", name);
+        return no(lineage, MOB_LOST_COUNT, "nothing is known any more of the task that made %s",
+                  name);
     if (is(objects, row, "state", "PENDING")) {
         g_string_printf(lineage->text, "%s is to make it", get(lineage->tasks, task, "task"));
         return true;
@@ -171,7 +179,7 @@ can_be_made(Lineage *lineage, const char *name, bool here)
 /* --- telling --- */
 
 static void
-print_json(const char *name, bool can, const char *why, const MobSink *sink)
+print_json(const char *name, bool can, const Lineage *lineage, const MobSink *sink)
 {
     g_autoptr(GString) text = g_string_new(NULL);
     MobJson json = mob_json(text);
@@ -180,7 +188,9 @@ print_json(const char *name, bool can, const char *why, const MobSink *sink)
     mob_json_put_text(&json, "type", "rebuildable");
     mob_json_put_text(&json, "object", name);
     mob_json_put_bool(&json, "ok", can);
-    mob_json_put_text(&json, "why", why);
+    mob_json_put_text(&json, "reason",
+                      lineage->lost != MOB_LOST_COUNT ? mob_lost_reason(lineage->lost) : NULL);
+    mob_json_put_text(&json, "why", lineage->text->str);
     mob_json_close(&json, '}');
     g_string_append_c(text, '\n');
     sink->tell(sink->data, MOB_TELL_OUT, text->str, text->len);
@@ -204,7 +214,7 @@ tell(Lineage *lineage, const char *name, bool is_task, const MobSink *sink)
     bool can = can_be_made(lineage, name, true);
     g_string_printf(line, "rebuildable %s%s\n", can ? "yes, " : "no, ", why->str);
     if (sink->json)
-        print_json(name, can, why->str, sink);
+        print_json(name, can, lineage, sink);
     else
         mob_sink_table(sink, line->str);
 }
@@ -224,7 +234,8 @@ mob_tell_lineage(const MobRowSource *source, const MobRows *rows, const char *na
         mob_sink_say(sink, "%s", error->message);
         return MOB_EXIT_USAGE;
     }
-    Lineage lineage = {is_task ? rows : other, is_task ? other : rows, workers, NULL, 0};
+    Lineage lineage = {is_task ? rows : other, is_task ? other : rows, workers, NULL, 0,
+                       MOB_LOST_COUNT};
     tell(&lineage, name, is_task, sink);
     return MOB_EXIT_OK;
 }

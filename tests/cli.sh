@@ -379,7 +379,9 @@ prints "rebuildable no, P1 is a put, no task makes it"
 run 0 get objects O3 --at 8ms --run runs/held
 prints "rebuildable no, its value is kept by its owner, driver, and goes with it alone"
 run 0 get objects O2 --at 8ms --run runs/held --json
-prints '{"type":"rebuildable","object":"O2","ok":true,"why":"T2 is to make it"}'
+prints '{"type":"rebuildable","object":"O2","ok":true,"reason":null,"why":"T2 is to make it"}'
+run 0 get objects P1 --at 8ms --run runs/held --json
+prints '"ok":false,"reason":"put","why":"P1 is a put, no task makes it"'
 run 0 get objects O1 --run runs/held
 prints "rebuildable no"
 prints "freed"

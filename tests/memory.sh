@@ -49,6 +49,14 @@ run 0 up --local 2 -d --cpus 2 --store 100MiB
 until_says job.out "holding"
 until_says job.out "reading 2097152"
 
+# Until nothing has changed for a while, but ages.
+for _ in $(seq 50); do
+    "$mobula" memory --json 2>/dev/null | sed 's/"age_ns":[0-9]*//' >now
+    cmp -s now before && break
+    mv now before
+    sleep 0.5
+done
+
 run 0 memory
 for row in "P1      2.0 MiB    local     driver  .*  holds.lua:12" \
     "P1      2.0 MiB    primary   head store  .*  holds.lua:12" \
