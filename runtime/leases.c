@@ -195,6 +195,32 @@ mob_leases_move(MobLeases *leases, MobLease *lease, MobStage stage)
 }
 
 void
+mob_leases_step_back(MobLeases *leases, MobLease *lease)
+{
+    MobLeaseList *list = &leases->fetching;
+    MobLease *next = list->first;
+
+    g_assert(lease->stage == MOB_STAGE_READY);
+    unlink_lease(lease);
+    lease->stage = MOB_STAGE_FETCHING; /* which holds as little as READY */
+    while (next != NULL && next->order < lease->order)
+        next = next->next;
+    if (next == NULL) {
+        append(list, lease);
+        return;
+    }
+    lease->list = list;
+    lease->next = next;
+    lease->before = next->before;
+    if (next->before != NULL)
+        next->before->next = lease;
+    else
+        list->first = lease;
+    next->before = lease;
+    list->count++;
+}
+
+void
 mob_leases_forget(MobLeases *leases, MobLease *lease)
 {
     MobLeaseShape *shape = lease->shape;

@@ -113,6 +113,9 @@ void mob_leases_close(MobLeases *leases, MobLease *lease);
 /* Forgets @lease, which another node is to take: it may come back. */
 void mob_leases_forget(MobLeases *leases, MobLease *lease);
 
+/* A READY lease has to wait for its arguments again, in its turn: FETCHING. */
+void mob_leases_step_back(MobLeases *leases, MobLease *lease);
+
 /* A FETCHING lease waits for an argument that has to be made first (true), and
  * must not keep back the tasks that make it; or that is not so any more. */
 void mob_leases_stall(MobLeases *leases, MobLease *lease, bool stalled);

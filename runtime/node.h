@@ -80,6 +80,8 @@ typedef struct {
     uint64_t received; /* bytes */
     uint32_t wish;     /* the lower the sooner; see MobWish */
     bool active;       /* a node was asked for it */
+    uint64_t order;    /* since when it is wanted as it is: counts up at the node */
+    bool holds;        /* it has room for what comes */
     bool queued;       /* it waits for room */
 } MobFetchInfo;
 

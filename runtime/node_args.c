@@ -4,10 +4,12 @@
  * Leases could starve each other by each holding half of what it needs. So a
  * lease is admitted as a whole, once it is known where all its arguments are
  * and how large: then it pins what is here and fetches the rest. Admitted
- * leases together take at most a share of the store, but one may always go on,
- * however large. One whose argument is nowhere at present steps back, because
- * the task that makes it needs room too, and perhaps this machine; and what a blocked task has
- * pinned does not count, because it may wait for tasks that come after it.
+ * leases together take at most a share of the store, and no more than there is
+ * room for, but one may always go on, however large. A lease that has no
+ * resources yet steps back when something dearer needs the room (node_room.c). One whose argument
+ * is nowhere at present steps back, because the task that makes it needs room too, and perhaps this
+ * machine; and what a blocked task has pinned does not count, because it may wait for tasks that
+ * come after it.
  */
 #include "runtime/node_parts.h"
 
@@ -95,6 +97,39 @@ make_ready(MobNode *node, MobLease *lease)
     node->schedule_due = true;
 }
 
+static bool
+is_repeated(const MobLease *lease, uint32_t at)
+{
+    for (uint32_t i = 0; i < at; i++)
+        if (mob_object_eq(lease->args[i].ref.id, lease->args[at].ref.id))
+            return true;
+    return false;
+}
+
+/* Whether its arguments could never be here all together. */
+static bool
+is_too_large(const MobNode *node, const MobLease *lease)
+{
+    uint64_t bytes = 0;
+
+    if (lease->arg_bytes <= node->store.capacity)
+        return false;
+    for (uint32_t i = 0; i < lease->arg_count; i++)
+        bytes += is_repeated(lease, i) ? 0 : lease->args[i].bytes;
+    return bytes > node->store.capacity;
+}
+
+static void
+refuse_too_large(MobNode *node, MobLease *lease, MobTime now, MobOutbox *out)
+{
+    mob_node_refuse_lease(node, lease,
+                          mob_node_fault(node, MOB_FAULT_STORE_FULL,
+                                         "its arguments together are larger than the object store "
+                                         "of the node",
+                                         lease->spec, NULL, now),
+                          out);
+}
+
 static void
 admit(MobNode *node, MobLease *lease, const MobInput *in, MobOutbox *out)
 {
@@ -114,12 +149,28 @@ admit(MobNode *node, MobLease *lease, const MobInput *in, MobOutbox *out)
     }
 }
 
+/* Of its arguments, what has to be fetched. */
+static uint64_t
+missing_bytes(const MobLease *lease)
+{
+    uint64_t bytes = 0;
+
+    for (uint32_t i = 0; i < lease->arg_count; i++)
+        bytes += lease->args[i].here ? 0 : lease->args[i].bytes;
+    return bytes;
+}
+
+/* The first may always go on, whether there is room or not; and none but the first
+ * while somebody dearer waits for room. */
 static bool
-is_within_share(const MobNode *node, const MobLease *lease)
+is_within_quota(const MobNode *node, const MobLease *lease)
 {
     uint64_t share = node->store.capacity / 1000 * node->config->args_memory;
 
-    return node->arg_bytes == 0 || node->arg_bytes + lease->arg_bytes <= share;
+    if (node->arg_bytes == 0)
+        return true;
+    return node->arg_bytes + lease->arg_bytes <= share && !mob_node_dearer_waits(node) &&
+           mob_node_may_have_room(node, missing_bytes(lease));
 }
 
 void
@@ -138,8 +189,12 @@ mob_node_admit(MobNode *node, const MobInput *in, MobOutbox *out)
                 mob_node_stall(node, lease, out);
             continue;
         }
+        if (is_too_large(node, lease)) {
+            refuse_too_large(node, lease, in->now, out);
+            continue;
+        }
         mob_leases_stall(&node->leases, lease, false);
-        if (!is_within_share(node, lease))
+        if (!is_within_quota(node, lease))
             break; /* in turn, or a large one would never come to it */
         admit(node, lease, in, out);
     }
@@ -210,6 +265,16 @@ mob_node_stall(MobNode *node, MobLease *lease, MobOutbox *out)
         return;
     unpin_all(node, lease, out);
     review_missing(node, lease, false, out);
+}
+
+void
+mob_node_step_back(MobNode *node, MobLease *lease, MobOutbox *out)
+{
+    unpin_all(node, lease, out);
+    if (lease->stage == MOB_STAGE_READY)
+        mob_leases_step_back(&node->leases, lease);
+    else
+        review_missing(node, lease, false, out);
 }
 
 void

@@ -120,9 +120,14 @@ remove_fetch(MobNode *node, MobFetch *fetch, MobOutbox *out)
 void
 mob_node_review(MobNode *node, MobFetch *fetch, MobOutbox *out)
 {
-    if (mob_fetch_wish(fetch) == MOB_WISH_NONE)
+    MobWish before = fetch->turn;
+
+    mob_fetches_take_turn(&node->fetches, fetch);
+    if (fetch->turn == MOB_WISH_NONE)
         mob_node_stop_fetch(node, fetch, out);
-    node->room_due |= fetch->stage == MOB_FETCH_QUEUED; /* another may be wanted more now */
+    node->room_due |=
+        fetch->turn != before && mob_fetch_holds_room(fetch); /* it gives way to others now */
+    node->room_due |= fetch->stage == MOB_FETCH_QUEUED;       /* another may be wanted more now */
     if (!mob_fetch_is_wanted(fetch))
         remove_fetch(node, fetch, out);
 }
@@ -199,10 +204,12 @@ mob_node_wait_for_room(MobNode *node, MobFetch *fetch, MobTime now, MobOutbox *o
 
 /* Makes room and begins to collect; false if there is no room now. */
 bool
-mob_node_begin(MobNode *node, MobFetch *fetch, uint64_t size, uint64_t hash, MobOutbox *out)
+mob_node_begin(MobNode *node, MobFetch *fetch, uint64_t size, uint64_t hash, MobTime now,
+               MobOutbox *out)
 {
     mob_node_drop_unfinished(node, fetch, out);
-    if (!mob_store_has_room(&node->store, size))
+    if (!mob_node_is_its_turn(node, fetch) ||
+        !mob_node_claim_room(node, mob_node_claim_of(fetch), size, now, out))
         return false;
     mob_node_make_room(node, size, out);
     mob_store_create(&node->store, &fetch->ref, size, hash);
@@ -215,7 +222,8 @@ mob_node_advance(MobNode *node, MobFetch *fetch, const MobInput *in, MobOutbox *
 {
     MobNodeId source;
 
-    if (mob_fetch_wish(fetch) == MOB_WISH_NONE || fetch->stage == MOB_FETCH_ACTIVE ||
+    mob_fetches_take_turn(&node->fetches, fetch);
+    if (fetch->turn == MOB_WISH_NONE || fetch->stage == MOB_FETCH_ACTIVE ||
         !(fetch->answered || fetch->disk) || fetch->asking)
         return;
     if (fetch->disk) {
@@ -232,7 +240,7 @@ mob_node_advance(MobNode *node, MobFetch *fetch, const MobInput *in, MobOutbox *
         return;
     }
     if (fetch->got == NULL && fetch->size > 0 &&
-        !mob_node_begin(node, fetch, fetch->size, fetch->hash, out)) {
+        !mob_node_begin(node, fetch, fetch->size, fetch->hash, in->now, out)) {
         if (fetch->stage != MOB_FETCH_QUEUED)
             mob_node_wait_for_room(node, fetch, in->now, out);
         return;

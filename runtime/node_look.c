@@ -78,6 +78,8 @@ fetch_info(const MobFetch *fetch)
                           .size = fetch->size,
                           .received = fetch->received,
                           .wish = mob_fetch_wish(fetch),
+                          .order = fetch->order,
+                          .holds = mob_fetch_holds_room(fetch),
                           .active = fetch->stage == MOB_FETCH_ACTIVE,
                           .queued = fetch->stage == MOB_FETCH_QUEUED};
 }

@@ -247,8 +247,9 @@ mob_node_on_store_object(MobNode *node, const MobInput *in, MobOutbox *out)
         mob_node_stop_fetch(node, mob_fetches_get(&node->fetches, object), out);
     if (!known && request->value->size > node->store.capacity) {
         send_stored(node, in->from, object, false, out);
-    } else if (!known && (node->creates.length > 0 ||
-                          !mob_store_has_room(&node->store, request->value->size))) {
+    } else if (!known &&
+               (node->creates.length > 0 ||
+                !mob_node_claim_room(node, MOB_CLAIM_CREATE, request->value->size, in->now, out))) {
         wait_for_room(node, request, in, out);
     } else {
         store_primary(node, &request->object, request->value, in->from, out);
@@ -264,14 +265,15 @@ mob_node_use_room(MobNode *node, const MobInput *in, MobOutbox *out)
 
     node->room_at = in->now;
     while ((create = g_queue_peek_head(&node->creates)) != NULL &&
-           mob_store_has_room(&node->store, create->value->size)) {
+           mob_node_claim_room(node, MOB_CLAIM_CREATE, create->value->size, in->now, out)) {
         node->progress_at = in->now;
         store_primary(node, &create->ref, create->value, create->worker, out);
         send_stored(node, create->worker, create->ref.id, true, out);
         take_create(node, node->creates.head);
     }
+    node->admit_due |= node->leases.fetching.count > 0;
     while ((fetch = mob_fetches_next_queued(&node->fetches)) != NULL &&
-           mob_store_has_room(&node->store, fetch->size)) {
+           mob_node_claim_room(node, mob_node_claim_of(fetch), fetch->size, in->now, out)) {
         mob_fetches_set_stage(&node->fetches, fetch, MOB_FETCH_LOOKING);
         mob_node_advance(node, fetch, in, out);
     }

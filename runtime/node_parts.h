@@ -10,6 +10,7 @@
  *     node_objects.c  the store, and those who ask for objects
  *     node_fetch.c    objects from other nodes: whom to ask for them, and when
  *     node_pieces.c   objects that travel, piece by piece
+ *     node_room.c     whose turn it is when the store has no room for all
  *     node_spill.c    objects on disk
  *
  * Whatever makes something else possible (room in the store, room for
@@ -199,6 +200,9 @@ void mob_node_arg_here(MobNode *node, MobLease *lease, MobObjectId object, MobCo
 void mob_node_admit(MobNode *node, const MobInput *in, MobOutbox *out);
 /* An argument of @lease, which is FETCHING, is nowhere: others may go first. */
 void mob_node_stall(MobNode *node, MobLease *lease, MobOutbox *out);
+/* Gives back what @lease, which has no resources yet, has of its arguments: it
+ * waits to be admitted again. */
+void mob_node_step_back(MobNode *node, MobLease *lease, MobOutbox *out);
 /* @lease is over: its arguments are not needed any more. */
 void mob_node_drop_args(MobNode *node, MobLease *lease, MobOutbox *out);
 
@@ -271,7 +275,8 @@ void mob_node_stop_fetch(MobNode *node, MobFetch *fetch, MobOutbox *out);
 void mob_node_fetched(MobNode *node, MobFetch *fetch, MobCopy *copy, MobValue *value,
                       MobOutbox *out);
 /* Makes room for a value and begins to collect it; false if there is no room now. */
-bool mob_node_begin(MobNode *node, MobFetch *fetch, uint64_t size, uint64_t hash, MobOutbox *out);
+bool mob_node_begin(MobNode *node, MobFetch *fetch, uint64_t size, uint64_t hash, MobTime now,
+                    MobOutbox *out);
 void mob_node_wait_for_room(MobNode *node, MobFetch *fetch, MobTime now, MobOutbox *out);
 /* What has come is thrown away, and its room goes back. */
 void mob_node_drop_unfinished(MobNode *node, MobFetch *fetch, MobOutbox *out);
@@ -286,6 +291,27 @@ bool mob_node_mark_broken_fetches(MobNode *node, MobAddress from);
 bool mob_node_doubt_leases(MobNode *node, MobAddress owner);
 void mob_node_verify_leases(MobNode *node, MobOutbox *out);
 void mob_node_ask_again(MobNode *node, const MobInput *in, MobOutbox *out);
+
+/* --- node_room.c --- */
+
+/* How dear it is that somebody gets room. */
+typedef struct {
+    MobWish wish;
+    uint64_t order; /* the lower the dearer, of one wish */
+} MobClaim;
+
+/* Of values that are made here. */
+#define MOB_CLAIM_CREATE ((MobClaim){MOB_WISH_GET, 0})
+
+MobClaim mob_node_claim_of(const MobFetch *fetch);
+/* Sees to it that there is room for @size, if it can be had: what is cheaper gives way. */
+bool mob_node_claim_room(MobNode *node, MobClaim claim, uint64_t size, MobTime now, MobOutbox *out);
+/* Whether @fetch, which wants room, need not wait for another that waits already. */
+bool mob_node_is_its_turn(const MobNode *node, const MobFetch *fetch);
+/* Whether there is room for @size, or will be when copies are spilled for it. */
+bool mob_node_may_have_room(const MobNode *node, uint64_t size);
+/* Whether somebody waits for room who is dearer than arguments. */
+bool mob_node_dearer_waits(const MobNode *node);
 
 /* --- node_pieces.c --- */
 

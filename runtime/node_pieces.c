@@ -125,7 +125,7 @@ is_collected(MobNode *node, MobFetch *fetch, const MobChunk *chunk, const MobInp
         return false;
     if (chunk->size == 0 || chunk->size > node->store.capacity)
         return false;
-    if (mob_node_begin(node, fetch, chunk->size, chunk->hash, out))
+    if (mob_node_begin(node, fetch, chunk->size, chunk->hash, in->now, out))
         return true;
     fetch->size = chunk->size;
     fetch->hash = chunk->hash;

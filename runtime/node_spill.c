@@ -105,7 +105,8 @@ mob_node_advance_restore(MobNode *node, MobFetch *fetch, const MobInput *in, Mob
     MobCopy *copy = mob_store_kept(&node->store, fetch->ref.id);
     MobDiskJob job = {.verb = MOB_DISK_READ, .object = fetch->ref.id};
 
-    if (!mob_store_has_room(&node->store, copy->size)) {
+    if (!mob_node_is_its_turn(node, fetch) ||
+        !mob_node_claim_room(node, mob_node_claim_of(fetch), copy->size, in->now, out)) {
         if (fetch->stage != MOB_FETCH_QUEUED)
             mob_node_wait_for_room(node, fetch, in->now, out);
         return;

@@ -50,6 +50,7 @@ mob_fetches_add(MobFetches *fetches, const MobRef *ref)
 
     fetch->ref = mob_ref_copy(ref);
     fetch->order = ++fetches->orders;
+    fetch->turn = MOB_WISH_NONE;
     fetch->room = fetches->room;
     fetch->waiters = g_array_new(false, false, sizeof(MobWaiter));
     fetch->leases = g_ptr_array_new();
@@ -97,9 +98,20 @@ mob_fetches_next_queued(const MobFetches *fetches)
         return NULL;
     while ((fetch = mob_table_next(fetches->rows, &at)) != NULL)
         if (fetch->stage == MOB_FETCH_QUEUED &&
-            (best == NULL || mob_fetch_wish(fetch) < mob_fetch_wish(best)))
-            best = fetch; /* the walk is from the oldest */
+            (best == NULL || fetch->turn < best->turn ||
+             (fetch->turn == best->turn && fetch->order < best->order)))
+            best = fetch;
     return best;
+}
+
+void
+mob_fetches_take_turn(MobFetches *fetches, MobFetch *fetch)
+{
+    MobWish wish = mob_fetch_wish(fetch);
+
+    if (wish < fetch->turn)
+        fetch->order = ++fetches->orders;
+    fetch->turn = wish;
 }
 
 MobWish
@@ -120,6 +132,12 @@ bool
 mob_fetch_is_located(const MobFetch *fetch)
 {
     return fetch->disk || fetch->sources->len > 0 || fetch->named.node.v != 0;
+}
+
+bool
+mob_fetch_holds_room(const MobFetch *fetch)
+{
+    return fetch->got != NULL || (fetch->disk && fetch->stage == MOB_FETCH_ACTIVE);
 }
 
 bool

@@ -45,7 +45,8 @@ typedef struct MobSpace MobSpace;
 
 typedef struct {
     MobRef ref;        /* owned */
-    uint64_t order;    /* counts up with the rows */
+    uint64_t order;    /* counts up with the wishes: since when it is wanted as it is */
+    MobWish turn;      /* the wish by which it has this order */
     GArray *waiters;   /* of MobWaiter */
     GPtrArray *leases; /* of MobLease, borrowed: FETCHING, and lack it */
     GArray *sources;   /* of MobSource, live ones, as the owner named them */
@@ -98,7 +99,11 @@ void mob_fetches_set_stage(MobFetches *fetches, MobFetch *fetch, MobFetchStage s
 /* The QUEUED row whose turn it is: the dearest wish, then the oldest. */
 MobFetch *mob_fetches_next_queued(const MobFetches *fetches);
 
+/* It may be wanted more than before, and then it is the youngest of those, or less. */
+void mob_fetches_take_turn(MobFetches *fetches, MobFetch *fetch);
 MobWish mob_fetch_wish(const MobFetch *fetch);
+/* Whether room was made for what comes. */
+bool mob_fetch_holds_room(const MobFetch *fetch);
 bool mob_fetch_is_wanted(const MobFetch *fetch);
 /* Whether anybody is known who could be asked: it has a copy, or collects one. */
 bool mob_fetch_is_located(const MobFetch *fetch);

@@ -306,6 +306,12 @@ mob_store_remove(MobStore *store, MobCopy *copy)
     free_copy(copy);
 }
 
+bool
+mob_store_goes_idle(const MobCopy *copy)
+{
+    return copy->value != NULL && (!copy->primary || copy->durable) && copy->reads == 0;
+}
+
 uint64_t
 mob_store_pinned(const MobStore *store)
 {

@@ -45,6 +45,7 @@ struct MobCopy {
     uint32_t why;       /* doomed: MobDrop, see node_parts.h */
     bool doomed;
     uint32_t pins;     /* by leases */
+    uint32_t yields;   /* while it is counted what leases could give back: of those pins */
     uint32_t reads;    /* by pushes to other nodes */
     MobCopyList *list; /* that it is in; NULL: none */
     MobCopy *older;    /* in that list */
@@ -123,6 +124,8 @@ void mob_store_load(MobStore *store, MobCopy *copy, MobValue *value);
 /* Nobody may be reading it. */
 void mob_store_remove(MobStore *store, MobCopy *copy);
 
+/* Whether it may make room once nothing pins it. */
+bool mob_store_goes_idle(const MobCopy *copy);
 uint64_t mob_store_pinned(const MobStore *store);
 
 /* The row of @owner; with @add it is made if there is none. */

@@ -23,6 +23,16 @@ mob_check_moved(MobCheck *check, MobObjectId object, MobNodeId node, bool add)
                : mob_table_get(check->moved, key);
 }
 
+/* The pieces of one value of the object, which another node may have made anew. */
+static Moved *
+pieces_of(MobCheck *check, MobObjectId object, MobNodeId node, uint64_t hash)
+{
+    MobKey key = moved_key(object, node);
+
+    key.a ^= mob_mix(hash);
+    return mob_check_entry(check->moved, key, sizeof(Moved));
+}
+
 void
 mob_check_moved_free(gpointer data)
 {
@@ -36,14 +46,13 @@ mob_check_moved_free(gpointer data)
 /* --- pieces --- */
 
 static void
-begin(Moved *moved, uint64_t size, uint64_t hash)
+begin(Moved *moved, uint64_t size)
 {
     if (moved->got == NULL)
         moved->got = g_byte_array_new();
     g_byte_array_set_size(moved->got, 0);
     moved->size = size;
-    moved->hash = hash;
-    moved->received = moved->taken = 0;
+    moved->received = 0;
 }
 
 /* Whether the piece at @index has come before. */
@@ -67,7 +76,18 @@ take_piece(Moved *moved, uint64_t index, uint64_t length)
     moved->got->data[byte] |= (guint8)(1u << index % 8);
 }
 
-/* A piece comes twice if it was asked for twice; so it was lost, or late. */
+/* The node has given back some of what had come: something dearer needed the room. */
+static bool
+gave_back(const MobCheck *check, const Moved *moved, MobObjectId object, MobAddress asker)
+{
+    const MobProcess *node = mob_check_process(check, asker);
+    MobFetchInfo fetch;
+
+    return node != NULL && mob_node_find_fetch(node, object, &fetch) &&
+           fetch.received < moved->received;
+}
+
+/* A piece comes twice if it was asked for twice; so it was lost, or late, or given back. */
 static void
 on_pull(MobCheck *check, const MobEvent *event)
 {
@@ -76,6 +96,7 @@ on_pull(MobCheck *check, const MobEvent *event)
 
     if (event->at - moved->last_at >= check->config->pull_retry)
         moved->slow = moved->last_at > 0;
+    moved->slow |= gave_back(check, moved, object, event->input->from);
     moved->source = event->process;
     moved->last_at = event->at;
 }
@@ -119,17 +140,20 @@ on_chunk(MobCheck *check, const MobEvent *event)
 
     if (node == NULL)
         return;
-    Moved *moved = mob_check_moved(check, chunk->object, (MobNodeId){event->process.node}, true);
+    MobNodeId here = {event->process.node};
+    Moved *moved = mob_check_moved(check, chunk->object, here, true);
+    Moved *pieces = pieces_of(check, chunk->object, here, chunk->hash);
     bool wanted = mob_node_find_fetch(node, chunk->object, &fetch) && fetch.active;
-    if (moved->got == NULL || moved->size != chunk->size || moved->hash != chunk->hash)
-        begin(moved, chunk->size, chunk->hash);
+    if (pieces->got == NULL || pieces->size != chunk->size)
+        begin(pieces, chunk->size);
     moved->late = moved->late || (moved->stopped != 0 && chunk->push == moved->stopped);
-    if (moved->copied || (wanted && has_piece(moved, index) && fetch.received == moved->taken))
+    if (moved->copied || (wanted && has_piece(pieces, index) && fetch.received == moved->taken))
         comes_again(check, event, moved);
     if (fetch.received > moved->taken)
         moved->last_at = event->at;
     moved->taken = fetch.received;
-    take_piece(moved, index, chunk->piece.length);
+    take_piece(pieces, index, chunk->piece.length);
+    moved->received = MAX(moved->received, pieces->received);
 }
 
 /* --- what owners are told --- */
@@ -224,18 +248,24 @@ static void
 on_copied(MobCheck *check, const MobEvent *event, const MobNote *note)
 {
     Moved *moved = mob_check_moved(check, note->object, note->node, true);
+    uint64_t hash =
+        event->input->kind == MOB_INPUT_MESSAGE && event->input->msg->type == MOB_MSG_CHUNK
+            ? mob_chunk(event->input->msg)->hash
+            : 0;
+    Moved *pieces = pieces_of(check, note->object, note->node, hash);
 
     if (moved->copied)
         mob_check_fail(check, "I35", "a copy is sent once", "%s came to %s, which has it",
                        mob_check_object_name(check, note->object),
                        mob_check_process_name(check, event->process));
-    if (moved->received != note->bytes)
+    if (pieces->received != note->bytes)
         mob_check_fail(check, "I35", "byte conservation",
                        "%s has a copy of %s, of whose %" G_GUINT64_FORMAT
                        " bytes %" G_GUINT64_FORMAT " have come",
                        mob_check_process_name(check, event->process),
-                       mob_check_object_name(check, note->object), note->bytes, moved->received);
-    begin(moved, 0, 0);
+                       mob_check_object_name(check, note->object), note->bytes, pieces->received);
+    begin(pieces, 0);
+    moved->received = moved->taken = 0;
     moved->copied = true;
 }
 

@@ -136,6 +136,31 @@ check_copy(MobCheck *check, const MobProcess *node, const MobCopyInfo *copy)
                        mob_check_process_name(check, node->address));
 }
 
+static bool
+comes_before(const MobFetchInfo *a, const MobFetchInfo *b)
+{
+    return a->wish < b->wish || (a->wish == b->wish && a->order < b->order);
+}
+
+/* A get or wait does not wait for room into which something cheaper comes. */
+static void
+check_precedence(MobCheck *check, const MobProcess *node, const MobNodeStats *stats,
+                 const MobFetchInfo *first)
+{
+    uint64_t room = stats->store_capacity - stats->store_pinned;
+    size_t at = 0;
+    MobFetchInfo fetch;
+
+    while (mob_node_next_fetch(node, &at, &fetch))
+        if (fetch.holds && fetch.wish > first->wish)
+            room += fetch.size;
+    if (first->size <= room)
+        mob_check_fail(check, "I36", "admission",
+                       "%s lets something cheaper come, and has no room for %s",
+                       mob_check_process_name(check, node->address),
+                       mob_check_object_name(check, first->object));
+}
+
 /* Of what waits for room, the first does not fit. */
 static void
 check_queue(MobCheck *check, const MobProcess *node, const MobNodeStats *stats)
@@ -147,12 +172,13 @@ check_queue(MobCheck *check, const MobProcess *node, const MobNodeStats *stats)
     if (stats->pulls_queued == 0)
         return;
     while (mob_node_next_fetch(node, &at, &fetch))
-        if (fetch.queued && fetch.wish < first.wish)
+        if (fetch.queued && comes_before(&fetch, &first))
             first = fetch;
     if (first.size <= stats->store_capacity - stats->store_pinned)
         mob_check_fail(check, "I36", "admission", "%s has room for %s, which waits for it",
                        mob_check_process_name(check, node->address),
                        mob_check_object_name(check, first.object));
+    check_precedence(check, node, stats, &first);
 }
 
 static void

@@ -60,19 +60,18 @@ typedef struct {
 
 /* One object on one node. */
 typedef struct {
-    uint64_t hash;
     uint64_t size;
     GByteArray *got;   /* a bit per chunk that has come; NULL: none */
     uint64_t received; /* bytes of those */
     uint64_t taken;    /* of them the node had taken in when the last one came */
     MobAddress source; /* the node that was asked for it last */
     MobTime last_at;   /* it was asked for, or a piece of it came */
-    bool slow;         /* it was asked for again, because nothing came for long */
-    uint64_t stopped;  /* the push that the node has said is enough, as its sender knows; 0: none */
-    bool late;         /* a piece of that push came after all, and it is asked for again */
-    bool copied;       /* it has come whole and is there still */
-    bool primary;      /* as of the event before */
-    uint64_t told;     /* the event at which its owner heard of this copy; 0: it has not */
+    bool slow;        /* it was asked for again, because nothing came for long, or was given back */
+    uint64_t stopped; /* the push that the node has said is enough, as its sender knows; 0: none */
+    bool late;        /* a piece of that push came after all, and it is asked for again */
+    bool copied;      /* it has come whole and is there still */
+    bool primary;     /* as of the event before */
+    uint64_t told;    /* the event at which its owner heard of this copy; 0: it has not */
 } Moved;
 
 typedef struct {

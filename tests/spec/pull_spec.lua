@@ -93,3 +93,33 @@ describe("broadcast", function()
     run(machines(one_of { "1GiB", "4MiB" }), { "spread_all", 1000000, MACHINES }, 48)
   end)
 end)
+
+-- Values of a megabyte on "big"; "small" has room for three of them.
+local function tight()
+  local config = {
+    chunk = one_of { "5MiB", "100KiB" },
+    pull_retry = one_of { "100ms", "10ms" },
+    store_full_grace = one_of { "2s", "200ms" },
+    args_memory = one_of { 700, 700, 300, 1000 },
+    lease_idle = one_of { "500ms", "5ms" },
+  }
+  return sim.cluster {
+    nodes = { head = { cpus = 0 }, big = { cpus = 4 },
+              small = { cpus = one_of { 4, 1, 2 }, store = "3.1MB", resources = { disk = 1 } } },
+    config = config,
+  }
+end
+
+local MB = 1000000
+
+describe("pull manager", function()
+  for _, case in ipairs {
+    { "args", MB, 1, answer = 156 }, { "args", MB, 30, answer = 156 },
+    { "gets", MB, answer = 78 }, { "wait_all", MB, answer = 78 },
+    { "medley", MB, 1, answer = 104 }, { "medley", MB, 30, answer = 104 },
+    { "held_cpu", MB, answer = 21 }, { "held_cpu_put", MB, answer = 21 },
+    { "lent_cpu", MB, answer = 66 }, { "long_task", MB, answer = 21 }, { "not_starved", MB, answer = 8 },
+  } do
+    it(table.concat(case, " "), function() run(tight(), case, case.answer) end)
+  end
+end)
