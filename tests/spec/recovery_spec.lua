@@ -237,6 +237,39 @@ describe("m.free", function()
     assert.are.equal("ObjectFreedError", job:result())
   end)
 
+  it("takes what was spilled from the disk as well", function()
+    local c = cluster { nodes = { head = { cpus = 0 }, n1 = { store = "700KB" } } }
+    local job = c:submit(function(m)
+      local make = m.remote("make", function(n) return m.bytes(300000, n) end)
+      local refs, out = {}, {}
+      for i = 1, 5 do
+        refs[i] = make.remote(i)
+        m.wait { refs[i] }
+      end
+      m.sleep("50ms")
+      print "free"
+      m.free(refs)
+      m.sleep("50ms")
+      print "look"
+      for i = 1, 5 do
+        local _, err = m.try(refs[i])
+        out[i] = err.reason
+      end
+      return table.concat(out, " ")
+    end)
+    on_output(c, "free", function()
+      assert.are.equal(5, #c.state.copies { live = true })
+      assert.is_true(#c.state.copies { live = true, place = "disk" } > 0, "nothing was spilled")
+      assert.is_true(c.state.nodes["n1"].disk_used > 0)
+    end)
+    on_output(c, "look", function()
+      assert.are.equal(0, #c.state.copies { live = true })
+      assert.are.equal(0, c.state.nodes["n1"].disk_used)
+    end)
+    c:run { until_done = job, limit = "20s", drain = true }
+    assert.are.equal("freed freed freed freed freed", job:result())
+  end)
+
   it("may be asked for by a borrower", function()
     local c = cluster()
     local job = program(c, "freed_by_a_borrower", B)
