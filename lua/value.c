@@ -452,8 +452,7 @@ push_reference(Read *read)
     g_assert(read->refs < read->value->ref_count);
     const MobRef *ref = &read->value->refs[read->refs++];
 
-    for (int i = 0; i < 6; i++) /* the array and its five items, which were parsed before */
-        mob_cbor_next(&read->reader);
+    mob_cbor_pass_ref(&read->reader);
     if (read->push_ref != NULL) {
         read->push_ref(read->lua, ref);
         return;

@@ -78,6 +78,8 @@ MobCborItem mob_cbor_next(MobCborReader *reader);
 
 /* After the tag MOB_CBOR_REF: fills @ref (its path is owned by the caller). */
 bool mob_cbor_read_ref(MobCborReader *reader, MobRef *ref);
+/* The same for a reader of bytes that were parsed before, to step over it. */
+void mob_cbor_pass_ref(MobCborReader *reader);
 /* After the tag MOB_CBOR_FILL. */
 bool mob_cbor_read_fill(MobCborReader *reader, MobFill *fill);
 /* The head that the other form of @fill has there; it is as long. */

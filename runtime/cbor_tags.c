@@ -68,6 +68,36 @@ mob_cbor_read_ref(MobCborReader *reader, MobRef *ref)
     return true;
 }
 
+/* Steps over the head of an item; *number receives what it says. */
+static void
+pass_head(MobCborReader *reader, uint64_t *number)
+{
+    uint8_t kind = *reader->at++ & 31;
+    size_t length = kind < 24 ? 0 : (size_t)1 << (kind - 24);
+
+    g_assert(kind < 28 && (size_t)(reader->end - reader->at) >= length);
+    *number = length == 0 ? kind : 0;
+    for (size_t i = 0; i < length; i++)
+        *number = *number << 8 | *reader->at++;
+}
+
+void
+mob_cbor_pass_ref(MobCborReader *reader)
+{
+    uint64_t number;
+
+    pass_head(reader, &number); /* the array */
+    for (int i = 0; i < 5; i++) {
+        g_assert(reader->at < reader->end);
+        bool is_string = *reader->at >> 5 == 2 || *reader->at >> 5 == 3;
+        pass_head(reader, &number);
+        if (!is_string)
+            continue;
+        g_assert(number <= (uint64_t)(reader->end - reader->at));
+        reader->at += number;
+    }
+}
+
 /* Reads how many bytes there are, or the bytes. */
 static bool
 read_fill_bytes(MobCborReader *reader, MobFill *fill)

@@ -394,3 +394,29 @@ Test(process, an_outbox_owns_what_is_put_in_until_it_is_dropped)
     cr_assert_str_eq(mob_input_name(MOB_INPUT_DISK), "disk");
     cr_assert_str_eq(mob_call_name(MOB_CALL_RAISE), "raise");
 }
+
+Test(value, a_reference_is_stepped_over_whatever_its_numbers_and_name)
+{
+    static const size_t lengths[] = {0, 1, 23, 24, 255, 256, 1000};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(lengths); i++) {
+        g_autofree char *text = g_strnfill(lengths[i], 'x');
+        MobStr *path = mob_str_new(text);
+        MobRef ref = {{{1, 2}, UINT32_C(1) << (i * 5), 0}, {3, UINT32_C(1) << (i * 4)}, path};
+        MobCborWriter writer;
+        mob_cbor_init(&writer);
+        mob_cbor_array(&writer, 2);
+        mob_cbor_ref(&writer, &ref);
+        mob_cbor_int(&writer, 77);
+        g_autoptr(MobValue) value = mob_cbor_finish(&writer, 0);
+        mob_cbor_clear(&writer);
+        mob_str_unref(path);
+
+        MobCborReader reader = {value->bytes, value->bytes + value->length, .checked = true};
+        cr_assert_eq(mob_cbor_next(&reader).type, MOB_CBOR_ARRAY);
+        cr_assert_eq(mob_cbor_next(&reader).number, MOB_CBOR_REF);
+        mob_cbor_pass_ref(&reader);
+        cr_assert_eq(mob_cbor_next(&reader).number, 77);
+        cr_assert_eq(reader.at, reader.end);
+    }
+}
