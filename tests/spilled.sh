@@ -147,6 +147,32 @@ run 0 stop
 nothing_is_left spill tmp
 ends "a folder that somebody removes costs what was in it, and nothing else"
 
+# --- a fault ends with whoever has made it ---
+
+cat >full.lua <<'END'
+local sim = require "mobula.sim"
+local c = sim.cluster { nodes = { "head" } }
+c:disk("head", { full = true })
+local job = c:submit(function(m) print "it is full" m.sleep "60s" end)
+c:run { until_done = job, limit = "60s" }
+END
+run 0 up --local 1 --store 16MB -d
+"$mobula" run full.lua --on c1 >fault 2>&1 </dev/null &
+fault=$!
+until_says fault "it is full"
+run 1 job submit --follow -- fill.lua
+says "OutOfDiskError"
+kill -9 "$fault"
+wait "$fault" 2>/dev/null
+for _ in 1 2 3 4 5; do
+    "$mobula" job submit --follow -- fill.lua >healed 2>&1 </dev/null && break
+    sleep 1
+done
+grep -q "✓ J" healed || problem "it is full still: $(cat healed)"
+run 0 stop
+nothing_is_left tmp
+ends "a disk that a scenario has filled is as it was five seconds after the scenario was killed"
+
 # --- a disk that others fill ---
 
 if mount -t tmpfs -o size=40m small small 2>/dev/null; then
