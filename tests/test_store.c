@@ -66,6 +66,56 @@ Test(store, counts_from_creation_and_shows_only_what_is_sealed)
     mob_store_clear(&store);
 }
 
+/* The store only compares files. */
+static MobSpillFile *
+some_file(void)
+{
+    static int file;
+    return (MobSpillFile *)(void *)&file;
+}
+
+Test(store, a_primary_copy_in_a_file_makes_room_leaves_memory_and_comes_back)
+{
+    MobStore store;
+    mob_store_init(&store, 100);
+    MobCopy *old = seal(&store, 1, 40, true);
+    MobCopy *young = seal(&store, 2, 40, true);
+    g_autoptr(MobValue) value = mob_value_ref(old->value);
+
+    cr_assert_eq(store.spillable.oldest, old);
+    cr_assert_eq(store.spillable.bytes, 80);
+    cr_assert_null(mob_store_victim(&store, 30), "neither may go");
+    mob_store_set_file(&store, old, some_file(), 0, 0);
+    cr_assert_eq(store.spillable.oldest, young);
+    cr_assert_null(mob_store_victim(&store, 30), "it is not written yet");
+    mob_store_set_durable(&store, old);
+    cr_assert_eq(mob_store_victim(&store, 30), old);
+    mob_store_pin(&store, old);
+    cr_assert_null(mob_store_victim(&store, 30), "a task reads it");
+    mob_store_unpin(&store, old);
+
+    mob_store_unload(&store, old);
+    cr_assert_eq(store.used, 40);
+    cr_assert_eq(store.spilled, 1);
+    cr_assert_null(mob_store_sealed(&store, old->ref.id));
+    cr_assert_eq(mob_store_kept(&store, old->ref.id), old);
+    mob_store_begin_load(&store, old);
+    cr_assert_eq(store.used, 80);
+    mob_store_stop_load(&store, old);
+    cr_assert_eq(store.used, 40);
+    mob_store_begin_load(&store, old);
+    mob_store_load(&store, old, value);
+    cr_assert_eq(mob_store_victim(&store, 30), old, "its file is there still");
+
+    mob_store_unload(&store, old);
+    mob_store_set_file(&store, old, NULL, 0, 0);
+    cr_assert_null(mob_store_kept(&store, old->ref.id));
+    mob_store_remove(&store, old);
+    cr_assert_eq(store.used, 40);
+    cr_assert_eq(store.spilled, 0);
+    mob_store_clear(&store);
+}
+
 Test(store, knows_what_an_owner_is_to_be_told_again)
 {
     MobStore store;
