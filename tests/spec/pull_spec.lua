@@ -112,14 +112,22 @@ end
 
 local MB = 1000000
 
+local cases = {
+  ["arguments of all tasks together may be many times the store"] = { "args", MB, 1, answer = 156 },
+  ["tasks that work for long have their arguments in turn"] = { "args", MB, 30, answer = 156 },
+  ["a body may get more than the store holds"] = { "gets", MB, answer = 78 },
+  ["a body may wait for more than the store holds"] = { "wait_all", MB, answer = 78 },
+  ["gets, waits and arguments share a store that is too small"] = { "medley", MB, 1, answer = 104 },
+  ["gets, waits and tasks that work share it"] = { "medley", MB, 30, answer = 104 },
+  ["a get does not wait for arguments that wait for its body"] = { "held_cpu", MB, answer = 21 },
+  ["a result does not wait for arguments either"] = { "held_cpu_put", MB, answer = 21 },
+  ["a body that lent its CPU has room when it comes back"] = { "lent_cpu", MB, answer = 66 },
+  ["what is pinned for long is no reason to give up"] = { "long_task", MB, answer = 21 },
+  ["a large get is not starved by a stream of tasks"] = { "not_starved", MB, answer = 8 },
+}
+
 describe("pull manager", function()
-  for _, case in ipairs {
-    { "args", MB, 1, answer = 156 }, { "args", MB, 30, answer = 156 },
-    { "gets", MB, answer = 78 }, { "wait_all", MB, answer = 78 },
-    { "medley", MB, 1, answer = 104 }, { "medley", MB, 30, answer = 104 },
-    { "held_cpu", MB, answer = 21 }, { "held_cpu_put", MB, answer = 21 },
-    { "lent_cpu", MB, answer = 66 }, { "long_task", MB, answer = 21 }, { "not_starved", MB, answer = 8 },
-  } do
-    it(table.concat(case, " "), function() run(tight(), case, case.answer) end)
+  for name, case in pairs(cases) do
+    it(name, function() run(tight(), case, case.answer) end)
   end
 end)
