@@ -159,6 +159,16 @@ Test(spread, a_node_that_refused_or_failed_is_not_named_again)
     mob_spread_free(spread);
 }
 
+static void
+assign(MobSpread *spread, MobNodeId follower, const MobSpreadWish *wish)
+{
+    MobSpreadNode *known = mob_spread_follow(spread, follower, ++ranks);
+
+    mob_spread_assign(spread, known, wish);
+    const MobSpreadNode *source = mob_spread_find(spread, known->source);
+    cr_assert(source == NULL || source->here || source->rank < known->rank);
+}
+
 /* Nodes come, finish, give up, die and are failed in an order by chance. */
 Test(spread, nobody_waits_in_a_circle_whatever_happens)
 {
@@ -174,7 +184,7 @@ Test(spread, nobody_waits_in_a_circle_whatever_happens)
                                   .failed = node((uint32_t)(dice >> 24) % 16),
                                   .picks = picks};
             if (dice % 8 < 4)
-                mob_spread_assign(spread, mob_spread_follow(spread, node(number), ++ranks), &wish);
+                assign(spread, node(number), &wish);
             else if (dice % 8 == 4)
                 mob_spread_leave(spread, node(number), dice >> 32 & 1);
             else if (dice % 8 == 5)
