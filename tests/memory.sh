@@ -24,7 +24,7 @@ local reader = m.remote("reader", function(list)
   m.sleep("60s")
   return #mine
 end)
-local waiter = m.remote("waiter", function(a) return #a end)
+local waiter = m.remote("waiter", function(a, n) return #a + n end)
 function m.main()
   local data = m.put(m.bytes("2MiB"))
   local big = make.remote(1 << 20)
@@ -32,7 +32,7 @@ function m.main()
   m.wait({ big, once }, { num_returns = 2 })
   local boxed = m.put { data, big }
   local slow = reader.remote { data }
-  local late = waiter.options { resources = { gpu = 0.5 } }.remote(big)
+  local late = waiter.remote(big, slow)
   print("holding")
   return m.get(slow)
 end
@@ -68,8 +68,8 @@ for row in "P1      2.0 MiB    local     driver  .*  holds.lua:12" \
     grep -q "^$row" out || problem "no row \"$row\""
 done
 run 0 memory -f kind=argument --json
-[ "$(grep -c '"type":"reference"' out)" = 2 ] || problem "two tasks wait or run with an argument"
-says "2 references to 2 objects, 3.0 MiB in all"
+[ "$(grep -c '"type":"reference"' out)" = 3 ] || problem "two tasks wait or run with three arguments"
+says "3 references to 3 objects, 3.0 MiB in all"
 run 2 memory --group-by size
 says "it is line, node or holder"
 run 2 memory -f kid=local
