@@ -159,7 +159,9 @@ check_nodes_noticed(MobCheck *check, const MobEvent *event)
         return;
     for (guint i = 0; i < state->nodes->len; i++) {
         const MobStateNode *node = state->nodes->pdata[i];
-        if (node->alive || node->joined == 0 || node->died_at + node_bound(check) > event->at ||
+        MobTime since =
+            MAX(node->died_at, check->gcs_since); /* nobody was there to notice before */
+        if (node->alive || node->joined == 0 || since + node_bound(check) > event->at ||
             mob_check_knows_dead(check, event->process, mob_node_address(node->node.v)))
             continue;
         mob_check_fail(check, "I39", "detection", "%s died long ago, and the GCS has not noticed",
@@ -199,6 +201,8 @@ mob_check_proc_died(MobWatcher *watcher, MobAddress address, const char *why, Mo
     MobCheck *check = (MobCheck *)watcher;
     DeathSeen death = {address, when.at};
 
+    if (address.local == MOB_LOCAL_GCS)
+        check->gcs_since = MOB_TIME_NEVER;
     if (address.local >= MOB_LOCAL_POOL)
         g_array_append_val(check->unreported, death);
 }
@@ -235,6 +239,8 @@ void
 mob_check_deaths_event(MobCheck *check, const MobEvent *event)
 {
     check_fencing(check, event);
+    if (event->role == MOB_ROLE_GCS && check->gcs_since == MOB_TIME_NEVER)
+        check->gcs_since = event->at;
     if (check->unreported->len > 0)
         check_workers_noticed(check, event);
     if (event->role == MOB_ROLE_GCS && event->input->kind == MOB_INPUT_TIMER &&

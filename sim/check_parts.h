@@ -120,6 +120,7 @@ struct MobCheck {
     MobTable *deaths;    /* process, and node or process -> itself: who was told of whose death */
     MobTable *by_hand;   /* object -> itself: a program has freed it */
     GArray *unreported;  /* of DeathSeen: workers whose node manager has not noticed yet */
+    MobTime gcs_since;   /* the GCS was started again; MOB_TIME_NEVER: it is dead */
     MobTime last_at;
     uint64_t credit; /* work that may be done beyond the least; see mob_check_affords() */
     uint64_t count;

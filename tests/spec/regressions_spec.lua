@@ -187,6 +187,16 @@ describe("a copy that was dropped before its owner had heard of it", function()
   end)
 end)
 
+describe("a copy that a task still reads when it is to go", function()
+  it("is there for one that the task waits for", function()
+    local c = cluster()
+    local job = program(c, "read_on", B)
+    c:once("output", { text = "evict\n" }, function() c:evict("O1", "n1") end)
+    c:run { until_done = job, limit = "10s", drain = true }
+    assert.are.equal(7, job:result())
+  end)
+end)
+
 describe("the word that a copy is gone", function()
   it("may come when the object was made there again", function()
     local c = cluster()

@@ -284,10 +284,23 @@ function P.lent_again(bytes)
   return m.get(y).n
 end
 
+-- It reads x, and waits for one that needs x elsewhere.
+local sum_up = m.remote("sum_up", function(a, b) return a.n + b.n end, { max_retries = -1 })
+local read_on = m.remote("read_on", function(x, t)
+  print "evict"
+  return x.n + m.get(t[1])
+end, { max_retries = -1 })
+local slow = m.remote("slow", function(n) m.compute("30ms") return { n = n } end)
+
+function P.read_on(bytes)
+  local x = make.options(near "n1").remote(bytes, 3)
+  local sum = sum_up.options(on "n2").remote(x, slow.remote(1))
+  return m.get(read_on.options(on "n1").remote(x, { sum }))
+end
+
 -- What it was lent is being made, when it has to run again.
 local ignore = m.remote("ignore", function(_, bytes) return { n = 1, data = m.bytes(bytes) } end,
   { max_retries = -1 })
-local slow = m.remote("slow", function(n) m.compute("30ms") return { n = n } end)
 
 function P.lent_early(bytes)
   local x = slow.remote(6)
