@@ -150,8 +150,10 @@ recover(MobStep *step, MobRow *row)
         fail(step, row, mob_object_is_put(row->ref.id) ? MOB_LOST_PUT : MOB_LOST_RETRIES_OFF);
         return;
     }
-    if (row->task->place != MOB_TASK_DONE)
-        return; /* its task is on its way already */
+    if (row->task->place != MOB_TASK_DONE) {
+        row->state = MOB_ROW_LOST; /* its task is on its way already, maybe for another result */
+        return;
+    }
     if (row->task->retries_left == 0) {
         fail(step, row,
              row->task->lineage_evicted ? MOB_LOST_LINEAGE_EVICTED : MOB_LOST_RETRIES_USED_UP);

@@ -321,12 +321,14 @@ check_given_up(MobCheck *check, const MobNote *note)
 
     if (note->value->fault != MOB_FAULT_RECONSTRUCTION || task == NULL || task->evicted)
         return;
-    if (task->retries >= 0 && task->leased > (uint64_t)task->retries)
+    /* An attempt whose argument is an error is not sent, and has cost its retry. */
+    uint32_t begun = MAX(task->leased, task->failed);
+    if (task->retries >= 0 && begun > (uint64_t)task->retries)
         return;
     mob_check_fail(check, "I8", "recoverability",
                    "%s is given up after attempt %u of its task, which may be retried "
                    "%" G_GINT64_FORMAT " times",
-                   mob_check_object_name(check, note->object), task->leased, task->retries);
+                   mob_check_object_name(check, note->object), begun, task->retries);
 }
 
 /* An owner is not dead because somebody says so. */

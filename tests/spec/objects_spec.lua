@@ -38,6 +38,14 @@ local function cluster(more)
   local config = trouble.config(survival.picker "config")
   config.put_inline_max = pick("put_inline", { 0, 0, "1MiB" })
   config.tasks_in_flight = pick("in flight", { 1, 10 })
+  if more.spills then
+    config.min_spilling_size = pick("fused", { "100MiB", "1", "600KB" })
+    config.max_fused = pick("fused", { 2000, 2, 3 })
+    config.max_spills = pick("spills", { 4, 1 })
+    config.spill_threshold = pick("threshold", { 800, 300, 1000 })
+    config.disk_bandwidth = pick("bandwidth", { 8000, 800, 80000 })
+    config.disk_latency = pick("seek", { "100us", "0ms", "3ms" })
+  end
   return sim.cluster {
     nodes = { head = {}, n1 = {}, n2 = {}, n3 = {} },
     cpus = pick("cpus", { 2, 1, 2, 4 }),
@@ -70,9 +78,12 @@ local function lose_copies(c, goes_on)
   end)
 end
 
+local disk = { every = sim.between("2ms", "60ms"), lasts = sim.between("1ms", "60ms"),
+               trouble = sim.among { "slow", "full", "gone" } }
+
 local errors_too = { WorkerCrashedError = true, NodeDiedError = true }
 
--- more: jobs, stores, how, calm (without faults).
+-- more: jobs, stores, spills (settings and faults of disks), how, calm (no faults).
 local function survive(more)
   local count = more.jobs or 1
   local c = cluster(more)
@@ -83,7 +94,7 @@ local function survive(more)
     c:calm()
   end
   if sim.seed ~= 0 and not more.calm then
-    trouble.chaos(c, survival.picker "chaos")
+    trouble.chaos(c, survival.picker "chaos", more.spills and disk or nil)
     trouble.tell_stories(c, survival.picker "stories")
     lose_copies(c, function() return not quiet end)
   end
@@ -121,5 +132,18 @@ describe("random programs", function()
 
   it("in small stores", function()
     survive { jobs = pick("jobs", { 1, 2 }), stores = { "1.5MiB", "700KB", "400KB" } }
+  end)
+
+  it("that spill what they hold", function()
+    survive {
+      spills = true, jobs = pick("jobs", { 1, 2 }), stores = { "700KB", "1MB", "1.5MiB" },
+      how = { sizes = pick("sizes", { { B }, { B, 150000, 20000, 40 } }), retries = FEW },
+    }
+  end)
+
+  -- What running tasks take and what they make may exceed a store all the same.
+  it("that spill, while nothing breaks", function()
+    survive { spills = true, calm = true, stores = { "1MB", "1.5MiB" },
+              how = { strict = true, excused = "ObjectStoreFullError", sizes = { B, 150000 } } }
   end)
 end)

@@ -16,7 +16,7 @@ local m = require "mobula"
 local licensed = {
   WorkerCrashedError = true, NodeDiedError = true, OwnerDiedError = true,
   ObjectLostError = true, ObjectReconstructionFailedError = true,
-  ObjectStoreFullError = true, TaskUnschedulableError = true,
+  ObjectStoreFullError = true, OutOfDiskError = true, TaskUnschedulableError = true,
 }
 
 local function root_name(err)
@@ -107,7 +107,8 @@ local function look(b, slots, timeout)
   local got, err = m.try(refs, timeout and { timeout = timeout } or nil)
   if err then
     local name = root_name(err)
-    if not (timeout and name == "GetTimeoutError") and (b.how.strict or not licensed[name]) then
+    local fine = licensed[name] and not b.how.strict or name == b.how.excused
+    if not fine and not (timeout and name == "GetTimeoutError") then
       error("no licence: " .. err:why(), 0)
     end
     if b.depth < b.how.depth and draw(b, 2) == 0 then m.get(refs) end
@@ -217,7 +218,7 @@ end)
 -- how: sizes (bytes of values), blob (bytes of a large argument), retries (of
 -- which each task draws), where (strategies), depth, long (what main does), busy
 -- (what a task does at most), hasty (waits for some, or not for long), strict
--- (no error is excused).
+-- (no error is excused but the one that excused names).
 function m.main(key, how)
   local b = body(key, how, how.depth)
   local ok, err = pcall(function()

@@ -284,6 +284,26 @@ function P.lent_again(bytes)
   return m.get(y).n
 end
 
+-- x was let go; it is made again for its sister, and then for what was made of it.
+local twins = m.remote("twins", function(bytes)
+  m.compute("10ms")
+  return { n = 3, data = m.bytes(bytes) }, { n = 4, data = m.bytes(bytes) }
+end, { max_retries = -1, num_returns = 2 })
+local made_of = m.remote("made_of", function(x, bytes)
+  return { n = x.n, data = m.bytes(bytes) }
+end, { max_retries = -1 })
+
+function P.twins(bytes)
+  local x, y = twins.options(on "n1").remote(bytes)
+  local z = made_of.options(on "n1").remote(x, bytes)
+  m.wait({ y, z }, { num_returns = 2 })
+  x:drop()
+  m.sleep("10ms")
+  print "kill"
+  m.sleep("5ms")
+  return m.get(y).n + m.get(z).n
+end
+
 -- It reads x, and waits for one that needs x elsewhere.
 local sum_up = m.remote("sum_up", function(a, b) return a.n + b.n end, { max_retries = -1 })
 local read_on = m.remote("read_on", function(x, t)

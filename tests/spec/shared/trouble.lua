@@ -32,8 +32,10 @@ end
 
 local every, lasts = sim.between("2ms", "100ms"), sim.between("1ms", "400ms")
 
-function T.chaos(c, one_of)
+-- @disk: what disks do, if anything.
+function T.chaos(c, one_of, disk)
   c:chaos {
+    disk  = disk,
     kill  = { every = every, restart = sim.among { "1ms", "20ms", "80ms" },
               of = one_of { { "worker", "node", "gcs" }, { "worker" }, { "node", "gcs" },
                             { "worker", "driver" } } },
