@@ -111,7 +111,9 @@ mob_check_objects_message(MobCheck *check, const MobEvent *event)
     case MOB_MSG_TASK_REPLY:
         bring_results(check, event->process, mob_task_reply(msg));
         break;
-    case MOB_MSG_OBJECT_HERE:
+    case MOB_MSG_OBJECT_HERE: /* there may have been no room for it where it is read */
+        check->errors_seen = check->errors_seen || mob_object_here(msg)->value == NULL ||
+                             mob_object_here(msg)->value->fault != 0;
         bring_value(check, event->process, mob_object_here(msg)->value);
         check_read(check, event, mob_object_here(msg)->object, mob_object_here(msg)->value);
         break;
