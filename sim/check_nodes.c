@@ -129,7 +129,7 @@ check_copy(MobCheck *check, const MobProcess *node, const MobCopyInfo *copy)
     mob_check_moved(check, copy->object, (MobNodeId){node->address.node}, true)->primary =
         copy->primary;
     if (!mob_check_learn_value(check, copy->object, copy->owner, copy->size, copy->hash) &&
-        check->deterministic && copy->refs == 0)
+        mob_check_repeats(check) && copy->refs == 0)
         mob_check_fail(check, "I3", "replica agreement",
                        "the copy of %s on %s has another value than the one before",
                        mob_check_object_name(check, copy->object),

@@ -45,7 +45,7 @@ check_read(MobCheck *check, const MobEvent *event, MobObjectId object, const Mob
         mob_check_fail(check, "I4", "seal before read", "%s is given a value of %s, which has none",
                        mob_check_process_name(check, event->process),
                        mob_check_object_name(check, object));
-    else if (known != NULL && check->deterministic && value->ref_count == 0 &&
+    else if (known != NULL && mob_check_repeats(check) && value->ref_count == 0 &&
              (known->hash != value->hash || known->size != value->size))
         mob_check_fail(check, "I2", "provenance", "%s is given another value of %s than it has",
                        mob_check_process_name(check, event->process),

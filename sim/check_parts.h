@@ -129,6 +129,14 @@ struct MobCheck {
 
 /* --- check.c --- */
 
+/* Whether a task that runs again must do and make the same. One that was handed an
+ * error may go on without the value, and then so may all that take its results. */
+static inline bool
+mob_check_repeats(const MobCheck *check)
+{
+    return check->deterministic && !check->errors_seen;
+}
+
 void mob_check_fail(MobCheck *check, const char *property, const char *name, const char *format,
                     ...) G_GNUC_PRINTF(4, 5);
 /* Whether a judgement of @cost looks may be made now. Small ones always; of the

@@ -40,8 +40,7 @@ check_function(MobCheck *check, const MobNote *note)
 
     if (before == NULL)
         mob_table_add(check->functions, key, mob_str_ref(note->spec->function));
-    else if (check->deterministic && !check->errors_seen &&
-             !mob_str_eq(before, note->spec->function))
+    else if (mob_check_repeats(check) && !mob_str_eq(before, note->spec->function))
         mob_check_fail(check, "I11", "deterministic identity",
                        "%s was a call of %s and is one of %s now", task_name(check, note),
                        mob_str(before), mob_str(note->spec->function));
