@@ -68,14 +68,7 @@ end
 local function lose_copies(c, goes_on)
   local period = pick("evictions", { "never", "never", "2ms", "7ms" })
   if period == "never" then return end
-  c:every(period, { times = 12 }, function()
-    local live = {}
-    for copy in c.state.copies { live = true } do live[#live + 1] = copy end
-    if #live > 0 and goes_on() then
-      local copy = c:pick(live)
-      c:evict(copy.object, copy.node)
-    end
-  end)
+  survival.evict(c, period, 12, goes_on)
 end
 
 local disk = { every = sim.between("2ms", "60ms"), lasts = sim.between("1ms", "60ms"),

@@ -31,38 +31,12 @@ local function chaos(c)
   }
 end
 
--- Copies vanish, here and there.
-local function evict(c, goes_on)
-  c:every(one_of { "2ms", "7ms" }, { times = 5 }, function()
-    local live = {}
-    for copy in c.state.copies { live = true } do live[#live + 1] = copy end
-    if #live > 0 and goes_on() then
-      local copy = c:pick(live)
-      c:evict(copy.object, copy.node)
-    end
-  end)
-end
-
 local function run(c, program, answer)
   local job = c:submit("programs/pulls.lua", table.unpack(program))
-  local quiet = false
-  local function calm()
-    quiet = true
-    c:calm()
-  end
-  if sim.seed ~= 0 then
+  survival.lives_through(c, job, answer, function(goes_on)
     chaos(c)
-    if one_of { 0, 1 } == 1 then evict(c, function() return not quiet end) end
-  end
-  c:at("3s", calm)
-  c:story("quiet", function()
-    c:await("output", { text = "quiet\n" })
-    calm()
-    c:sleep("2800ms") -- idle leases have gone back by then
-    survival.nothing_is_left(c)
+    if one_of { 0, 1 } == 1 then survival.evict(c, one_of { "2ms", "7ms" }, 5, goes_on) end
   end)
-  c:run { until_done = job, limit = "60s", drain = true }
-  survival.ends_well(job, answer)
   return job
 end
 

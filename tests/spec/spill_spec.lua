@@ -60,18 +60,6 @@ local function chaos(c)
   }
 end
 
--- Copies vanish, on disk or not.
-local function evictions(c, goes_on)
-  c:every(one_of { "3ms", "8ms", "20ms" }, { times = one_of { 0, 2, 5 } }, function()
-    local live = {}
-    for copy in c.state.copies { live = true } do live[#live + 1] = copy end
-    if #live > 0 and goes_on() then
-      local copy = c:pick(live)
-      c:evict(copy.object, copy.node)
-    end
-  end)
-end
-
 local function cluster()
   return sim.cluster {
     nodes = 4,
@@ -84,24 +72,10 @@ end
 local function spills(case)
   local c = cluster()
   local job = c:submit("programs/spill.lua", case[1], B, N)
-  local quiet = false
-  local function calm()
-    quiet = true
-    c:calm()
-  end
-  if sim.seed ~= 0 then
+  survival.lives_through(c, job, case.answer, function(goes_on)
     chaos(c)
-    evictions(c, function() return not quiet end)
-  end
-  c:at("3s", calm)
-  c:story("quiet", function()
-    c:await("output", { text = "quiet\n" })
-    calm()
-    c:sleep("2800ms") -- idle leases have gone back by then
-    survival.nothing_is_left(c)
+    survival.evict(c, one_of { "3ms", "8ms", "20ms" }, one_of { 0, 2, 5 }, goes_on)
   end)
-  c:run { until_done = job, limit = "60s", drain = true }
-  survival.ends_well(job, case.answer)
 end
 
 -- No error is excused here: a full store is not one as long as there is a disk.

@@ -56,14 +56,7 @@ local every, lasts = sim.between("2ms", "100ms"), sim.between("1ms", "60ms")
 local function other_faults(c, goes_on)
   local period = one_of { "3ms", "8ms", "20ms" }
   if one_of { 0, 1, 1 } == 1 then
-    c:every(period, { times = 4 }, function()
-      local live = {}
-      for copy in c.state.copies { live = true } do live[#live + 1] = copy end
-      if #live > 0 and goes_on() then
-        local copy = c:pick(live)
-        c:evict(copy.object, copy.node)
-      end
-    end)
+    survival.evict(c, period, 4, goes_on)
   end
   if one_of { 0, 0, 1 } == 1 then
     c:every(period, { times = 3 }, function()
@@ -109,24 +102,10 @@ local function survive(case)
     config = config(),
   }
   local job = c:submit("programs/many.lua", table.unpack(case))
-  local quiet = false
-  local function calm()
-    quiet = true
-    c:calm()
-  end
-  if sim.seed ~= 0 then
+  survival.lives_through(c, job, case.answer, function(goes_on)
     chaos(c)
-    other_faults(c, function() return not quiet end)
-  end
-  c:at("3s", calm)
-  c:story("quiet", function()
-    c:await("output", { text = "quiet\n" })
-    calm()
-    c:sleep("2800ms") -- idle leases have gone back by then
-    survival.nothing_is_left(c)
+    other_faults(c, goes_on)
   end)
-  c:run { until_done = job, limit = "60s", drain = true }
-  survival.ends_well(job, case.answer)
 end
 
 describe("it survives", function()

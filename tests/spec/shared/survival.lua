@@ -1,5 +1,5 @@
--- survival.lua: what survive_spec.lua and storm_spec.lua have in common: chance
--- by the seed, what may be lost, how a job may end and what may be left of it.
+-- survival.lua: what the failure tests under chaos have in common: chance by the
+-- seed, what may be lost, how a job may end and what may be left of it.
 local sim = require "mobula.sim"
 
 local S = {}
@@ -85,6 +85,39 @@ function S.nothing_is_left(c)
       assert.are.equal(0, w.borrowed, "objects that " .. w.name .. " borrows")
     end
   end
+end
+
+-- The copies of somebody vanish, now here, now there, as long as @goes_on says so.
+function S.evict(c, period, times, goes_on)
+  c:every(period, { times = times }, function()
+    local live = {}
+    for copy in c.state.copies { live = true } do live[#live + 1] = copy end
+    if #live > 0 and goes_on() then
+      local copy = c:pick(live)
+      c:evict(copy.object, copy.node)
+    end
+  end)
+end
+
+-- Runs @job to its end. With a seed @trouble is called with a function that says
+-- whether trouble may still be made: until the program says "quiet", and holds
+-- nothing any more.
+function S.lives_through(c, job, answer, trouble)
+  local quiet = false
+  local function calm()
+    quiet = true
+    c:calm()
+  end
+  if sim.seed ~= 0 then trouble(function() return not quiet end) end
+  c:at("3s", calm)
+  c:story("quiet", function()
+    c:await("output", { text = "quiet\n" })
+    calm()
+    c:sleep("2800ms") -- idle leases have gone back by then
+    S.nothing_is_left(c)
+  end)
+  c:run { until_done = job, limit = "60s", drain = true }
+  S.ends_well(job, answer)
 end
 
 return S

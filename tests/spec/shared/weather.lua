@@ -4,6 +4,7 @@
 -- Nobody is taken for dead because of it, so what a test does to its cluster is
 -- all that happens to it. Without a seed the cluster is the textbook's.
 local sim = require "mobula.sim"
+local survival = require "shared.survival"
 
 local W = {}
 
@@ -28,27 +29,11 @@ function W.cluster(options)
   return c
 end
 
--- What is left although its owner lives, and nobody holds or makes anything.
-function W.nothing_is_left(c)
-  for n in c.state.nodes { alive = true } do
-    if n.leases then -- its manager is there to be asked
-      assert.are.equal(0, n.used, "bytes in the store of " .. n.name)
-      assert.are.equal(0, n.leases, "leases of " .. n.name)
-    end
-  end
-  for w in c.state.workers { alive = true } do
-    if w.owned then
-      assert.are.equal(0, w.owned, "objects that " .. w.name .. " owns")
-      assert.are.equal(0, w.borrowed, "objects that " .. w.name .. " borrows")
-    end
-  end
-end
-
 -- Runs until main has said "quiet" and dropped what it held, and a while more.
 function W.until_quiet(c)
   c:run { until_event = { "output", text = "quiet\n" }, limit = "20s" }
   c:run { until_time = c:now() + 0.35 } -- idle leases have gone back
-  W.nothing_is_left(c)
+  survival.nothing_is_left(c)
 end
 
 -- Looks inside the event in which the program says it.
