@@ -200,6 +200,12 @@ find_column(const MobNoun *noun, const char *key)
     return column;
 }
 
+bool
+mob_noun_has(const MobNoun *noun, const char *key)
+{
+    return find_column(noun, key) < noun->column_count;
+}
+
 const MobCell *
 mob_rows_cell(const MobRows *rows, guint row, const char *key)
 {
@@ -220,7 +226,7 @@ mob_rows_get(const MobRows *rows, guint row, const char *key)
 guint
 mob_rows_find(const MobRows *rows, const char *name)
 {
-    bool named = find_column(rows->noun, rows->noun->one) < rows->noun->column_count;
+    bool named = mob_noun_has(rows->noun, rows->noun->one);
 
     for (guint row = 0; named && row < mob_rows_count(rows); row++)
         if (strcmp(mob_rows_get(rows, row, rows->noun->one), name) == 0)

@@ -62,6 +62,8 @@ typedef struct {
 const MobNoun *mob_nouns(void);
 /* NULL with an error that names what may be meant. */
 const MobNoun *mob_noun(const char *name, GError **error);
+/* Whether there is a column @key. */
+bool mob_noun_has(const MobNoun *noun, const char *key);
 
 #define MOB_ROWS_ERROR (g_quark_from_static_string("mob-rows-error"))
 

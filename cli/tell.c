@@ -47,7 +47,8 @@ print_about(const MobRowSource *source, const char *noun, const char *key, const
 
     if (rows == NULL || !mob_rows_filter(rows, filter, &error))
         return complain(sink, error);
-    if (source->moment && !mob_rows_filter(rows, "to_ns=", &error))
+    if (source->moment && mob_noun_has(rows->noun, "to_ns") &&
+        !mob_rows_filter(rows, "to_ns=", &error))
         return complain(sink, error);
     if (mob_rows_count(rows) == 0)
         return MOB_EXIT_OK;

@@ -271,6 +271,8 @@ cd .. && cp held/out held/err . && rm -r held
 run 0 run held.lua
 run 0 memory --run runs/held/0 -f kind=local
 says "0 references to 0 objects"
+run 0 get tasks T1 --at 8ms
+prints "T1.1"
 run 0 memory --at 8ms
 says "17 references to 6 objects, 3.2 MiB in all"
 for row in "P1      2.0 MiB    local     driver  *8.0 ms   held.lua:9" \

@@ -129,7 +129,9 @@ prints '{"type":"output","text":"the\t4'
 prints '{"type":"summary","ok":true,"job":"J3","state":"SUCCEEDED","result":11}'
 mkdir -p else && cd else || exit 1
 cp ../a.txt near.txt
-run 0 job submit --follow -- ../wordcount.lua near.txt ../b.txt
+mkdir far && mv ../b.txt far # beside the program there is none
+run 0 job submit --follow -- ../wordcount.lua near.txt far/b.txt
+mv far/b.txt ..
 cd ..
 cp else/out else/err .
 says "✓ J4   11"

@@ -341,11 +341,13 @@ static void
 call(Story *story, uint8_t what)
 {
     uint64_t state = what;
-    uint32_t most = MIN(story->refs->len, 3);
     MobValue *values[4] = {0};
     MobCall made = {.kind = (MobCallKind)(what % MOB_CALL_COUNT), .values = values};
+    bool one = made.kind == MOB_CALL_PIN || made.kind == MOB_CALL_ADOPT;
+    uint32_t most = MIN(story->refs->len, one ? 1 : 3);
 
-    if (story->body.v == 0 || !story->ready || story->returns > G_N_ELEMENTS(values))
+    if (story->body.v == 0 || !story->ready || story->returns > G_N_ELEMENTS(values) ||
+        (one && most == 0))
         return;
     story->ready = false;
     if (most > 0)
