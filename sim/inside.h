@@ -178,6 +178,7 @@ struct MobHosted {
 typedef struct {
     MobMsg *msg; /* owned */
     uint8_t flags;
+    uint64_t cause; /* the event that sent it */
 } MobStalled;
 
 /* One end of a connection, and what this end sends. */

@@ -132,9 +132,9 @@ push(MobWorld *world, MobConn *conn, MobTime at, const MobSlot *slot)
     mob_queue_push(&world->queue, at, mob_net_tie(world, conn, slot->end, at), lane, slot);
 }
 
-/* @msg (transfer full) goes on the wire. */
+/* @msg (transfer full) goes on the wire; @cause has sent it. */
 static void
-transmit(MobWorld *world, MobConn *conn, unsigned end, MobMsg *msg, uint8_t flags)
+transmit(MobWorld *world, MobConn *conn, unsigned end, MobMsg *msg, uint8_t flags, uint64_t cause)
 {
     MobEnd *from = &conn->end[end];
     bool weigh = !conn->local && (from->box->out.ns_per_byte != 0 || world->linking > 0);
@@ -148,7 +148,7 @@ transmit(MobWorld *world, MobConn *conn, unsigned end, MobMsg *msg, uint8_t flag
         .subject = conn,
         .what = msg,
         .number = weigh ? mob_msg_weight(msg) : 0,
-        .cause = world->cause,
+        .cause = cause,
     };
 
     MobTime at = travel(world, conn, end, slot.number, &reset_at);
@@ -223,7 +223,7 @@ hold_back(MobWorld *world, MobConn *conn, unsigned end, MobMsg *msg, uint8_t fla
         start_clock(world, conn);
     if (block == MOB_BLOCK_NONE && !waits)
         return false;
-    stall(world, conn, end, (MobStalled){msg, flags});
+    stall(world, conn, end, (MobStalled){msg, flags, world->cause});
     return true;
 }
 
@@ -239,7 +239,8 @@ send_stalled(MobWorld *world, MobConn *conn, unsigned end)
     g_array_set_clear_func(stalled, NULL);
     for (guint i = 0; i < stalled->len; i++) {
         const MobStalled *one = &g_array_index(stalled, MobStalled, i);
-        transmit(world, conn, end, one->msg, one->flags);
+        bool stray = (one->flags & MOB_FLAG_STRAY) != 0; /* its connection has broken since */
+        transmit(world, conn, end, one->msg, one->flags, stray ? one->cause : world->cause);
     }
     g_array_unref(stalled);
 }
@@ -356,7 +357,7 @@ mob_net_send(MobWorld *world, MobPlace *from, MobAddress to, MobMsg *msg)
         flags = trip(world, conn, end, msg);
     if (world->blocking > 0 && hold_back(world, conn, end, msg, flags))
         return;
-    transmit(world, conn, end, msg, flags);
+    transmit(world, conn, end, msg, flags, world->cause);
 }
 
 /* --- arriving --- */
