@@ -366,8 +366,8 @@ worker_step(MobProcess *self, const MobInput *input, MobOutbox *out)
     mob_exec_next(&step);
     while (step.worker->unfinished) {
         step.worker->unfinished = false;
+        mob_submit_fail_doomed(&step); /* first: what they took may be needed by nobody then */
         mob_recover_run(&step);
-        mob_submit_fail_doomed(&step);
     }
     mob_borrow_flush(&step);
 }
