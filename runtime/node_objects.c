@@ -298,18 +298,29 @@ mob_node_expire_creates(MobNode *node, const MobInput *in, MobOutbox *out)
     }
 }
 
-/* Drops the creates that @drop says yes to. */
+static bool
+is_among(MobObjectId object, const MobObjects *objects)
+{
+    for (uint32_t i = 0; objects != NULL && i < objects->count; i++)
+        if (mob_object_eq(objects->items[i], object))
+            return true;
+    return false;
+}
+
+/* Drops the creates of the dead, and of what is freed. Whoever made that is told
+ * that it is stored: it may be another attempt than the one whose copy was to go,
+ * and waits for the answer; its owner finds out that the copy is gone. */
 static void
-drop_creates(MobNode *node, const MobObjects *freed)
+drop_creates(MobNode *node, const MobObjects *freed, MobOutbox *out)
 {
     for (GList *at = node->creates.head; at != NULL;) {
         GList *next = at->next;
         MobCreate *create = at->data;
-        bool drop = mob_cluster_is_dead(&node->cluster, create->ref.owner) ||
-                    mob_cluster_is_dead(&node->cluster, create->worker);
-        for (uint32_t i = 0; freed != NULL && i < freed->count; i++)
-            drop |= mob_object_eq(freed->items[i], create->ref.id);
-        if (drop) {
+        bool is_freed = is_among(create->ref.id, freed);
+        if (is_freed)
+            send_stored(node, create->worker, create->ref.id, true, out);
+        if (is_freed || mob_cluster_is_dead(&node->cluster, create->ref.owner) ||
+            mob_cluster_is_dead(&node->cluster, create->worker)) {
             take_create(node, at);
             node->room_due = true;
         }
@@ -385,7 +396,7 @@ mob_node_on_free_objects(MobNode *node, const MobInput *in, MobOutbox *out)
     const MobObjects *objects = &mob_free_objects(in->msg)->objects;
 
     if (node->creates.length > 0)
-        drop_creates(node, objects);
+        drop_creates(node, objects, out);
     for (uint32_t i = 0; i < objects->count; i++) {
         MobCopy *copy = mob_store_get(&node->store, objects->items[i]);
         if (copy == NULL || !mob_address_eq(copy->ref.owner, in->from))
@@ -412,7 +423,7 @@ mob_node_drop_dead_objects(MobNode *node, MobOutbox *out)
     MobOwnerRow *row;
     size_t at = 0;
 
-    drop_creates(node, NULL);
+    drop_creates(node, NULL, out);
     while ((row = mob_table_next(node->store.owners, &at)) != NULL) {
         MobCopy *next;
         if (!mob_cluster_is_dead(&node->cluster, row->owner))

@@ -359,6 +359,20 @@ Test(node_spill, a_file_goes_with_its_last_object)
     cr_assert_eq(rig_stats(&rig).files, 0);
 }
 
+/* The order may be for a copy of an earlier attempt. Whoever waits would wait for ever. */
+Test(node_spill, what_is_freed_while_it_waits_for_room_is_answered)
+{
+    g_auto(Rig) rig;
+    g_auto(RigDisk) disk;
+    init(&rig, &disk);
+    cr_assert(store(&rig, &disk, 1, 800));
+    cr_assert(!store(&rig, &disk, 2, 700));
+    free_object(&rig, &disk, 2);
+    cr_assert(mob_object_stored(rig_sent(&rig, DRIVER, MOB_MSG_OBJECT_STORED, 0))->ok);
+    rig_disk_end(&rig, &disk, 0, MOB_DISK_OK);
+    cr_assert_eq(rig_stats(&rig).store_used, 800, "nothing came in its place");
+}
+
 Test(node_spill, what_is_freed_while_it_is_written_leaves_no_file)
 {
     g_auto(Rig) rig;
