@@ -97,7 +97,7 @@ local function survive(more)
   c:story("quiet", function() -- unless a driver has died
     for _ = 1, count do c:await("output", { text = "quiet\n" }) end
     calm()
-    c:sleep("1300ms") -- idle leases have gone back by then
+    c:sleep("2800ms") -- leases have gone back, and who found no room has tried for the last time
     if not failed then survival.nothing_is_left(c) end
   end)
   c:run { until_time = "200ms" }

@@ -228,7 +228,7 @@ function m.main(key, how)
   while #b.slots > 0 do drop(b, #b.slots) end
   if not ok then print "failed" end -- and may hold what it had no time to take over
   print "quiet"
-  m.sleep("1500ms")
+  m.sleep("3000ms")
   if not ok then error(err, 0) end
   return "right"
 end
