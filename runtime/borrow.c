@@ -279,12 +279,6 @@ enlist(MobStep *step, const MobRegistration *like, const MobBorrow *borrow)
     return is_new;
 }
 
-static MobKey
-batch_key(uint64_t batch)
-{
-    return mob_key_word(batch);
-}
-
 static uint64_t
 batch_of(const MobRegistration *registration)
 {
@@ -299,7 +293,8 @@ mob_borrow_flush(MobStep *step)
 
     for (guint i = 0; i < open->len; i++) {
         MobRegistration *registration = g_ptr_array_index(open, i);
-        mob_table_add(step->worker->registrations, batch_key(batch_of(registration)), registration);
+        mob_table_add(step->worker->registrations, mob_key_word(batch_of(registration)),
+                      registration);
         mob_send(step->out, registration->owner, mob_msg_ref(registration->msg));
     }
     g_ptr_array_set_size(open, 0);
@@ -399,7 +394,7 @@ settle_registration(MobStep *step, MobRegistration *registration)
     bool for_reply = registration->for_reply;
     bool removal = registration->removal;
 
-    mob_table_take(step->worker->registrations, batch_key(batch_of(registration)));
+    mob_table_take(step->worker->registrations, mob_key_word(batch_of(registration)));
     mob_registration_free(registration);
     if (removal)
         return;
@@ -412,7 +407,7 @@ settle_registration(MobStep *step, MobRegistration *registration)
 static void
 on_answer(MobStep *step, uint64_t batch, bool removal)
 {
-    MobRegistration *registration = mob_table_get(step->worker->registrations, batch_key(batch));
+    MobRegistration *registration = mob_table_get(step->worker->registrations, mob_key_word(batch));
 
     if (registration != NULL && registration->removal == removal &&
         mob_address_eq(registration->owner, step->input->from))

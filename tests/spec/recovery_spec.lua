@@ -7,26 +7,13 @@
 -- so, other faults. The names are those of Ray's own tests where there is one.
 local sim = require "mobula.sim"
 local survival = require "shared.survival"
+local recovery = require "shared.recovery"
 
 local one_of = survival.one_of
-local B = 300000 -- bytes: too many to travel in messages
-
-local function cluster(more)
-  local options = { nodes = { head = { cpus = 0 }, n1 = {}, n2 = {}, n3 = {} },
-                    network = { latency = sim.uniform("0.05ms", "0.5ms") } }
-  for k, v in pairs(more or {}) do options[k] = v end
-  return sim.cluster(options)
-end
-
-local function program(c, ...) return c:submit("programs/recovery.lua", ...) end
+local B, cluster, program = recovery.B, recovery.cluster, recovery.program
+local run_until_quiet = recovery.run_until_quiet
 
 local function on_output(c, text, fn) c:once("output", { text = text .. "\n" }, fn) end
-
--- Runs until main has said "quiet" and dropped what it held, and a while more.
-local function run_until_quiet(c)
-  c:run { until_event = { "output", text = "quiet\n" }, limit = "20s" }
-  c:run { until_time = c:now() + 2.8 }
-end
 
 describe("what cannot be made again says why", function()
   -- main loses all copies of one object and returns what the error says.
@@ -593,56 +580,4 @@ describe("what is lost", function()
     assert.are.equal(15, job:result())
     assert.are.equal(1, c:attempts("T1"))
   end)
-end)
-
--- A connection holds what it carries in order, so nothing is lost or doubled
--- inside one. A message is lost with its connection; it is doubled because
--- whoever heard no answer asks again; it is late because the wire was.
-describe("references survive a message that is", function()
-  local kinds = {
-    "AddBorrower", "BorrowerAdded", "RemoveBorrower", "BorrowerRemoved", "VerifyBorrower",
-    "BorrowerVerified", "GetStatus", "ObjectStatus", "SubscribeLocations",
-    "UnsubscribeLocations", "Locations", "ObjectMoved", "FreeObjects", "StoreObject",
-    "ObjectStored", "GetObject", "ObjectHere", "PushTask", "TaskReply", "PinObject",
-    "ObjectPinned", "FreeValues", "ValuesFreed", "Pull", "Chunk", "ChunkReceived",
-  }
-  local lateness = 0.03
-  local ways = {
-    lost = function(c, kind) return c:rpc { kind = kind, lose = "request", times = 1 } end,
-    doubled = function(c, kind) return c:rpc { kind = kind, lose = "reply", times = 1 } end,
-    late = function(c, kind)
-      local held = { bites = 0 }
-      c:after(one_of { 1, 2, 3 }, "message.sent", { kind = kind }, function(e)
-        held.bites = 1
-        local hold = c:hold(e.from, e.to)
-        c:at(c:now() + lateness, function() hold:heal() end)
-      end)
-      return held
-    end,
-  }
-
-  local function survives(how, kind)
-    local c = cluster()
-    local job = program(c, "everything", B)
-    local fault = ways[how](c, kind)
-    if kind == "VerifyBorrower" then -- who has registered main dies before it can say so
-      c:once("message.sent", { kind = "BorrowerAdded", from = "n1/w0" },
-        function(e) c:kill(e.to) end)
-    elseif kind == "BorrowerVerified" then -- … or after it
-      c:once("task.finished", { name = "hand_on" }, function(e) c:kill(e.worker) end)
-    elseif kind:find "Pin" then -- the primary copy goes, and another is there
-      c:once("task.finished", { name = "number" }, function() c:evict("P1", "head") end)
-    end
-    run_until_quiet(c)
-    survival.nothing_is_left(c)
-    c:run { until_done = job, drain = true }
-    assert.are.equal(9, job:result())
-    if sim.seed == 0 then assert.is_true(fault.bites > 0, kind .. " was not sent") end
-  end
-
-  for _, how in ipairs { "lost", "doubled", "late" } do
-    for _, kind in ipairs(kinds) do
-      it(how .. ": " .. kind, function() survives(how, kind) end)
-    end
-  end
 end)
